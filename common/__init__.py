@@ -1,0 +1,1 @@
+"""What every side of rarefed needs; imports none of the others."""

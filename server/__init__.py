@@ -1,0 +1,1 @@
+"""The central aggregation server; never touches an image."""

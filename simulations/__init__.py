@@ -1,0 +1,1 @@
+"""Hospitals on one machine, and the comparison of what federating is worth."""
