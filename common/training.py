@@ -1,0 +1,175 @@
+"""The one train loop and the one predict loop of every arm and every hospital."""
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from common.cache import TensorCache
+from common.manifest import ImageRecord
+from common.models import Classifier
+from common.plan import TrainingPlan
+from common.views import Views
+
+_SCORING_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Which part of a run's passes over the images a call of `fit` covers.
+
+    Attributes
+    ----------
+    first, last : int
+        Passes `first` to `last - 1`, counted from the run's beginning.
+    total : int
+        Passes of the whole run; the learning rate decays over all of them.
+    """
+
+    first: int
+    last: int
+    total: int
+
+
+class Trainer:
+    """A model with its images' views on one device: what a hospital, or the centralised arm, trains with.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        The recipe.
+    model : Classifier
+        Trained in place.
+    cache : TensorCache or None
+        For the trunk's activations.
+    """
+
+    def __init__(self, plan: TrainingPlan, model: Classifier, cache: TensorCache | None) -> None:
+        self._plan = plan.training
+        self._device = pick_device(plan.training.device)
+        self.model = model
+        self._views = Views(plan, model, self._device, cache)
+        self._tail = model.tail.to(self._device, memory_format=torch.channels_last)
+
+    def fit(
+        self,
+        records: Sequence[ImageRecord],
+        budget: Budget,
+        *,
+        name: str,
+        batch_size: int | None = None,
+        on_pass: Callable[[int, float], None] | None = None,
+    ) -> float:
+        """Train the tail on the given images.
+
+        Every call starts a fresh AdamW (Loshchilov & Hutter 2019): in a federation, moments of one hospital's gradients
+        say little about the averaged weights the next round starts from.
+
+        Parameters
+        ----------
+        records : sequence of ImageRecord
+            Training images; at least one.
+        budget : Budget
+            The passes to make.
+        name : str
+            The site's or arm's name; with the plan's seed it fixes the order of images and the dropout.
+        batch_size : int, optional
+            Instead of the plan's.
+        on_pass : callable, optional
+            Called after each pass with its number and mean loss; may score the model.
+
+        Returns
+        -------
+        float
+            Mean loss over the images of the last pass.
+        """
+        size = batch_size or self._plan.batch_size
+        labels = torch.tensor([record.label for record in records])
+        classes = self._tail.head.classifier.out_features
+        weights = _class_weights(labels, classes, self._plan.class_weights).to(self._device)
+        parameters = [parameter for parameter in self._tail.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            parameters, lr=self._plan.learning_rate, weight_decay=self._plan.weight_decay
+        )
+        loss_of_pass = math.nan
+        try:
+            for pass_index in range(budget.first, budget.last):
+                self.model.train()
+                with _seeded(self._plan.seed, name, pass_index):
+                    order = torch.randperm(len(records))
+                    batches = order.split(size)
+                    loss_sum = 0.0
+                    for step, chosen in enumerate(batches):
+                        progress = (pass_index + step / len(batches)) / budget.total
+                        optimizer.param_groups[0]["lr"] = self._learning_rate(progress)
+                        inputs = self._views.training_batch([records[i] for i in chosen.tolist()], pass_index)
+                        loss = functional.cross_entropy(
+                            self._tail(inputs),
+                            labels[chosen].to(self._device),
+                            weight=weights,
+                            label_smoothing=self._plan.label_smoothing,
+                        )
+                        optimizer.zero_grad()
+                        loss.backward()
+                        if self._plan.clip_norm:
+                            nn.utils.clip_grad_norm_(parameters, self._plan.clip_norm)
+                        optimizer.step()
+                        loss_sum += loss.item() * len(chosen)
+                loss_of_pass = loss_sum / len(records)
+                if on_pass:
+                    on_pass(pass_index, loss_of_pass)
+        finally:
+            self.model.eval()
+        return loss_of_pass
+
+    @torch.inference_mode()
+    def predict(self, records: Sequence[ImageRecord]) -> NDArray[np.float64]:
+        """Return class probabilities of shape (N, classes), rows adding up to 1, in the order of `records`."""
+        self.model.eval()
+        rows = [
+            functional.softmax(self._tail(self._views.plain_batch(records[i : i + _SCORING_BATCH])).cpu().double(), dim=1)
+            for i in range(0, len(records), _SCORING_BATCH)
+        ]
+        classes = self._tail.head.classifier.out_features
+        return torch.cat(rows).numpy() if rows else np.empty((0, classes))
+
+    def _learning_rate(self, progress: float) -> float:
+        if self._plan.schedule == "constant":
+            return self._plan.learning_rate
+        # Cosine without restarts (Loshchilov & Hutter 2017, SGDR), over the whole run.
+        return self._plan.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def pick_device(wanted: str) -> torch.device:
+    """Return the device of a plan: "auto" takes CUDA, then Apple's MPS, then the CPU."""
+    if wanted != "auto":
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def _class_weights(labels: torch.Tensor, classes: int, policy: str) -> torch.Tensor:
+    """Weights of mean 1 over the images; a class without images counts as if it had one."""
+    if policy == "none":
+        return torch.ones(classes)
+    counts = torch.bincount(labels, minlength=classes).clamp(min=1).float()
+    return labels.numel() / (classes * counts)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int, name: str, pass_index: int) -> Iterator[None]:
+    """Make order and dropout of one pass depend on seed, site and pass alone, and leave the global generator as it was."""
+    identity = hashlib.sha256(f"{seed}/{name}/{pass_index}".encode()).digest()
+    with torch.random.fork_rng():
+        torch.manual_seed(int.from_bytes(identity[:7], "big"))
+        yield
