@@ -1,0 +1,94 @@
+"""What a hospital does in a round: score the global tail on its own patients, train it, and give back the change."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.site import Site
+from common.cache import TensorCache, cache_folder
+from common.exchange import TailLayout
+from common.models import build_model
+from common.plan import TrainingPlan
+from common.scoring import Score
+from common.training import Budget, Trainer
+
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class SiteUpdate:
+    """A hospital's answer to one round.
+
+    Attributes
+    ----------
+    change : ndarray of float32, shape (layout.size,)
+        Tail after local training minus the global tail.
+    images : int
+        Training images: the weight in the average.
+    train_loss : float
+        Mean loss of the last local pass.
+    score : Score
+        Of the *incoming* global tail on the validation images.
+    """
+
+    change: NDArray[np.float32]
+    images: int
+    train_loss: float
+    score: Score
+
+
+def trunk_digest(plan: TrainingPlan, site: Site) -> str:
+    """Return which frozen trunk this hospital computes with."""
+    return _workbench(plan.to_json(), len(site.classes))[0].model.trunk_digest
+
+
+def train_round(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], round_number: int) -> SiteUpdate:
+    """Score and train a global tail.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        The coordinator's plan.
+    site : Site
+        This hospital.
+    tail : ndarray of float32, shape (layout.size,)
+        The global tail.
+    round_number : int
+        From 1 to `federation.rounds`.
+
+    Returns
+    -------
+    SiteUpdate
+    """
+    trainer, layout = _workbench(plan.to_json(), len(site.classes))
+    score = score_tail(plan, site, tail, "validation")
+    epochs = plan.federation.local_epochs
+    budget = Budget((round_number - 1) * epochs, round_number * epochs, plan.federation.rounds * epochs)
+    train_loss = trainer.fit(site.split.train, budget, name=site.name)
+    change = _clip(layout.pack(trainer.model.tail) - tail, plan.privacy.update_clip_norm)
+    return SiteUpdate(change, len(site.split.train), train_loss, score)
+
+
+def score_tail(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], split: SplitName) -> Score:
+    """Score a global tail on one of the site's splits; leaves it loaded in the model."""
+    trainer, layout = _workbench(plan.to_json(), len(site.classes))
+    layout.unpack(tail, trainer.model.tail)
+    records = getattr(site.split, split)
+    return Score.of(records, trainer.predict(records), plan.exchange.score_bins)
+
+
+@lru_cache(maxsize=1)
+def _workbench(plan_json: str, classes: int) -> tuple[Trainer, TailLayout]:
+    """Build the model once a process; every message brings the tail that it shall hold."""
+    plan = TrainingPlan.from_json(plan_json)
+    model = build_model(plan, classes)
+    trainer = Trainer(plan, model, TensorCache(cache_folder() / "trunk"))
+    return trainer, TailLayout.of(model.tail, plan.model.batch_norm)
+
+
+def _clip(change: NDArray[np.float32], limit: float) -> NDArray[np.float32]:
+    norm = float(np.linalg.norm(change))
+    return change if not limit or norm <= limit else (change * (limit / norm)).astype(np.float32)

@@ -1,0 +1,157 @@
+"""What travels between server and hospitals: the keys, the flat tail vector, and the scores.
+
+One vector instead of named tensors, because Flower moves every tensor as two objects with several requests each.
+Both sides derive names, order and shapes from the plan, so that none of them needs to travel.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from flwr.app import Array, ArrayRecord, RecordDict
+from numpy.typing import NDArray
+from torch import nn
+
+from common.metrics import ScoreHistogram
+from common.scoring import Score
+
+# Records of a message.
+ARRAYS = "arrays"
+CONFIG = "config"
+METRICS = "metrics"
+
+# Server -> hospital, in CONFIG.
+PLAN = "plan"
+PLAN_DIGEST = "plan-digest"
+ROUND = "round"
+SPLIT = "split"
+SITE = "site"
+
+# The one tensor: the global tail on the way down, its change on the way up.
+TAIL = "tail"
+
+# Hospital -> server.
+NAME = "name"
+VERSION = "version"
+TRUNK_DIGEST = "trunk-digest"
+IMAGES = "num-examples"
+TRAIN_IMAGES = "train-images"
+VALIDATION_IMAGES = "validation-images"
+TEST_IMAGES = "test-images"
+TRAIN_LOSS = "train-loss"
+SCORE_LOSS = "score-loss"
+SCORE_CONFUSION = "score-confusion"
+SCORE_HISTOGRAM = "score-histogram"
+
+Metric = int | float | list[int] | list[float]
+
+
+@dataclass(frozen=True)
+class TailLayout:
+    """Names and shapes of the tensors of a tail, in the order in which they stand in the flat vector."""
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, tail: nn.Module, batch_norm: str) -> Self:
+        """Derive the layout: all trained parameters, and the BatchNorm statistics if the plan trains them."""
+        tensors = {name: parameter for name, parameter in tail.named_parameters() if parameter.requires_grad}
+        if batch_norm == "train":
+            # Counts of batches are integers, and nothing reads them at a fixed momentum.
+            tensors |= {name: buffer for name, buffer in tail.named_buffers() if buffer.is_floating_point()}  # type: ignore[misc]
+        return cls(tuple(tensors), tuple(tuple(tensor.shape) for tensor in tensors.values()))
+
+    @property
+    def size(self) -> int:
+        """Number of values in the vector."""
+        return sum(int(np.prod(shape)) for shape in self.shapes)
+
+    def pack(self, tail: nn.Module) -> NDArray[np.float32]:
+        """Return the tail's tensors as one float32 vector of shape (size,)."""
+        state = tail.state_dict()
+        return np.concatenate([state[name].detach().cpu().float().numpy().ravel() for name in self.names])
+
+    def unpack(self, vector: NDArray[np.float32], tail: nn.Module) -> None:
+        """Write a vector of shape (size,) into the tail's tensors."""
+        state = tail.state_dict()
+        with torch.no_grad():
+            for name, values in self.tensors(vector).items():
+                state[name].copy_(torch.from_numpy(values))
+
+    def tensors(self, vector: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Cut a vector of shape (size,) into named arrays."""
+        if vector.shape != (self.size,):
+            raise ValueError(f"a tail of shape {vector.shape} does not fit a layout of {self.size} values")
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
+        parts = np.split(vector, ends)
+        return {name: part.reshape(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+
+
+def digest_of(vector: NDArray[np.float32]) -> str:
+    """SHA-256 of a tail's bytes: equal digests mean equal weights, bit for bit."""
+    return hashlib.sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes()).hexdigest()
+
+
+def tail_record(vector: NDArray[np.float32]) -> ArrayRecord:
+    """Wrap a flat vector as the one array of a message."""
+    return ArrayRecord({TAIL: Array(vector)})
+
+
+def tail_of(content: RecordDict) -> NDArray[np.float32]:
+    """Unwrap the flat vector of a message.
+
+    Raises
+    ------
+    ValueError
+        If the message holds no such vector, or anything beside it.
+    """
+    arrays = content.get(ARRAYS)
+    if not isinstance(arrays, ArrayRecord) or list(arrays) != [TAIL]:
+        raise ValueError(f"the message does not hold exactly one array {TAIL!r}")
+    vector = arrays[TAIL].numpy()
+    if vector.dtype != np.float32 or vector.ndim != 1:
+        raise ValueError(f"{TAIL!r} is {vector.dtype} of shape {vector.shape}, not a flat float32 vector")
+    return vector
+
+
+def score_to_metrics(score: Score) -> dict[str, Metric]:
+    """Return a score as what a Flower metric record takes."""
+    return {
+        SCORE_LOSS: score.loss,
+        SCORE_CONFUSION: [int(count) for count in score.confusion.ravel()],
+        SCORE_HISTOGRAM: score.histogram.to_list(),
+    }
+
+
+def score_from_metrics(metrics: Mapping[str, Metric], classes: int, bins: int) -> Score:
+    """Rebuild a score from a reply.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, of the wrong length or impossible.
+    """
+    loss = metrics.get(SCORE_LOSS)
+    if not isinstance(loss, float) or not np.isfinite(loss) or loss < 0:
+        raise ValueError(f"{SCORE_LOSS} is {loss!r}")
+    confusion = _counts(metrics, SCORE_CONFUSION, classes * classes)
+    histogram = _counts(metrics, SCORE_HISTOGRAM, classes * 2 * bins)
+    return Score(
+        loss,
+        np.array(confusion, dtype=np.int64).reshape(classes, classes),
+        ScoreHistogram.from_list(histogram, classes, bins),
+    )
+
+
+def _counts(metrics: Mapping[str, Metric], key: str, length: int) -> list[int]:
+    values = metrics.get(key)
+    if not isinstance(values, Sequence) or len(values) != length:
+        raise ValueError(f"{key} is not a list of {length} counts")
+    counts = [value for value in values if isinstance(value, int) and value >= 0]
+    if len(counts) != length:
+        raise ValueError(f"{key} holds something else than counts")
+    return counts
