@@ -1,0 +1,308 @@
+"""One federation from first to last round, over Flower's Grid."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import TypeVar
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.serverapp import Grid
+from numpy.typing import NDArray
+
+from common import exchange
+from common.errors import RunError
+from common.exchange import TailLayout
+from common.plan import TrainingPlan
+from common.scoring import Score
+from common.selection import Selection
+from server.replies import BadReply, SiteInfo, Update, read_info, read_score, read_update
+from server.strategies import make_strategy
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where a hospital is reached.
+
+    Attributes
+    ----------
+    node_id : int
+        Flower's node.
+    config : dict
+        What else its messages carry; the simulation says here which of its sites is meant.
+    """
+
+    node_id: int
+    config: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What came of one round.
+
+    Attributes
+    ----------
+    round : int
+        From 1.
+    seconds : float
+        From the first message to the aggregated tail.
+    updates : dict of str to Update
+        By site: the replies that were used.
+    failures : dict of str to str
+        By site: why a reply was left out.
+    score : Score or None
+        Of the tail that the round *started* from, over all answering hospitals' validation images.
+    """
+
+    round: int
+    seconds: float
+    updates: dict[str, Update]
+    failures: dict[str, str]
+    score: Score | None
+
+    @property
+    def train_loss(self) -> float:
+        """Mean over the images of all hospitals that took part."""
+        images = sum(update.images for update in self.updates.values())
+        return sum(update.train_loss * update.images for update in self.updates.values()) / images
+
+
+@dataclass(frozen=True)
+class FederationResult:
+    """The selected global tail and how it came about.
+
+    Attributes
+    ----------
+    tail : ndarray of float32, shape (layout.size,)
+        The selected one.
+    selected_round : int
+        After which round it stood.
+    rounds : tuple of RoundReport
+        In order.
+    validation : tuple of Score or None
+        Of the global tail after 0, 1, ... rounds, over all hospitals.
+    test : dict of str to Score
+        Of the selected tail, by site.
+    """
+
+    tail: NDArray[np.float32]
+    selected_round: int
+    rounds: tuple[RoundReport, ...]
+    validation: tuple[Score | None, ...]
+    test: dict[str, Score]
+
+
+class Federation:
+    """Runs the rounds of a plan over the given hospitals.
+
+    Replies are always handled in the order of the hospitals' names, whatever order they arrive in: sums of floats depend on
+    their order, and the same seed shall give the same weights.
+
+    Parameters
+    ----------
+    grid : Grid
+        Flower's way to the nodes.
+    plan : TrainingPlan
+        What to do.
+    classes : int
+        Number of classes.
+    layout : TailLayout
+        How the tail lies in its vector.
+    trunk_digest : str
+        The trunk that every hospital must have.
+    on_round : callable
+        Called with each `RoundReport` as soon as the round is over.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        plan: TrainingPlan,
+        *,
+        classes: int,
+        layout: TailLayout,
+        trunk_digest: str,
+        on_round: Callable[[RoundReport], None],
+    ) -> None:
+        self._grid = grid
+        self._plan = plan
+        self._classes = classes
+        self._layout = layout
+        self._trunk_digest = trunk_digest
+        self._on_round = on_round
+        self._strategy = make_strategy(plan)
+        self._members: list[tuple[SiteInfo, Member]] = []
+
+    def run(self, members: Sequence[Member], initial_tail: NDArray[np.float32]) -> FederationResult:
+        """Train, select on validation images, and test the selected tail.
+
+        Parameters
+        ----------
+        members : sequence of Member
+            The hospitals.
+        initial_tail : ndarray of float32, shape (layout.size,)
+            Where the first round starts.
+
+        Returns
+        -------
+        FederationResult
+
+        Raises
+        ------
+        RunError
+            If fewer than `federation.min_sites` hospitals gave a usable reply in a round, or one has another trunk.
+        """
+        self._members = self._introduce(members)
+        selection = Selection(self._plan.federation.select)
+        rounds: list[RoundReport] = []
+        validation: list[Score | None] = []
+        total = self._plan.federation.rounds
+        tail = initial_tail
+        for number in range(1, total + 1):
+            report = self._round(number, tail)
+            rounds.append(report)
+            validation.append(report.score)
+            if number > 1:
+                selection.offer(tail, report.score, (number - 1) / total)
+            tail = self._strategy.next_tail(number, tail, report.updates)
+            self._on_round(report)
+        last = _pool(self._score(tail, "validation"))
+        validation.append(last)
+        selection.offer(tail, last, 1.0)
+        assert selection.tail is not None
+        test = self._score(selection.tail, "test")
+        return FederationResult(
+            selection.tail, round(selection.progress * total), tuple(rounds), tuple(validation), test
+        )
+
+    def _introduce(self, members: Sequence[Member]) -> list[tuple[SiteInfo, Member]]:
+        replies = self._ask(members, MessageType.QUERY, {})
+        introduced = []
+        for member, reply in zip(members, replies, strict=True):
+            try:
+                info = read_info(reply) if reply else _no_reply()
+            except BadReply as error:
+                raise RunError(f"a hospital (node {member.node_id}) did not introduce itself: {error}") from error
+            if info.trunk_digest != self._trunk_digest:
+                raise RunError(
+                    f"{info.name} holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than the server "
+                    f"({self._trunk_digest[:12]}): use the same weights file and library versions on both sides"
+                )
+            introduced.append((info, member))
+        names = [info.name for info, _ in introduced]
+        if len(set(names)) < len(names):
+            raise RunError(f"two hospitals go by one name: {', '.join(sorted(names))}")
+        return sorted(introduced, key=lambda pair: pair[0].name)
+
+    def _round(self, number: int, tail: NDArray[np.float32]) -> RoundReport:
+        started = time.monotonic()
+        bins = self._plan.exchange.score_bins
+        updates, failures = self._collect(
+            MessageType.TRAIN,
+            {exchange.ROUND: number},
+            tail,
+            lambda reply, info: read_update(reply, info, self._layout, self._classes, bins),
+        )
+        if len(updates) < self._plan.federation.min_sites:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+            raise RunError(
+                f"round {number}: {len(updates)} of {len(self._members)} sites gave a usable reply, "
+                f"federation.min_sites is {self._plan.federation.min_sites} ({reasons})"
+            )
+        score = _pool({name: update.score for name, update in updates.items()})
+        return RoundReport(number, time.monotonic() - started, updates, failures, score)
+
+    def _score(self, tail: NDArray[np.float32], split: str) -> dict[str, Score]:
+        bins = self._plan.exchange.score_bins
+        scores, failures = self._collect(
+            MessageType.EVALUATE,
+            {exchange.SPLIT: split},
+            tail,
+            lambda reply, info: read_score(
+                reply, info.test_images if split == "test" else info.validation_images, self._classes, bins
+            ),
+        )
+        if not scores:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+            raise RunError(f"no site scored the model on its {split} images ({reasons})")
+        return scores
+
+    def _collect(
+        self,
+        kind: str,
+        config: dict[str, int | str],
+        tail: NDArray[np.float32],
+        read: Callable[[Message, SiteInfo], Answer],
+    ) -> tuple[dict[str, Answer], dict[str, str]]:
+        """Ask all hospitals and split what comes back into usable answers and reasons, both by site name."""
+        replies = self._ask([member for _, member in self._members], kind, config, tail)
+        answers: dict[str, Answer] = {}
+        failures: dict[str, str] = {}
+        for (info, _), reply in zip(self._members, replies, strict=True):
+            try:
+                answers[info.name] = read(reply, info) if reply else _no_reply()
+            except BadReply as error:
+                failures[info.name] = str(error)
+        return answers, failures
+
+    def _ask(
+        self,
+        members: Sequence[Member],
+        kind: str,
+        config: dict[str, int | str],
+        tail: NDArray[np.float32] | None = None,
+    ) -> list[Message | None]:
+        """Send one message to each member; return the replies in the members' order, None where none came in time."""
+        common_config: dict[str, int | str] = {
+            exchange.PLAN: self._plan.to_json(),
+            exchange.PLAN_DIGEST: self._plan.digest,
+            **config,
+        }
+        messages = []
+        for member in members:
+            content = RecordDict({exchange.CONFIG: ConfigRecord({**common_config, **member.config})})
+            if tail is not None:
+                content[exchange.ARRAYS] = exchange.tail_record(tail)
+            messages.append(Message(content, message_type=kind, dst_node_id=member.node_id))
+        message_ids = list(self._grid.push_messages(messages))
+        return self._await(message_ids)
+
+    def _await(self, message_ids: Sequence[str]) -> list[Message | None]:
+        replies: dict[str, Message] = {}
+        deadline = time.monotonic() + self._plan.federation.round_seconds
+        pending = set(message_ids)
+        while pending and time.monotonic() < deadline:
+            for reply in self._grid.pull_messages(list(pending)):
+                replies[reply.metadata.reply_to_message_id] = reply
+            pending -= replies.keys()
+            if pending:
+                time.sleep(0.1)
+        return [replies.get(message_id) for message_id in message_ids]
+
+
+def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:
+    """Return the ids of at least `count` connected nodes, sorted.
+
+    Raises
+    ------
+    RunError
+        If fewer connect in time.
+    """
+    deadline = time.monotonic() + seconds
+    while len(nodes := sorted(grid.get_node_ids())) < count:
+        if time.monotonic() > deadline:
+            raise RunError(f"{len(nodes)} of {count} nodes connected within {seconds:.0f} s")
+        time.sleep(0.2)
+    return nodes
+
+
+def _pool(scores: dict[str, Score]) -> Score | None:
+    return reduce(add, scores.values()) if scores else None
+
+
+def _no_reply() -> Answer:  # type: ignore[type-var]
+    raise BadReply("no reply in time")

@@ -1,0 +1,95 @@
+"""What a hospital's reply must be before it touches the model; a bad one leaves that hospital out, by name and reason."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, MetricRecord
+from numpy.typing import NDArray
+
+from common import exchange
+from common.exchange import TailLayout
+from common.scoring import Score
+
+
+class BadReply(Exception):  # noqa: N818 - what the server met, not a fault of the server
+    """A reply that cannot be used; the text is the reason, without the hospital's name."""
+
+
+@dataclass(frozen=True)
+class SiteInfo:
+    """What a hospital said of itself before the first round."""
+
+    name: str
+    version: str
+    trunk_digest: str
+    train_images: int
+    validation_images: int
+    test_images: int
+
+
+@dataclass(frozen=True)
+class Update:
+    """A usable reply to one round; the fields are those of the hospital's answer."""
+
+    change: NDArray[np.float32]
+    images: int
+    train_loss: float
+    score: Score
+
+
+def read_info(reply: Message) -> SiteInfo:
+    """Check and read the reply to a query; raises `BadReply`."""
+    metrics = _metrics(reply)
+    identity = reply.content.get(exchange.CONFIG)
+    if not isinstance(identity, ConfigRecord):
+        raise BadReply(f"no {exchange.CONFIG} record")
+    words = [identity.get(key) for key in (exchange.NAME, exchange.VERSION, exchange.TRUNK_DIGEST)]
+    counts = [metrics.get(key) for key in (exchange.TRAIN_IMAGES, exchange.VALIDATION_IMAGES, exchange.TEST_IMAGES)]
+    name, version, trunk = (word if isinstance(word, str) else "" for word in words)
+    train, validation, test = (count if isinstance(count, int) and count >= 0 else -1 for count in counts)
+    if not (name and version and trunk) or min(train, validation, test) < 0:
+        raise BadReply("name, version, trunk digest or image counts are missing or impossible")
+    return SiteInfo(name, version, trunk, train, validation, test)
+
+
+def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int, bins: int) -> Update:
+    """Check and read the reply to a round; raises `BadReply`."""
+    metrics = _metrics(reply)
+    try:
+        change = exchange.tail_of(reply.content)
+    except ValueError as error:
+        raise BadReply(str(error)) from error
+    if change.shape != (layout.size,):
+        raise BadReply(f"update of {change.size} values instead of {layout.size}")
+    if not np.isfinite(change).all():
+        raise BadReply("update holds NaN or infinity")
+    images, train_loss = metrics.get(exchange.IMAGES), metrics.get(exchange.TRAIN_LOSS)
+    if not isinstance(images, int) or not 0 < images <= site.train_images:
+        raise BadReply(f"weight of {images} images, declared {site.train_images}")
+    if not isinstance(train_loss, float) or not np.isfinite(train_loss):
+        raise BadReply(f"{exchange.TRAIN_LOSS} is {train_loss}")
+    return Update(change, images, train_loss, _score(metrics, site.validation_images, classes, bins))
+
+
+def read_score(reply: Message, images: int, classes: int, bins: int) -> Score:
+    """Check and read the reply to an evaluation over `images` images; raises `BadReply`."""
+    return _score(_metrics(reply), images, classes, bins)
+
+
+def _metrics(reply: Message) -> MetricRecord:
+    if reply.has_error():
+        raise BadReply(reply.error.reason.strip() or f"Flower error {reply.error.code}")
+    metrics = reply.content.get(exchange.METRICS)
+    if not isinstance(metrics, MetricRecord):
+        raise BadReply(f"no {exchange.METRICS} record")
+    return metrics
+
+
+def _score(metrics: MetricRecord, images: int, classes: int, bins: int) -> Score:
+    try:
+        score = exchange.score_from_metrics(metrics, classes, bins)
+    except ValueError as error:
+        raise BadReply(str(error)) from error
+    if score.images != images:
+        raise BadReply(f"scored {score.images} images, declared {images}")
+    return score

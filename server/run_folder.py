@@ -1,0 +1,95 @@
+"""The folder of one run: it grows under a provisional name and takes its final one when everything in it is whole."""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from common.exchange import TailLayout
+from common.files import write_bytes_atomically, write_json_atomically
+from common.plan import TrainingPlan
+
+
+class RunFolder:
+    """A run's files; `latest` beside the folder points to the last run that was finished.
+
+    While the run goes on the folder's name ends in ".unfinished". Use as a context manager: leaving it normally publishes
+    the folder; an error leaves the unfinished one for diagnosis.
+
+    Parameters
+    ----------
+    final : Path
+        The folder's name once the run is finished; see `new_run_path`.
+
+    Attributes
+    ----------
+    path : Path
+        Where the files are at this moment.
+    """
+
+    def __init__(self, final: Path) -> None:
+        self._final = final
+        self.path = unfinished(final)
+        self.path.mkdir(parents=True)
+        self._log: IO[str] = (self.path / "run.log").open("a", buffering=1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        self._log.close()
+        if error_type is None:
+            self.path = self.path.rename(self._final)
+            _point_latest(self._final)
+
+    def log(self, line: str) -> None:
+        """Add a line to `run.log`."""
+        self._log.write(line + "\n")
+
+    def write_plan(self, plan: TrainingPlan) -> None:
+        """Write `plan.json` with its digest."""
+        write_json_atomically(self.path / "plan.json", {"digest": plan.digest, "plan": plan.model_dump()})
+
+    def append_round(self, entry: dict[str, Any]) -> None:
+        """Add one line to `rounds.jsonl`."""
+        with (self.path / "rounds.jsonl").open("a") as stream:
+            stream.write(json.dumps(entry, allow_nan=False) + "\n")
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file of the run."""
+        write_json_atomically(self.path / name, value)
+
+    def write_tail(self, name: str, tail: NDArray[np.float32], layout: TailLayout, metadata: dict[str, str]) -> None:
+        """Write a tail as `checkpoints/<name>.safetensors`, with named tensors."""
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        tensors = {key: np.ascontiguousarray(value) for key, value in layout.tensors(tail).items()}
+        write_bytes_atomically(folder / f"{name}.safetensors", save(tensors, metadata))
+
+
+def new_run_path(output: Path, name: str) -> Path:
+    """Return `<output>/<time>-<name>`, or with a number behind it where that exists already."""
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}"
+    number, candidate = 2, output / stem
+    while candidate.exists() or unfinished(candidate).exists():
+        candidate = output / f"{stem}-{number}"
+        number += 1
+    return candidate
+
+
+def unfinished(final: Path) -> Path:
+    """Return the provisional name of a run folder."""
+    return final.with_name(f"{final.name}.unfinished")
+
+
+def _point_latest(run: Path) -> None:
+    temporary = run.with_name(f".latest.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(run.name, target_is_directory=True)
+    temporary.replace(run.with_name("latest"))
