@@ -1,0 +1,13 @@
+"""Settings that keep libraries from calling home, and Flower from installing again what is installed.
+
+`rarefed.pth` beside this file sets the same ones at the start of every Python of an environment that has rarefed, so that
+`flwr run .` typed by hand is as quiet as rarefed's own commands; a test keeps the two equal.
+"""
+
+QUIET = {
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+}

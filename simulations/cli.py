@@ -1,0 +1,193 @@
+"""`rarefed-sim`: the researcher's command."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from common.cache import cache_folder
+from common.command_line import print_version, run_command_line
+from common.errors import InputError
+from common.families import FAMILIES
+from common.plan import Scalar, TrainingPlan
+
+app = typer.Typer(help="Hospitals on one machine: is federating worth it for these images?", no_args_is_help=True)
+weights_app = typer.Typer(help="Pretrained weights: fetch them once, train without the network.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    data: Annotated[Path | None, typer.Option(help="Image folder, manifest.csv or .npz. [default: the phantom]")] = None,
+    sites: Annotated[int, typer.Option(help="Number of hospitals; 0: as the data say, else 4.", min=0)] = 0,
+    output: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    changes: Annotated[list[str], typer.Option("--set", help="Any plan key, as in training.seed=2.")] = [],  # noqa: B006
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
+) -> None:
+    """Train centralised, federated and per hospital on one split, and compare."""
+    from server.run_folder import new_run_path
+    from simulations.hospitals import load_hospitals
+    from simulations.launch import simulate
+    from simulations.table import render_table
+
+    plan = TrainingPlan.from_flat(dict(_parse_change(change) for change in changes))
+    plan = _with_paths(plan, data, sites, output)
+    # Whatever is wrong with plan or data is found here, before Flower starts and could only say "failed".
+    hospitals = load_hospitals(plan)
+    _find_weights(plan)
+    path = new_run_path(Path(plan.study.output), plan.study.name or hospitals.dataset.name)
+    console = Console(stderr=as_json)
+    with _Follow(console) as follow:
+        simulate(plan, len(hospitals.sites), path, follow.line)
+    summary = json.loads((path / "summary.json").read_text())
+    if as_json:
+        print(json.dumps(summary, indent=2))
+    else:
+        console.print(render_table(summary))
+        console.print(f"run folder: {path}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Draw report.html again from a run's summary.json and predictions.csv."""
+    from simulations.report import write_report
+
+    print(write_report(run))
+
+
+@app.command()
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="A folder to be made.")],
+    images: Annotated[int, typer.Option(min=20, max=100_000)] = 200,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Write the built-in synthetic data set to look at, or to try rarefed with."""
+    from simulations.phantom import write_phantom
+
+    if folder.exists():
+        raise InputError(f"{folder} exists already: name a folder to be made")
+    write_phantom(folder, seed=seed, images=images)
+    print(folder)
+
+
+@weights_app.command("list")
+def weights_list(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show for each family where its weights are."""
+    from common.weights import available
+
+    found = available()
+    if as_json:
+        rows = {
+            name: {"source": w.source, "path": str(w.path), "sha256": w.sha256} if w else None for name, w in found.items()
+        }
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("family", "weights", "sha256", "file")
+    for name, weights in found.items():
+        if weights:
+            table.add_row(name, weights.source, weights.sha256[:12], str(weights.path))
+        else:
+            table.add_row(name, "missing", "", f"rarefed-sim weights fetch {name}")
+    Console().print(table)
+
+
+@weights_app.command("fetch")
+def weights_fetch(families: Annotated[list[str], typer.Argument(help="Families, or all.")]) -> None:
+    """Download weights from the hub that timm uses and stage them for training without the network."""
+    from common.weights import fetch
+
+    for name in FAMILIES if families == ["all"] else families:
+        weights = fetch(_family(name))
+        print(f"{name}: {weights.path} sha256 {weights.sha256}")
+
+
+@weights_app.command("verify")
+def weights_verify() -> None:
+    """Check the weights at hand against their recorded SHA-256 and their family's tensors."""
+    from common.weights import available, verify
+
+    faults = 0
+    for name, weights in available().items():
+        if weights:
+            fault = verify(weights)
+            faults += fault is not None
+            print(f"{name}: {fault or f'ok ({weights.source}, sha256 {weights.sha256})'}")
+    if faults:
+        raise typer.Exit(1)
+
+
+class _Follow:
+    """Shows a run's lines, and on a terminal a bar below them."""
+
+    def __init__(self, console: Console) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), console=console, transient=True, disable=not console.is_terminal
+        )
+        self._console = console
+        self._task = self._bar.add_task("starting Flower", total=100)
+
+    def __enter__(self) -> "_Follow":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def line(self, line: str) -> None:
+        """Print one line of the run; its percentage moves the bar."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if line.startswith("[") and "%" in line:
+            share, _, rest = line[1:].partition("%")
+            self._bar.update(self._task, completed=float(share), description=rest.partition("]")[0].strip())
+
+
+def _parse_change(change: str) -> tuple[str, Scalar]:
+    key, separator, value = change.partition("=")
+    if not separator:
+        raise InputError(f"--set {change}: expected KEY=VALUE, such as training.seed=2")
+    return key.strip(), value.strip()
+
+
+def _with_paths(plan: TrainingPlan, data: Path | None, sites: int, output: Path) -> TrainingPlan:
+    """Make every path absolute here, where the user stands; Flower's processes stand elsewhere."""
+    changes: dict[str, Scalar] = {"study.output": str(Path(plan.study.output or output).expanduser().absolute())}
+    path = data or (Path(plan.data.path) if plan.data.path else None)
+    if path is not None:
+        changes["data.path"] = str(path.expanduser().absolute())
+    if sites:
+        changes["study.sites"] = sites
+    if plan.model.weights not in ("auto", "none"):
+        changes["model.weights"] = str(Path(plan.model.weights).expanduser().absolute())
+    return plan.changed(changes)
+
+
+def _find_weights(plan: TrainingPlan) -> None:
+    from common.weights import find_weights
+
+    find_weights(FAMILIES[plan.model.family], plan.model.weights)
+
+
+def _family(name: str) -> "object":
+    if name not in FAMILIES:
+        raise InputError(f"unknown family {name!r}; known: {', '.join(FAMILIES)}")
+    return FAMILIES[name]
+
+
+def main() -> None:
+    """Run `rarefed-sim`."""
+    run_command_line(app)
+
+
+if __name__ == "__main__":
+    main()

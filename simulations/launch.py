@@ -1,0 +1,255 @@
+"""Runs the simulation in a Flower of its own: private home, private port, nothing downloaded, nothing left behind.
+
+Flower alone would leave a daemon running, share its port with whoever was first, install the app's dependencies again,
+import code from the folder the daemon was started in, and exit with 0 when the run failed.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import psutil
+import tomli_w
+
+from common.errors import RunError
+from common.plan import TrainingPlan
+from common.quiet import QUIET
+from server.run_folder import unfinished
+
+RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
+_MARK_VARIABLE = "RAREFED_LAUNCH"
+_START_SECONDS = 60
+_STOP_SECONDS = 10
+_CONNECTION = "simulation"
+
+def simulate(plan: TrainingPlan, sites: int, run: Path, show: Callable[[str], None]) -> None:
+    """Run a plan with `flwr run` and wait for its end.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Checked, with absolute paths.
+    sites : int
+        Number of simulated nodes.
+    run : Path
+        The run folder to be made.
+    show : callable
+        Takes each line of the run's log as it is written.
+
+    Raises
+    ------
+    RunError
+        If the run failed; the message ends with the reason.
+    KeyboardInterrupt
+        After Ctrl-C or SIGTERM; the unfinished run folder is removed.
+    """
+    workplace = Path(tempfile.mkdtemp(prefix="rarefed-"))
+    mark = uuid.uuid4().hex
+    try:
+        with _terminate_like_interrupt():
+            flower = _Flower(workplace, mark, run)
+            flower.start()
+            flower.run(plan, sites, show)
+    except KeyboardInterrupt:
+        _end_processes(mark)
+        shutil.rmtree(unfinished(run), ignore_errors=True)
+        raise
+    except RunError:
+        _keep_flower_log(workplace, run)
+        raise
+    finally:
+        _end_processes(mark)
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+class _Flower:
+    """One SuperLink with its home, and one run on it."""
+
+    def __init__(self, workplace: Path, mark: str, run: Path) -> None:
+        self._run = run
+        self._home = workplace / "flower"
+        self._home.mkdir()
+        self._app = workplace / "app"
+        self._log = workplace / "flower.log"
+        self._port = _free_port()
+        self._environment = _environment(workplace, self._home, mark, run)
+
+    def start(self) -> None:
+        """Start the SuperLink and wait until it answers."""
+        command = [
+            *("flower-superlink", "--insecure", "--simulation", "--isolation", "subprocess"),
+            *("--host", "127.0.0.1", "--port", str(self._port), "--database", str(self._home / "state.db")),
+            "--disable-runtime-dependency-installation",
+        ]
+        superlink = self._spawn(command)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._healthy():
+            if superlink.poll() is not None or time.monotonic() > deadline:
+                raise RunError(f"Flower's SuperLink did not start: {_last_line(self._log)}")
+            time.sleep(0.1)
+
+    def run(self, plan: TrainingPlan, sites: int, show: Callable[[str], None]) -> None:
+        """Submit the plan and follow it to its end."""
+        config = {"superlink": {"default": _CONNECTION, _CONNECTION: {"address": f"127.0.0.1:{self._port}", "insecure": True}}}
+        (self._home / "config.toml").write_text(tomli_w.dumps(config))
+        write_app(self._app, plan)
+        # One core a site, so that as many sites train at once as there are cores.
+        federation = f"num-supernodes={sites} client-resources-num-cpus=1 client-resources-num-gpus={_gpu_share():.3f}"
+        process = self._spawn(
+            ["flwr", "run", str(self._app), _CONNECTION, "--stream", "--federation-config", federation]
+        )
+        follower = _Follower(self._run)
+        while process.poll() is None:
+            for line in follower.new_lines():
+                show(line)
+            time.sleep(0.2)
+        lines = list(follower.new_lines())
+        if self._run.is_dir():
+            for line in lines:
+                show(line)
+            return
+        reason = next((line for line in reversed(lines) if line.startswith("error: ")), "")
+        for line in lines:
+            if line != reason:
+                show(line)
+        raise RunError(f"the run failed: {reason.removeprefix('error: ') or _last_line(self._log)}")
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a program of this environment, away from the terminal's Ctrl-C and from the user's folder."""
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self._home,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+class _Follower:
+    """Reads a run's log as it grows, also across the renaming of its folder."""
+
+    def __init__(self, run: Path) -> None:
+        self._path = unfinished(run) / "run.log"
+        self._stream: IO[str] | None = None
+
+    def new_lines(self) -> Iterator[str]:
+        """Return the whole lines that were written since the last call."""
+        if self._stream is None:
+            if not self._path.is_file():
+                return
+            self._stream = self._path.open()
+        while line := self._stream.readline():
+            yield line.rstrip("\n")
+
+
+def write_app(folder: Path, plan: TrainingPlan) -> None:
+    """Write a Flower app that carries no code: both sides run the rarefed that is installed, with this plan."""
+    folder.mkdir()
+    nested = plan.model_dump()
+    app = {
+        "project": {"name": "rarefed-simulation", "version": "1.0.0", "dependencies": []},
+        "tool": {
+            "flwr": {
+                "app": {
+                    "publisher": "rarefed",
+                    "components": {"serverapp": "simulations.server_app:app", "clientapp": "simulations.client_app:app"},
+                    "config": nested,
+                }
+            }
+        },
+    }
+    (folder / "pyproject.toml").write_text(tomli_w.dumps(app))
+
+
+def _environment(workplace: Path, home: Path, mark: str, run: Path) -> dict[str, str]:
+    environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "PYTHONPATH")}
+    # Whatever is missing must be staged before, so that no run depends on the web.
+    environment |= {**QUIET, "HF_HUB_OFFLINE": "1"}
+    environment["FLWR_HOME"] = str(home)
+    environment["RAY_TMPDIR"] = str(workplace)
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+    environment[RUN_FOLDER_VARIABLE] = str(run)
+    environment[_MARK_VARIABLE] = mark
+    return environment
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _gpu_share() -> float:
+    """Let two sites share each GPU; Ray hides all of them from sites that ask for none."""
+    import torch
+
+    return 0.5 if torch.cuda.is_available() else 0.0
+
+
+def _end_processes(mark: str) -> None:
+    """End every process that carries the mark in its environment, however it detached itself."""
+    for send in (psutil.Process.terminate, psutil.Process.kill):
+        processes = list(_marked(mark))
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                send(process)
+        psutil.wait_procs(processes, timeout=_STOP_SECONDS)
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(_MARK_VARIABLE) == mark:
+                yield process
+
+
+@contextlib.contextmanager
+def _terminate_like_interrupt() -> Iterator[None]:
+    """Treat SIGTERM and a closed terminal as Ctrl-C, so that they tidy up too."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _keep_flower_log(workplace: Path, run: Path) -> None:
+    """Leave Flower's own log beside the failed run's files, for whoever has to find out."""
+    log = workplace / "flower.log"
+    if log.is_file():
+        unfinished(run).mkdir(parents=True, exist_ok=True)
+        shutil.copy(log, unfinished(run) / "flower.log")
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.is_file() else []
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,39 @@
+"""What a person sees while a run goes on: one line a step, with the share done and the time left."""
+
+import time
+from collections.abc import Callable
+
+
+class Progress:
+    """Counts image passes and turns events into lines such as `[ 42 %  1:35 left] federated round 7/24 ...`.
+
+    Parameters
+    ----------
+    total : int
+        Image passes of all arms together.
+    emit : callable
+        Takes each finished line.
+    """
+
+    def __init__(self, total: int, emit: Callable[[str], None]) -> None:
+        self._total = max(total, 1)
+        self._emit = emit
+        self._done = 0
+        self._started = time.monotonic()
+
+    def step(self, passes: int, text: str) -> None:
+        """Count passes as done and say what happened."""
+        self._done += passes
+        share = min(self._done / self._total, 1.0)
+        elapsed = time.monotonic() - self._started
+        left = f"{_clock(elapsed * (1 - share) / share)} left" if share else "  ?  left"
+        self._emit(f"[{share:4.0%}  {left}] {text}")
+
+    def say(self, text: str) -> None:
+        """Say something that is no step."""
+        self._emit(text)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:2d}:{rest:02d}"
