@@ -23,7 +23,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit, RLELossless
 
 from common.image_errors import ImageLimits, UnreadableImageError, UnsupportedImageError
 from common.intensity import by_percentiles, by_range
@@ -141,11 +141,7 @@ def _parse(data: bytes, name: str) -> Dataset:
 def _check_compression(dataset: Dataset, frames: int, name: str) -> None:
     """Refuse a compression without a decoder, and a first frame that would unpack to another size than announced."""
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available:
+    if not _has_decoder(syntax, dataset.get("BitsStored")):
         reason = f"no decoder is installed for its compression, {syntax.name}; export it uncompressed or as JPEG 2000"
         raise UnsupportedImageError(name, reason)
     if not syntax.is_encapsulated:
@@ -158,6 +154,16 @@ def _check_compression(dataset: Dataset, frames: int, name: str) -> None:
             if embedded.size != (dataset.Columns, dataset.Rows):
                 announced = f"{dataset.Columns} x {dataset.Rows}"
                 raise UnreadableImageError(name, f"announces {announced} pixels but holds a picture of another size")
+
+
+def _has_decoder(syntax: UID, bits_stored: Any) -> bool:
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        return False
+    if syntax == JPEGExtended12Bit and decoder.available_plugins == ("pillow",):
+        return bool(bits_stored == 8)  # Pillow claims this syntax, but reads no 12-bit JPEG, for which it was made
+    return decoder.is_available
 
 
 def _check_run_lengths(frame: bytes, pixels: int, name: str) -> None:

@@ -20,10 +20,14 @@ class ImageError(InputError):
         # pickled by arguments, so that the error also arrives whole from a worker process
         super().__init__(name, reason)
         self.name = name
-        self.reason = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
+        self.reason = _on_one_line(reason)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
+        return f"{_on_one_line(self.name)}: {self.reason}"
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 class UnreadableImageError(ImageError):

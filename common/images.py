@@ -11,15 +11,10 @@ networks' own training did not apply them; 16-bit grey goes by `common.intensity
 upper byte; of a TIFF with several pages, and of a phone's JPEG with several pictures, the first is read.
 """
 
-import logging
 import stat
 import struct
-import threading
-import warnings
-from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 from common import dicom
 from common.image_errors import ImageError, ImageLimits, ImageTooLargeError, UnreadableImageError, UnsupportedImageError
 from common.intensity import by_bit_depth, real_to_uint8
+from common.quiet_decoders import QUIET
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -79,43 +75,6 @@ _EXIF_ERRORS = (
     ValueError,
     struct.error,
 )
-
-# Both libraries log the values of tags (names, dates, device numbers) when they find them odd. rarefed's own message
-# names the file; what its tags say shall not reach a log.
-for _library in ("PIL", "pydicom"):
-    logging.getLogger(_library).setLevel(logging.CRITICAL)
-
-
-class _QuietDecoders(AbstractContextManager[None]):
-    """Mute Python warnings while any thread decodes.
-
-    `warnings.catch_warnings` alone is not made for threads: two that overlap may leave the filters of one behind. Here
-    the first thread to enter saves them and the last to leave restores them.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._saved = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._saved = warnings.catch_warnings()
-                self._saved.__enter__()
-                warnings.simplefilter("ignore")
-            self._inside += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._saved.__exit__(kind, error, trace)
-
-
-_QUIET = _QuietDecoders()
 
 
 def read_image(path: Path, limits: ImageLimits = DEFAULT_LIMITS, name: str | None = None) -> NDArray[np.uint8]:
@@ -195,7 +154,7 @@ def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
         raise UnreadableImageError(name, "the file is empty (0 bytes)")
     decode = dicom.decode_dicom if dicom.is_dicom(data, name) else _decode_with_pillow
     try:
-        with _QUIET:
+        with QUIET:
             pixels = decode(data, name, limits)
     except ImageError:
         raise
@@ -203,6 +162,8 @@ def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
         raise ImageTooLargeError(name, "there is not enough memory to decode it") from error
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(name, "has more pixels than the decoder accepts") from error
+    except NotImplementedError as error:
+        raise UnsupportedImageError(name, "uses a variant of its format that is not read; export it as PNG") from error
     except Exception as error:
         # On damaged bytes decoders raise almost anything, SyntaxError included. Their texts may quote the values of
         # tags, that is patients' data, so only the kind of error is passed on.

@@ -25,6 +25,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLSLossless,
     RLELossless,
 )
@@ -334,6 +335,12 @@ class TestDicom:
         data = dicom(encapsulate([b"\xff\xd8\xff\xf7 not really"]), JPEGLSLossless, RAMP.shape)
         with pytest.raises(UnsupportedImageError, match="JPEG-LS Lossless"):
             decode_image(data, "x")
+
+    def test_twelve_bit_jpeg_is_named_rather_than_called_damaged(self) -> None:
+        jpeg = encapsulate([encoded(RAMP, "JPEG")])
+        assert np.abs(grey(dicom(jpeg, JPEGExtended12Bit, RAMP.shape)) - RAMP).max() <= 2
+        with pytest.raises(UnsupportedImageError, match="JPEG Extended"):
+            decode_image(dicom(jpeg, JPEGExtended12Bit, RAMP.shape, BitsAllocated=16, BitsStored=12), "x")
 
     def test_deflated_and_unknown_syntaxes_are_refused(self) -> None:
         with pytest.raises(UnsupportedImageError, match="deflated"):
