@@ -15,7 +15,7 @@ from flwr.app import Array, ArrayRecord, RecordDict
 from numpy.typing import NDArray
 from torch import nn
 
-from common.metrics import ScoreHistogram
+from common.roc import ScoreHistogram
 from common.scoring import Score
 
 # Records of a message.
@@ -143,7 +143,7 @@ def score_from_metrics(metrics: Mapping[str, Metric], classes: int, bins: int) -
     return Score(
         loss,
         np.array(confusion, dtype=np.int64).reshape(classes, classes),
-        ScoreHistogram.from_list(histogram, classes, bins),
+        ScoreHistogram.from_list(histogram, classes),
     )
 
 

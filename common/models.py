@@ -25,6 +25,8 @@ class Classifier(nn.Module):
         The normalisation that the weights were trained with, for RGB values in [0, 1].
     weights : PretrainedWeights or None
         Where the start came from; None: random.
+    trunk_digest : str
+        SHA-256 of the trunk's structure and float32 tensors: equal digests give equal activations.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class Classifier(nn.Module):
         freeze_batch_norm: bool,
     ) -> None:
         super().__init__()
+        # Before anyone moves the trunk to another device or number format.
+        self.trunk_digest = _digest(trunk)
         self.trunk = trunk.eval().requires_grad_(False)
         self.tail = tail
         self.family, self.weights, self.mean, self.std = family, weights, mean, std
@@ -60,14 +64,13 @@ class Classifier(nn.Module):
                     module.eval()
         return self
 
-    @property
-    def trunk_digest(self) -> str:
-        """SHA-256 of the trunk's structure and tensors: equal digests give equal activations."""
-        digest = hashlib.sha256(repr(self.trunk).encode())
-        for name, tensor in self.trunk.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+
+def _digest(trunk: nn.Sequential) -> str:
+    digest = hashlib.sha256(repr(trunk).encode())
+    for name, tensor in trunk.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def build_model(plan: TrainingPlan, classes: int) -> Classifier:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.manifest import ImageRecord
-from common.metrics import ScoreHistogram, confusion_matrix, mean_log_loss
+from common.metrics import confusion_matrix, mean_log_loss
+from common.roc import ScoreHistogram
 
 
 @dataclass(frozen=True)

@@ -111,21 +111,20 @@ class _Flower:
         process = self._spawn(
             ["flwr", "run", str(self._app), _CONNECTION, "--stream", "--federation-config", federation]
         )
+        reason = ""
         follower = _Follower(self._run)
-        while process.poll() is None:
+        running = True
+        while running:
+            # Asked before reading, so that the last lines of an ended run are read too.
+            running = process.poll() is None
             for line in follower.new_lines():
-                show(line)
+                if line.startswith("error: "):
+                    reason = line.removeprefix("error: ")
+                else:
+                    show(line)
             time.sleep(0.2)
-        lines = list(follower.new_lines())
-        if self._run.is_dir():
-            for line in lines:
-                show(line)
-            return
-        reason = next((line for line in reversed(lines) if line.startswith("error: ")), "")
-        for line in lines:
-            if line != reason:
-                show(line)
-        raise RunError(f"the run failed: {reason.removeprefix('error: ') or _last_line(self._log)}")
+        if not self._run.is_dir():
+            raise RunError(f"the run failed: {reason or _last_line(self._log)}")
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         """Start a program of this environment, away from the terminal's Ctrl-C and from the user's folder."""
