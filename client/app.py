@@ -83,7 +83,9 @@ def _read(message: Message) -> tuple[TrainingPlan, ConfigRecord]:
         raise InputError(f"a message came without its {exchange.CONFIG} record")
     plan = TrainingPlan.from_json(str(config[exchange.PLAN]))
     if plan.digest != config[exchange.PLAN_DIGEST]:
-        raise InputError("the plan of a message does not have the digest that came with it: server and site read plans differently")
+        raise InputError(
+            "the plan of a message does not have the digest that came with it: server and site read plans differently"
+        )
     return plan, config
 
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from client.site import Site
@@ -84,6 +85,7 @@ def score_tail(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], split:
 def _workbench(plan_json: str, classes: int) -> tuple[Trainer, TailLayout]:
     """Build the model once a process; every message brings the tail that it shall hold."""
     plan = TrainingPlan.from_json(plan_json)
+    torch.set_num_threads(plan.training.threads)
     model = build_model(plan, classes)
     trainer = Trainer(plan, model, TensorCache(cache_folder() / "trunk"))
     return trainer, TailLayout.of(model.tail, plan.model.batch_norm)

@@ -22,8 +22,8 @@ def cache_folder() -> Path:
 class TensorCache:
     """Tensors under content digests, on disk, shared by every process of the machine.
 
-    An entry's key must say everything that it was computed from: then an entry never grows stale, and two processes that
-    write the same key write the same bytes. Entries appear by a rename, so that a reader sees all of one or nothing.
+    An entry's key must say everything that it was computed from: then an entry never grows stale, and two processes
+    that write the same key write the same bytes. Entries appear by a rename: a reader sees all of one or nothing.
 
     Parameters
     ----------
@@ -40,25 +40,18 @@ class TensorCache:
         self._size = self._measure()
 
     def read(self, key: str, name: str) -> torch.Tensor | None:
-        """Return tensor `name` of entry `key`, or None when there is no such entry or it is damaged."""
+        """Return tensor `name` of entry `key` and mark the entry as used; None when it is missing or damaged."""
         path = self._path(key)
         try:
             with safe_open(path, framework="pt") as entry:
                 tensor: torch.Tensor = entry.get_tensor(name)
+            os.utime(path)
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError):
             path.unlink(missing_ok=True)
             return None
         return tensor
-
-    def has(self, key: str) -> bool:
-        """Tell whether the entry is there, and mark it as used."""
-        try:
-            os.utime(self._path(key))
-        except FileNotFoundError:
-            return False
-        return True
 
     def write(self, key: str, tensors: dict[str, torch.Tensor]) -> None:
         """Store an entry; the oldest ones make room for it."""

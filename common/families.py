@@ -4,6 +4,7 @@ Data only, so that a plan can be checked without importing torch.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ def _efficientnet(name: str, timm_name: str) -> Family:
 
 
 def _vgg16() -> Family:
-    # timm keeps one flat list; a stage ends with its max pooling. The two fully connected layers of 4096 units are left
-    # out: global average pooling takes their place (Lin et al. 2014, Network in Network, section 3.2), which leaves 14.7
-    # instead of 138 million weights to fit on a few dozen images and to send every round.
+    # timm keeps one flat list; a stage ends with its max pooling. The two fully connected layers of 4096 units are
+    # left out: global average pooling takes their place (Lin et al. 2014, Network in Network, section 3.2), which
+    # leaves 14.7 instead of 138 million weights to fit on a few dozen images and to send every round.
     bounds = (0, 5, 10, 17, 24, 31)
     stages = tuple(
         Stage(f"conv{number}", tuple(f"features.{layer}" for layer in range(first, last)))
-        for number, (first, last) in enumerate(zip(bounds, bounds[1:], strict=False), start=1)
+        for number, (first, last) in enumerate(pairwise(bounds), start=1)
     )
     return Family("vgg16", "vgg16.tv_in1k", stages, features=512, early="conv4")
 

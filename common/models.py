@@ -9,7 +9,7 @@ from torch import nn
 
 from common.families import FAMILIES, Family
 from common.plan import TrainingPlan
-from common.weights import PretrainedWeights, find_weights
+from common.weights import PretrainedWeights, find_weights, pretrained_settings
 
 
 class Classifier(nn.Module):
@@ -21,6 +21,8 @@ class Classifier(nn.Module):
         The frozen early stages; always in eval mode, without gradients. May be empty.
     tail : nn.Sequential
         The trained later stages and, as `head`, pooling, dropout and the linear classifier.
+    classes : int
+        Number of logits.
     mean, std : tuple of float
         The normalisation that the weights were trained with, for RGB values in [0, 1].
     weights : PretrainedWeights or None
@@ -34,6 +36,7 @@ class Classifier(nn.Module):
         trunk: nn.Sequential,
         tail: nn.Sequential,
         *,
+        classes: int,
         family: Family,
         weights: PretrainedWeights | None,
         mean: tuple[float, ...],
@@ -45,7 +48,8 @@ class Classifier(nn.Module):
         self.trunk_digest = _digest(trunk)
         self.trunk = trunk.eval().requires_grad_(False)
         self.tail = tail
-        self.family, self.weights, self.mean, self.std = family, weights, mean, std
+        self.classes, self.family, self.weights = classes, family, weights
+        self.mean, self.std = mean, std
         self._freeze_batch_norm = freeze_batch_norm
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -58,7 +62,7 @@ class Classifier(nn.Module):
         super().train(mode)
         self.trunk.eval()
         if self._freeze_batch_norm:
-            # The statistics of a few dozen images are worse than ImageNet's, and averaging them over hospitals worse still.
+            # The statistics of a few dozen images are worse than ImageNet's, and their average over hospitals too.
             for module in self.tail.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
@@ -110,15 +114,17 @@ def build_model(plan: TrainingPlan, classes: int) -> Classifier:
         )
     if weights is not None:
         network.load_state_dict(weights.state_dict())
+    settings = pretrained_settings(family)
     frozen = _frozen_stages(family, plan.model.freeze)
     stages = [(stage.name, _sequence(network, stage.modules)) for stage in family.stages]
     return Classifier(
         nn.Sequential(OrderedDict(stages[:frozen])),
         nn.Sequential(OrderedDict([*stages[frozen:], ("head", head)])),
+        classes=classes,
         family=family,
         weights=weights,
-        mean=tuple(network.pretrained_cfg["mean"]),
-        std=tuple(network.pretrained_cfg["std"]),
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
         freeze_batch_norm=plan.model.batch_norm == "frozen",
     ).eval()
 

@@ -32,7 +32,9 @@ class ModelPlan(_Group):
 
     family: str = Field("efficientnet_lite0", description="architecture; see common/families.py")
     weights: str = Field("auto", description="auto | none (from scratch) | a safetensors file or a folder of them")
-    freeze: str = Field("early", description="none | early | all (only the head is trained) | name of the last frozen stage")
+    freeze: str = Field(
+        "early", description="none | early | all (only the head is trained) | name of the last frozen stage"
+    )
     batch_norm: Literal["frozen", "train"] = Field("frozen", description="frozen: eval mode, pretrained statistics")
     dropout: Fraction = Field(0.2, description="before the last linear layer")
 
@@ -42,7 +44,9 @@ class ModelPlan(_Group):
             raise ValueError(f"model.family = {self.family!r} is unknown{_nearest(self.family, FAMILIES)}")
         policies = ("none", "early", "all", *FAMILIES[self.family].stage_names)
         if self.freeze not in policies:
-            raise ValueError(f"model.freeze = {self.freeze!r} is unknown for {self.family}; one of {', '.join(policies)}")
+            raise ValueError(
+                f"model.freeze = {self.freeze!r} is unknown for {self.family}; one of {', '.join(policies)}"
+            )
         return self
 
 
@@ -66,14 +70,18 @@ class DataPlan(_Group):
     def _check_fold(self) -> Self:
         folds = round(1 / self.test_fraction)
         if self.fold >= folds:
-            raise ValueError(f"data.fold = {self.fold} does not exist: test_fraction {self.test_fraction} makes {folds} folds")
+            raise ValueError(
+                f"data.fold = {self.fold} does not exist: test_fraction {self.test_fraction} makes {folds} folds"
+            )
         return self
 
 
 class AugmentationPlan(_Group):
     """Random changes of training images; each strength 0 switches its transform off."""
 
-    views: int = Field(12, ge=0, le=1000, description="fixed augmented views an image, cycled; 0: fresh ones every pass")
+    views: int = Field(
+        12, ge=0, le=1000, description="fixed augmented views an image, cycled; 0: fresh ones every pass"
+    )
     rotation: float = Field(20.0, ge=0, le=180, description="degrees, either way")
     contrast: Probability = Field(0.2, description="relative change, either way")
     brightness: Probability = Field(0.2, description="relative change, either way")
@@ -97,8 +105,13 @@ class TrainingSettings(_Group):
     clip_norm: float = Field(1.0, ge=0, description="largest L2 norm of a gradient; 0: no clipping")
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"
-    precision: Literal["auto", "float32"] = Field("auto", description="auto: frozen trunk in bfloat16 where the CPU has it")
+    precision: Literal["auto", "float32"] = Field(
+        "auto", description="auto: frozen trunk in bfloat16 where the CPU has it"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int = Field(
+        1, ge=1, le=256, description="CPU threads of one site; fixed, since sums of floats depend on it"
+    )
 
 
 class FederationPlan(_Group):
@@ -128,7 +141,9 @@ class PrivacyPlan(_Group):
 class StudyPlan(_Group):
     """The simulation around the federation: hospitals out of one data set, and the arms to compare."""
 
-    name: str = Field("", max_length=60, pattern=r"^[A-Za-z0-9._-]*$", description="run folder's name; empty: the data set's")
+    name: str = Field(
+        "", max_length=60, pattern=r"^[A-Za-z0-9._-]*$", description="run folder's name; empty: the data set's"
+    )
     output: str = Field("", description="folder of the run folders; empty: runs")
     partition: Literal["auto", "natural", "iid", "dirichlet", "quantity-skew"] = Field(
         "auto", description="auto: natural where the data name their sites and study.sites is 0, else dirichlet"
@@ -180,7 +195,9 @@ class TrainingPlan(_Group):
     def _check_size(self) -> Self:
         family = FAMILIES[self.model.family]
         if self.data.size < family.least_size:
-            raise ValueError(f"data.size = {self.data.size} is too small for {family.name}: at least {family.least_size}")
+            raise ValueError(
+                f"data.size = {self.data.size} is too small for {family.name}: at least {family.least_size}"
+            )
         return self
 
     @classmethod

@@ -1,7 +1,7 @@
 """Settings that keep libraries from calling home, and Flower from installing again what is installed.
 
-`rarefed.pth` beside this file sets the same ones at the start of every Python of an environment that has rarefed, so that
-`flwr run .` typed by hand is as quiet as rarefed's own commands; a test keeps the two equal.
+`rarefed.pth` beside this file sets the same ones at the start of every Python of an environment that has rarefed, so
+that `flwr run .` typed by hand is as quiet as rarefed's own commands; a test keeps the two equal.
 """
 
 QUIET = {

@@ -56,7 +56,7 @@ class Trainer:
         self._device = pick_device(plan.training.device)
         self.model = model
         self._views = Views(plan, model, self._device, cache)
-        self._tail = model.tail.to(self._device, memory_format=torch.channels_last)
+        self._tail = model.tail.to(self._device).to(memory_format=torch.channels_last)
 
     def fit(
         self,
@@ -92,19 +92,16 @@ class Trainer:
         """
         size = batch_size or self._plan.batch_size
         labels = torch.tensor([record.label for record in records])
-        classes = self._tail.head.classifier.out_features
-        weights = _class_weights(labels, classes, self._plan.class_weights).to(self._device)
+        weights = _class_weights(labels, self.model.classes, self._plan.class_weights).to(self._device)
         parameters = [parameter for parameter in self._tail.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(
-            parameters, lr=self._plan.learning_rate, weight_decay=self._plan.weight_decay
-        )
+        optimizer = torch.optim.AdamW(parameters, lr=self._plan.learning_rate, weight_decay=self._plan.weight_decay)
         loss_of_pass = math.nan
         try:
             for pass_index in range(budget.first, budget.last):
                 self.model.train()
                 with _seeded(self._plan.seed, name, pass_index):
                     order = torch.randperm(len(records))
-                    batches = order.split(size)
+                    batches = torch.split(order, size)
                     loss_sum = 0.0
                     for step, chosen in enumerate(batches):
                         progress = (pass_index + step / len(batches)) / budget.total
@@ -117,7 +114,7 @@ class Trainer:
                             label_smoothing=self._plan.label_smoothing,
                         )
                         optimizer.zero_grad()
-                        loss.backward()
+                        loss.backward()  # type: ignore[no-untyped-call]
                         if self._plan.clip_norm:
                             nn.utils.clip_grad_norm_(parameters, self._plan.clip_norm)
                         optimizer.step()
@@ -134,11 +131,12 @@ class Trainer:
         """Return class probabilities of shape (N, classes), rows adding up to 1, in the order of `records`."""
         self.model.eval()
         rows = [
-            functional.softmax(self._tail(self._views.plain_batch(records[i : i + _SCORING_BATCH])).cpu().double(), dim=1)
+            functional.softmax(
+                self._tail(self._views.plain_batch(records[i : i + _SCORING_BATCH])).cpu().double(), dim=1
+            )
             for i in range(0, len(records), _SCORING_BATCH)
         ]
-        classes = self._tail.head.classifier.out_features
-        return torch.cat(rows).numpy() if rows else np.empty((0, classes))
+        return torch.cat(rows).numpy() if rows else np.empty((0, self.model.classes))
 
     def _learning_rate(self, progress: float) -> float:
         if self._plan.schedule == "constant":
@@ -168,7 +166,7 @@ def _class_weights(labels: torch.Tensor, classes: int, policy: str) -> torch.Ten
 
 @contextlib.contextmanager
 def _seeded(seed: int, name: str, pass_index: int) -> Iterator[None]:
-    """Make order and dropout of one pass depend on seed, site and pass alone, and leave the global generator as it was."""
+    """Make order and dropout of a pass depend on seed, site and pass alone; the global generator stays as it was."""
     identity = hashlib.sha256(f"{seed}/{name}/{pass_index}".encode()).digest()
     with torch.random.fork_rng():
         torch.manual_seed(int.from_bytes(identity[:7], "big"))

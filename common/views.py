@@ -1,8 +1,9 @@
 """What the tail is trained on: the trunk's activations of each image's augmented views."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 
@@ -23,10 +24,10 @@ _IMAGES_IN_MEMORY = 2048  # resized to 224 pixels: 300 MB
 class Views:
     """The inputs of a model's tail, batch by batch.
 
-    The trunk is frozen, so that its activations of a given view never change: with a fixed number of views an image, they
-    are computed once, kept by content digest, and shared by every round, arm, run and process. All views of one image are
-    computed together in one batch, so that an activation does not depend, not even in its last bit, on the company the
-    image happened to be in.
+    The trunk is frozen, so that its activations of a given view never change: with a fixed number of views an image,
+    they are computed once, kept by content digest, and shared by every round, arm, run and process. The views of one
+    image are computed together, by one thread: so an activation does not depend, not even in its last bit, on the
+    company that the image happened to be in or on the process that came first.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class Views:
         self._mean, self._std = model.mean, model.std
         self._has_trunk = len(model.trunk) > 0
         self._dtype = _trunk_dtype(plan, device)
-        self._trunk = model.trunk.to(device=device, dtype=self._dtype, memory_format=torch.channels_last)
+        self._trunk = model.trunk.to(device, self._dtype).to(memory_format=torch.channels_last)
         self._augmentation = Augmentation(plan.augmentation, plan.data.size, plan.training.seed)
         self._views = plan.augmentation.views
         # Without a trunk the activations are the images themselves: cheaper to compute than to keep.
@@ -68,35 +69,39 @@ class Views:
         -------
         Tensor of float32, shape (N, channels, height, width), on the device
         """
-        view = pass_index % self._views if self._views else pass_index
         if self._cache is None:
-            pixels = [self._augmentation.apply(self._canonical(r), r.sha256, view) for r in records]
-            return self._activations(np.stack(pixels)).float()
-        return self._cached(records, f"view{view}")
+            view = pass_index % self._views if self._views else pass_index
+            pixels = [self._augmented(record, view) for record in records]
+            return self._activations(np.stack(pixels)).to(self._device, torch.float32)
+        return self._stack([self._cached(record, "views", pass_index % self._views) for record in records])
 
     def plain_batch(self, records: Sequence[ImageRecord]) -> torch.Tensor:
         """Return the tail's inputs for unchanged images, for scoring; same shape as `training_batch`."""
         if self._cache is None:
-            return self._activations(np.stack([self._canonical(record) for record in records])).float()
-        return self._cached(records, "plain")
+            pixels = [self._canonical(record) for record in records]
+            return self._activations(np.stack(pixels)).to(self._device, torch.float32)
+        return self._stack([self._cached(record, "plain", 0) for record in records])
 
-    def _cached(self, records: Sequence[ImageRecord], name: str) -> torch.Tensor:
-        batch = torch.stack([self._entry(record, name) for record in records])
-        return batch.to(self._device, torch.float32, memory_format=torch.channels_last)
+    def _stack(self, activations: list[torch.Tensor]) -> torch.Tensor:
+        return torch.stack(activations).to(self._device, torch.float32, memory_format=torch.channels_last)
 
-    def _entry(self, record: ImageRecord, name: str) -> torch.Tensor:
+    def _cached(self, record: ImageRecord, kind: str, index: int) -> torch.Tensor:
         assert self._cache is not None
-        key = hashlib.sha256(f"{self._recipe}/{record.sha256}".encode()).hexdigest()
-        stored = self._cache.read(key, name) if self._cache.has(key) else None
-        if stored is None:
-            image = self._canonical(record)
-            views = [self._augmentation.apply(image, record.sha256, view) for view in range(self._views)]
-            computed = self._activations(np.stack([image, *views])).cpu()
-            names = ("plain", *(f"view{view}" for view in range(self._views)))
-            entry = dict(zip(names, computed, strict=True))
-            self._cache.write(key, entry)
-            stored = entry[name]
-        return stored
+        key = hashlib.sha256(f"{self._recipe}/{kind}/{record.sha256}".encode()).hexdigest()
+        stored = self._cache.read(key, str(index))
+        if stored is not None:
+            return stored
+        if kind == "plain":
+            images = [self._canonical(record)]
+        else:
+            images = [self._augmented(record, view) for view in range(self._views)]
+        with _one_thread():
+            computed = self._activations(np.stack(images)).cpu()
+        self._cache.write(key, {str(number): activation for number, activation in enumerate(computed)})
+        return computed[index]
+
+    def _augmented(self, record: ImageRecord, view: int) -> NDArray[np.uint8]:
+        return self._augmentation.apply(self._canonical(record), record.sha256, view)
 
     @torch.no_grad()
     def _activations(self, images: NDArray[np.uint8]) -> torch.Tensor:
@@ -122,6 +127,16 @@ class Views:
             "libraries": {name: version(name) for name in _LIBRARIES},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _trunk_dtype(plan: TrainingPlan, device: torch.device) -> torch.dtype:

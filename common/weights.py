@@ -4,10 +4,12 @@ Training never touches the network. `fetch` is the one function that does, and o
 `rarefed-sim weights fetch` calls it; what it stages is found by every later run.
 """
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import timm
@@ -65,8 +67,17 @@ class PretrainedWeights:
                 found.setdefault(name, tensor)
             elif name not in found or found[name].shape != tensor.shape:
                 what = "lacks" if name not in found else f"has the shape {tuple(found[name].shape)} for"
-                raise InputError(f"weights file {self.path} {what} {name}: these are not weights of {self.family.timm_name}")
+                raise InputError(
+                    f"weights file {self.path} {what} {name}: these are not weights of {self.family.timm_name}"
+                )
         return {name: found[name] for name in expected}
+
+
+def pretrained_settings(family: Family) -> dict[str, Any]:
+    """Return timm's `pretrained_cfg` of a family: what its weights were trained with, and where they are published."""
+    settings = timm.get_pretrained_cfg(family.timm_name)
+    assert settings is not None
+    return dataclasses.asdict(settings)
 
 
 def weights_folder() -> Path:
@@ -108,8 +119,8 @@ def find_weights(family: Family, wanted: str = "auto") -> PretrainedWeights | No
         path, source = (given / f"{family.name}.safetensors" if given.is_dir() else given), "given"
     if not path.is_file():
         raise InputError(
-            f"no pretrained weights for {family.name} at {path}: stage them with `rarefed-sim weights fetch {family.name}`, "
-            "name a safetensors file in model.weights, or train from scratch with model.weights=none"
+            f"no pretrained weights for {family.name} at {path}: stage them with `rarefed-sim weights fetch "
+            f"{family.name}`, name a safetensors file in model.weights, or train from scratch with model.weights=none"
         )
     return PretrainedWeights(family, path, source, sha256_of_file(path))
 
@@ -125,14 +136,14 @@ def fetch(family: Family) -> PretrainedWeights:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    repository = timm.create_model(family.timm_name, pretrained=False).pretrained_cfg["hf_hub_id"]
+    repository = str(pretrained_settings(family)["hf_hub_id"])
     folder = weights_folder()
     try:
         downloaded = Path(hf_hub_download(repository, "model.safetensors"))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(
-            f"the hub did not give {repository}/model.safetensors ({type(error).__name__}): on a machine without the web, "
-            f"copy that file to {folder / f'{family.name}.safetensors'}"
+            f"the hub did not give {repository}/model.safetensors ({type(error).__name__}): on a machine without "
+            f"the web, copy that file to {folder / f'{family.name}.safetensors'}"
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{family.name}.safetensors"
@@ -186,7 +197,9 @@ def _packaged_file(family: Family) -> Path | None:
 
 def _read_packaged(weights: PretrainedWeights, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     if weights.sha256 != _PACKAGED_SHA256:
-        raise InputError(f"packaged weights {weights.path} have SHA-256 {weights.sha256}, not {_PACKAGED_SHA256}: reinstall them")
+        raise InputError(
+            f"packaged weights {weights.path} have SHA-256 {weights.sha256}, not {_PACKAGED_SHA256}: reinstall them"
+        )
     tensors = torch.load(weights.path, map_location="cpu", weights_only=True)
     # The file comes from another code base with other names, but lists the same tensors in the same order.
     return dict(zip(expected, tensors.values(), strict=True))

@@ -99,8 +99,8 @@ class FederationResult:
 class Federation:
     """Runs the rounds of a plan over the given hospitals.
 
-    Replies are always handled in the order of the hospitals' names, whatever order they arrive in: sums of floats depend on
-    their order, and the same seed shall give the same weights.
+    Replies are always handled in the order of the hospitals' names, whatever order they arrive in: sums of floats
+    depend on their order, and the same seed shall give the same weights.
 
     Parameters
     ----------
@@ -189,8 +189,8 @@ class Federation:
                 raise RunError(f"a hospital (node {member.node_id}) did not introduce itself: {error}") from error
             if info.trunk_digest != self._trunk_digest:
                 raise RunError(
-                    f"{info.name} holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than the server "
-                    f"({self._trunk_digest[:12]}): use the same weights file and library versions on both sides"
+                    f"{info.name} holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
+                    f"the server ({self._trunk_digest[:12]}): use the same weights file on both sides"
                 )
             introduced.append((info, member))
         names = [info.name for info, _ in introduced]

@@ -1,4 +1,7 @@
-"""What a hospital's reply must be before it touches the model; a bad one leaves that hospital out, by name and reason."""
+"""What a hospital's reply must be before it touches the model.
+
+A bad reply leaves that hospital out of the round, by name and reason.
+"""
 
 from dataclasses import dataclass
 
@@ -78,7 +81,7 @@ def read_score(reply: Message, images: int, classes: int, bins: int) -> Score:
 
 def _metrics(reply: Message) -> MetricRecord:
     if reply.has_error():
-        raise BadReply(reply.error.reason.strip() or f"Flower error {reply.error.code}")
+        raise BadReply((reply.error.reason or f"Flower error {reply.error.code}").strip())
     metrics = reply.content.get(exchange.METRICS)
     if not isinstance(metrics, MetricRecord):
         raise BadReply(f"no {exchange.METRICS} record")

@@ -19,8 +19,8 @@ from common.plan import TrainingPlan
 class RunFolder:
     """A run's files; `latest` beside the folder points to the last run that was finished.
 
-    While the run goes on the folder's name ends in ".unfinished". Use as a context manager: leaving it normally publishes
-    the folder; an error leaves the unfinished one for diagnosis.
+    While the run goes on the folder's name ends in ".unfinished". Use as a context manager: leaving it normally
+    publishes the folder; an error leaves the unfinished one for diagnosis.
 
     Parameters
     ----------

@@ -15,9 +15,9 @@ from server.replies import Update
 class Strategy:
     """A Flower strategy, reduced to its arithmetic.
 
-    Flower's strategies expect whole models, not changes: some of them compare models, others take the difference to the
-    last one as a pseudo-gradient. So the checked changes are added to the tail that they started from before Flower sees
-    them, in the order of the sites' names.
+    Flower's strategies expect whole models, not changes: some of them compare models, others take the difference to
+    the last one as a pseudo-gradient. So the checked changes are added to the tail that they started from before Flower
+    sees them, in the order of the sites' names.
 
     Parameters
     ----------

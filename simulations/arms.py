@@ -8,6 +8,7 @@ import numpy as np
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
+from common import exchange
 from common.cache import TensorCache, cache_folder
 from common.exchange import TailLayout
 from common.manifest import ImageRecord
@@ -17,7 +18,6 @@ from common.scoring import Score
 from common.selection import Selection
 from common.training import Budget, Trainer
 from server.federation import Federation, FederationResult, Member, RoundReport, wait_for_nodes
-from common import exchange
 from simulations.hospitals import Hospitals
 
 
@@ -135,9 +135,7 @@ class Workshop:
         return self.test(selection.tail, selection.progress), history
 
 
-def run_federated(
-    shop: Workshop, grid: Grid, on_round: Callable[[RoundReport], None]
-) -> tuple[Arm, FederationResult]:
+def run_federated(shop: Workshop, grid: Grid, on_round: Callable[[RoundReport], None]) -> tuple[Arm, FederationResult]:
     """Run the federation over Flower, one message a site and round, and test the selected model."""
     started = time.monotonic()
     plan, sites = shop.plan, shop.hospitals.sites

@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from common.cache import cache_folder
 from common.command_line import print_version, run_command_line
 from common.errors import InputError
-from common.families import FAMILIES
+from common.families import FAMILIES, Family
 from common.plan import Scalar, TrainingPlan
 
 app = typer.Typer(help="Hospitals on one machine: is federating worth it for these images?", no_args_is_help=True)
@@ -29,7 +28,9 @@ def _common(
 
 @app.command()
 def run(
-    data: Annotated[Path | None, typer.Option(help="Image folder, manifest.csv or .npz. [default: the phantom]")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Image folder, manifest.csv or .npz. [default: the phantom]")
+    ] = None,
     sites: Annotated[int, typer.Option(help="Number of hospitals; 0: as the data say, else 4.", min=0)] = 0,
     output: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
     changes: Annotated[list[str], typer.Option("--set", help="Any plan key, as in training.seed=2.")] = [],  # noqa: B006
@@ -89,7 +90,8 @@ def weights_list(as_json: Annotated[bool, typer.Option("--json")] = False) -> No
     found = available()
     if as_json:
         rows = {
-            name: {"source": w.source, "path": str(w.path), "sha256": w.sha256} if w else None for name, w in found.items()
+            name: {"source": w.source, "path": str(w.path), "sha256": w.sha256} if w else None
+            for name, w in found.items()
         }
         print(json.dumps(rows, indent=2))
         return
@@ -132,7 +134,11 @@ class _Follow:
 
     def __init__(self, console: Console) -> None:
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), console=console, transient=True, disable=not console.is_terminal
+            TextColumn("{task.description}"),
+            BarColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self._console = console
         self._task = self._bar.add_task("starting Flower", total=100)
@@ -178,7 +184,7 @@ def _find_weights(plan: TrainingPlan) -> None:
     find_weights(FAMILIES[plan.model.family], plan.model.weights)
 
 
-def _family(name: str) -> "object":
+def _family(name: str) -> Family:
     if name not in FAMILIES:
         raise InputError(f"unknown family {name!r}; known: {', '.join(FAMILIES)}")
     return FAMILIES[name]

@@ -76,7 +76,9 @@ def _load(plan_json: str) -> Hospitals:
         sites.append(Site(name, dataset.classes, split))
     hospitals = Hospitals(dataset, synthetic, kind, tuple(sites))
     if not hospitals.pooled("test"):
-        raise InputError("no site has enough patients to keep some for testing: use fewer sites (study.sites) or more images")
+        raise InputError(
+            "no site has enough patients to keep some for testing: use fewer sites (study.sites) or more images"
+        )
     return hospitals
 
 

@@ -35,6 +35,7 @@ _START_SECONDS = 60
 _STOP_SECONDS = 10
 _CONNECTION = "simulation"
 
+
 def simulate(plan: TrainingPlan, sites: int, run: Path, show: Callable[[str], None]) -> None:
     """Run a plan with `flwr run` and wait for its end.
 
@@ -103,7 +104,9 @@ class _Flower:
 
     def run(self, plan: TrainingPlan, sites: int, show: Callable[[str], None]) -> None:
         """Submit the plan and follow it to its end."""
-        config = {"superlink": {"default": _CONNECTION, _CONNECTION: {"address": f"127.0.0.1:{self._port}", "insecure": True}}}
+        config = {
+            "superlink": {"default": _CONNECTION, _CONNECTION: {"address": f"127.0.0.1:{self._port}", "insecure": True}}
+        }
         (self._home / "config.toml").write_text(tomli_w.dumps(config))
         write_app(self._app, plan)
         # One core a site, so that as many sites train at once as there are cores.
@@ -174,7 +177,10 @@ def write_app(folder: Path, plan: TrainingPlan) -> None:
             "flwr": {
                 "app": {
                     "publisher": "rarefed",
-                    "components": {"serverapp": "simulations.server_app:app", "clientapp": "simulations.client_app:app"},
+                    "components": {
+                        "serverapp": "simulations.server_app:app",
+                        "clientapp": "simulations.client_app:app",
+                    },
                     "config": nested,
                 }
             }
@@ -187,6 +193,8 @@ def _environment(workplace: Path, home: Path, mark: str, run: Path) -> dict[str,
     environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "PYTHONPATH")}
     # Whatever is missing must be staged before, so that no run depends on the web.
     environment |= {**QUIET, "HF_HUB_OFFLINE": "1"}
+    # Threads that spin while they wait starve the other processes of a small machine.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     environment["FLWR_HOME"] = str(home)
     environment["RAY_TMPDIR"] = str(workplace)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
@@ -250,5 +258,7 @@ def _keep_flower_log(workplace: Path, run: Path) -> None:
 
 
 def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.is_file() else []
+    lines = (
+        [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.is_file() else []
+    )
     return lines[-1] if lines else "it said nothing"

@@ -62,7 +62,9 @@ def partition(records: Sequence[ImageRecord], study: StudyPlan, seed: int) -> tu
     patients = _patients(records)
     count = study.sites or _DEFAULT_SITES
     if count > len(patients):
-        raise InputError(f"study.sites = {count}, but there are only {len(patients)} patients: a site needs at least one")
+        raise InputError(
+            f"study.sites = {count}, but there are only {len(patients)} patients: a site needs at least one"
+        )
     rng = np.random.default_rng(seed)
     shares = {"iid": _iid, "dirichlet": _dirichlet, "quantity-skew": _quantity_skew}[kind]
     dealt = _deal(patients, count, shares, study.alpha, rng)
@@ -81,8 +83,8 @@ def _natural(records: Sequence[ImageRecord], named: set[str], wanted: int) -> Si
         )
     if wanted and wanted != len(named):
         raise InputError(
-            f"study.sites = {wanted}, but the data name {len(named)} sites ({', '.join(sorted(named))}): leave study.sites out, "
-            "or take study.partition = dirichlet"
+            f"study.sites = {wanted}, but the data name {len(named)} sites ({', '.join(sorted(named))}): "
+            "leave study.sites out, or take study.partition = dirichlet"
         )
     return {site: tuple(record for record in records if record.site == site) for site in sorted(named)}
 

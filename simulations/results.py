@@ -14,7 +14,7 @@ from common.models import Classifier
 from common.plan import TrainingPlan
 from common.scoring import Score
 from server.federation import FederationResult
-from simulations.arms import Arm, Moment, Trained
+from simulations.arms import Arm, Moment
 from simulations.hospitals import Hospitals
 
 _BYTES_PER_VALUE = 4

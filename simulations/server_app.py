@@ -30,7 +30,7 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run all arms of the plan in Flower's run config and write the run folder."""
-    plan = TrainingPlan.from_flat({key: value for key, value in context.run_config.items()})
+    plan = TrainingPlan.from_flat(dict(context.run_config.items()))
     hospitals = load_hospitals(plan)
     with RunFolder(_run_path(plan, hospitals)) as folder:
         run = SimulationRun(plan, hospitals, folder)
@@ -70,9 +70,7 @@ class SimulationRun:
             else:
                 arms[name] = run_local(shop, self._after_local_pass)
         wall_s = time.monotonic() - started
-        summary = summarise(
-            self._plan, self._hospitals, shop.trainer.model, shop.layout, arms, federation, wall_s
-        )
+        summary = summarise(self._plan, self._hospitals, shop.trainer.model, shop.layout, arms, federation, wall_s)
         write_text_atomically(self._folder.path / "predictions.csv", predictions_csv(self._hospitals, arms))
         self._folder.write_json("summary.json", summary)
         write_report(self._folder.path)
@@ -108,7 +106,9 @@ class SimulationRun:
 
     def _after_pass(self, arm: str, site: str, pass_index: int, moment: Moment, passes: int) -> None:
         epochs = self._plan.study.centralized_epochs
-        scored = f", validation {_say_score(moment.validation)}" if moment.validation and moment.validation.images else ""
+        scored = (
+            f", validation {_say_score(moment.validation)}" if moment.validation and moment.validation.images else ""
+        )
         name = f"{arm} {site}".strip()
         self._progress.step(passes, f"{name} epoch {pass_index + 1}/{epochs}: loss {moment.train_loss:.3f}{scored}")
         entry: dict[str, Any] = {"arm": arm, "epoch": pass_index + 1, **moment_entry(moment)}
@@ -132,8 +132,9 @@ def describe(hospitals: Hospitals, plan: TrainingPlan) -> list[str]:
     counts = ", ".join(f"{labels.count(index)} {name}" for index, name in enumerate(dataset.classes))
     patients = len({record.patient for record in dataset.records})
     lines = [
-        f"{dataset.name}{' (synthetic)' if hospitals.synthetic else ''}: {len(labels)} images ({counts}) of {patients} patients "
-        f"({dataset.patient_source}), {len(hospitals.sites)} sites ({hospitals.partition}), {plan.model.family}"
+        f"{dataset.name}{' (synthetic)' if hospitals.synthetic else ''}: {len(labels)} images ({counts}) of {patients} "
+        f"patients ({dataset.patient_source}), {len(hospitals.sites)} sites "
+        f"({hospitals.partition}), {plan.model.family}"
     ]
     for image in dataset.excluded[:10]:
         lines.append(f"left out: {image.name}: {image.reason}")
@@ -164,4 +165,3 @@ def _run_path(plan: TrainingPlan, hospitals: Hospitals) -> Path:
 def _say_score(score: Any) -> str:
     right = int(score.confusion.trace())
     return f"{right}/{score.images} right, loss {score.loss:.3f}"
-
