@@ -15,6 +15,9 @@ from common.exchange import TailLayout
 from common.files import write_bytes_atomically, write_json_atomically
 from common.plan import TrainingPlan
 
+RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
+"""Set by whoever starts a run and must know its folder before the run does: to follow it, to tidy up after Ctrl-C."""
+
 
 class RunFolder:
     """A run's files; `latest` beside the folder points to the last run that was finished.
@@ -29,12 +32,14 @@ class RunFolder:
 
     Attributes
     ----------
+    final : Path
+        As given.
     path : Path
         Where the files are at this moment.
     """
 
     def __init__(self, final: Path) -> None:
-        self._final = final
+        self.final = final
         self.path = unfinished(final)
         self.path.mkdir(parents=True)
         self._log: IO[str] = (self.path / "run.log").open("a", buffering=1)
@@ -45,8 +50,8 @@ class RunFolder:
     def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
         self._log.close()
         if error_type is None:
-            self.path = self.path.rename(self._final)
-            _point_latest(self._final)
+            self.path = self.path.rename(self.final)
+            _point_latest(self.final)
 
     def log(self, line: str) -> None:
         """Add a line to `run.log`."""

@@ -40,7 +40,7 @@ def run(
     from server.run_folder import new_run_path
     from simulations.hospitals import load_hospitals
     from simulations.launch import simulate
-    from simulations.table import render_table
+    from simulations.table import TABLE_WIDTH, render_table
 
     plan = TrainingPlan.from_flat(dict(_parse_change(change) for change in changes))
     plan = _with_paths(plan, data, sites, output)
@@ -49,6 +49,8 @@ def run(
     _find_weights(plan)
     path = new_run_path(Path(plan.study.output), plan.study.name or hospitals.dataset.name)
     console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console = Console(stderr=as_json, width=TABLE_WIDTH)
     with _Follow(console) as follow:
         simulate(plan, len(hospitals.sites), path, follow.line)
     summary = json.loads((path / "summary.json").read_text())

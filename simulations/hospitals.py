@@ -1,6 +1,6 @@
 """The simulated consortium: one data set, dealt out to sites, each split into train, validation and test patients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -63,6 +63,8 @@ def _load(plan_json: str) -> Hospitals:
     if not synthetic and not folder.exists() and not folder.is_absolute():
         raise InputError(f"data.path {plan.data.path} does not exist below {Path.cwd()}: give an absolute path")
     dataset = load_dataset(folder, _manifest_settings(plan))
+    if synthetic:
+        dataset = replace(dataset, name="phantom")
     kind, groups = partition(dataset.records, plan.study, plan.training.seed)
     sites = []
     for name, records in groups.items():

@@ -27,9 +27,8 @@ import tomli_w
 from common.errors import RunError
 from common.plan import TrainingPlan
 from common.quiet import QUIET
-from server.run_folder import unfinished
+from server.run_folder import RUN_FOLDER_VARIABLE, unfinished
 
-RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
 _MARK_VARIABLE = "RAREFED_LAUNCH"
 _START_SECONDS = 60
 _STOP_SECONDS = 10

@@ -13,16 +13,13 @@ from common.errors import RarefedError
 from common.files import write_text_atomically
 from common.plan import TrainingPlan
 from server.federation import RoundReport
-from server.run_folder import RunFolder, new_run_path
+from server.run_folder import RUN_FOLDER_VARIABLE, RunFolder, new_run_path
 from simulations.arms import Arm, Moment, Workshop, run_centralized, run_federated, run_local
 from simulations.hospitals import Hospitals, load_hospitals
 from simulations.progress import Progress
 from simulations.report import write_report
 from simulations.results import moment_entry, predictions_csv, summarise
-from simulations.table import render_table
-
-RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
-"""Set by `rarefed-sim`, which must know the folder before the run does, to follow it and to tidy up after Ctrl-C."""
+from simulations.table import TABLE_WIDTH, render_table
 
 app = ServerApp()
 
@@ -115,10 +112,9 @@ class SimulationRun:
         self._folder.append_round(entry | ({"site": site} if site else {}))
 
     def _show(self, summary: dict[str, Any]) -> None:
-        console = Console(width=110, color_system=None)
-        with console.capture() as captured:
-            console.print(render_table(summary))
-        self._emit(captured.get())
+        console = Console(width=TABLE_WIDTH, color_system=None)
+        console.print(render_table(summary))
+        console.print(f"run folder: {self._folder.final}", soft_wrap=True)
 
     def _emit(self, line: str) -> None:
         print(line, flush=True)

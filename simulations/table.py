@@ -21,6 +21,9 @@ from simulations.comparison import (
 )
 from simulations.summary import Metrics, Summary
 
+TABLE_WIDTH = 110
+"""Columns to print in where no terminal says how wide it is."""
+
 
 def render_table(summary: Summary | Mapping[str, Any]) -> Group:
     """Return the comparison as rich renderables: the arms, then the sites; fits 100 columns.
@@ -42,7 +45,7 @@ def render_table(summary: Summary | Mapping[str, Any]) -> Group:
 
 def _arms(summary: Summary) -> Table:
     table = _table("Test patients: correct, and rates in % with the AUC (95 % interval below)")
-    table.add_column("Arm", ratio=1)
+    table.add_column("Arm", ratio=1, min_width=16)
     for title in ("Correct", "Accuracy", *RATE_TITLES):
         table.add_column(title, justify="right", no_wrap=True)
     for row in comparison_rows(summary):
@@ -56,7 +59,7 @@ def _arms(summary: Summary) -> Table:
 def _sites(summary: Summary) -> Table:
     columns = site_columns(summary)
     table = _table("Correct by site")
-    table.add_column("Site", ratio=1, overflow="fold")
+    table.add_column("Site", ratio=1, min_width=12, overflow="fold")
     for title, note, _ in columns:
         table.add_column(Text(title + (f"\n({note})" if note else "")), justify="right", no_wrap=True)
     for site in summary.dataset.sites:
