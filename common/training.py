@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from common.cache import TensorCache
+from common.errors import InputError
 from common.manifest import ImageRecord
 from common.models import Classifier
 from common.plan import TrainingPlan
@@ -146,14 +147,19 @@ class Trainer:
 
 
 def pick_device(wanted: str) -> torch.device:
-    """Return the device of a plan: "auto" takes CUDA, then Apple's MPS, then the CPU."""
-    if wanted != "auto":
-        return torch.device(wanted)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    """Return the device of a plan: "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises
+    ------
+    InputError
+        If this machine does not have the device asked for.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, there in present.items() if there))
+    if not present[wanted]:
+        raise InputError(f"training.device = {wanted}, but this machine has none: take auto or cpu")
+    return torch.device(wanted)
 
 
 def _class_weights(labels: torch.Tensor, classes: int, policy: str) -> torch.Tensor:
