@@ -23,8 +23,9 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Group(BaseModel):
-    # Infinity and NaN are no JSON, and no sensible hyperparameter either.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Infinity and NaN are no JSON, and no sensible hyperparameter either. Defaults are validated too, so that a default
+    # of 120 and a given 120.0 are one number with one digest.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 class ModelPlan(_Group):
@@ -103,7 +104,7 @@ class TrainingSettings(_Group):
     weight_decay: float = Field(0.01, ge=0, le=1)
     batch_size: int = Field(8, ge=1, le=1024)
     clip_norm: float = Field(1.0, ge=0, description="largest L2 norm of a gradient; 0: no clipping")
-    label_smoothing: Fraction = 0.0
+    label_smoothing: Fraction = Field(0.1, description="keeps a few dozen images from driving the scores to 0 and 1")
     class_weights: Literal["none", "balanced"] = "none"
     precision: Literal["auto", "float32"] = Field(
         "auto", description="auto: frozen trunk in bfloat16 where the CPU has it"

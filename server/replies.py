@@ -81,7 +81,9 @@ def read_score(reply: Message, images: int, classes: int, bins: int) -> Score:
 
 def _metrics(reply: Message) -> MetricRecord:
     if reply.has_error():
-        raise BadReply((reply.error.reason or f"Flower error {reply.error.code}").strip())
+        # Flower's simulation sends whole tracebacks; their last line is the exception's own text.
+        lines = (reply.error.reason or f"Flower error {reply.error.code}").strip().splitlines()
+        raise BadReply(lines[-1].removeprefix("Exception ClientAppException occurred. Message: ").removesuffix("'>"))
     metrics = reply.content.get(exchange.METRICS)
     if not isinstance(metrics, MetricRecord):
         raise BadReply(f"no {exchange.METRICS} record")

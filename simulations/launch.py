@@ -6,6 +6,7 @@ import code from the folder the daemon was started in, and exit with 0 when the 
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,9 +25,11 @@ from typing import IO
 import psutil
 import tomli_w
 
+from common.cache import cache_folder
 from common.errors import RunError
 from common.plan import TrainingPlan
 from common.quiet import QUIET
+from common.weights import weights_folder
 from server.run_folder import RUN_FOLDER_VARIABLE, unfinished
 
 _MARK_VARIABLE = "RAREFED_LAUNCH"
@@ -56,7 +59,7 @@ def simulate(plan: TrainingPlan, sites: int, run: Path, show: Callable[[str], No
     KeyboardInterrupt
         After Ctrl-C or SIGTERM; the unfinished run folder is removed.
     """
-    workplace = Path(tempfile.mkdtemp(prefix="rarefed-"))
+    workplace = Path(tempfile.mkdtemp(prefix="rarefed-", dir=_short_temporary_folder()))
     mark = uuid.uuid4().hex
     try:
         with _terminate_like_interrupt():
@@ -98,7 +101,7 @@ class _Flower:
         deadline = time.monotonic() + _START_SECONDS
         while not self._healthy():
             if superlink.poll() is not None or time.monotonic() > deadline:
-                raise RunError(f"Flower's SuperLink did not start: {_last_line(self._log)}")
+                raise RunError(f"Flower's SuperLink did not start: {_last_error(self._log)}")
             time.sleep(0.1)
 
     def run(self, plan: TrainingPlan, sites: int, show: Callable[[str], None]) -> None:
@@ -126,7 +129,7 @@ class _Flower:
                     show(line)
             time.sleep(0.2)
         if not self._run.is_dir():
-            raise RunError(f"the run failed: {reason or _last_line(self._log)}")
+            raise RunError(f"the run failed: {reason or _last_error(self._log)}")
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         """Start a program of this environment, away from the terminal's Ctrl-C and from the user's folder."""
@@ -195,11 +198,25 @@ def _environment(workplace: Path, home: Path, mark: str, run: Path) -> dict[str,
     # Threads that spin while they wait starve the other processes of a small machine.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     environment["FLWR_HOME"] = str(home)
-    environment["RAY_TMPDIR"] = str(workplace)
+    environment["RAY_TMPDIR"] = environment["TMPDIR"] = environment["HOME"] = str(workplace)
+    # Ray asks the addresses of three clouds where it runs, unless it finds this file in its home.
+    (workplace / "ray_bootstrap_config.yaml").write_text("{}\n")
+    # What is worth keeping stays where the user has it.
+    environment |= {
+        "RAREFED_CACHE": str(cache_folder().absolute()),
+        "RAREFED_WEIGHTS": str(weights_folder().absolute()),
+        "MPLCONFIGDIR": str(cache_folder().absolute() / "matplotlib"),
+    }
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     environment[RUN_FOLDER_VARIABLE] = str(run)
     environment[_MARK_VARIABLE] = mark
     return environment
+
+
+def _short_temporary_folder() -> str:
+    """Return where Ray's sockets fit: their paths, some 70 characters below this folder, may have 107 in all."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp"
 
 
 def _free_port() -> int:
@@ -256,8 +273,8 @@ def _keep_flower_log(workplace: Path, run: Path) -> None:
         shutil.copy(log, unfinished(run) / "flower.log")
 
 
-def _last_line(log: Path) -> str:
-    lines = (
-        [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.is_file() else []
-    )
-    return lines[-1] if lines else "it said nothing"
+def _last_error(log: Path) -> str:
+    """Return the last line of a log that reads like an exception's, else the last line."""
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["Flower said nothing"]
+    return next((line for line in reversed(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)), lines[-1])

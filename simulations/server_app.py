@@ -79,7 +79,7 @@ class SimulationRun:
         start = f"; start scored {_say_score(report.score)}" if report.score and report.score.images else ""
         text = f"federated round {report.round}/{rounds}: loss {report.train_loss:.3f} ({sites}){start}"
         for site, reason in report.failures.items():
-            text += f"; {site} left out: {reason.splitlines()[-1]}"
+            text += f"; {site} left out: {reason}"
         passes = self._plan.federation.local_epochs * sum(update.images for update in report.updates.values())
         self._progress.step(passes, text)
         self._folder.append_round(

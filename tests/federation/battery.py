@@ -1,0 +1,101 @@
+"""Federations inside one real Flower simulation; `test_battery.py` runs this as a program and judges what it prints.
+
+One Ray cluster serves all of them, since starting Ray takes longer than a round of a small network.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Context, Message
+from flwr.serverapp import Grid, ServerApp
+from flwr.simulation import run_simulation
+
+from common import exchange
+from common.errors import RunError
+from common.exchange import digest_of
+from common.plan import TrainingPlan
+from server.federation import Federation, FederationResult, Member, RoundReport
+from simulations.arms import Workshop
+from simulations.client_app import app as client_app
+from simulations.hospitals import load_hospitals
+
+
+class LosingGrid:
+    """A grid that takes one site's images away after the hospitals have introduced themselves."""
+
+    def __init__(self, grid: Grid, images: Sequence[Path]) -> None:
+        self._grid = grid
+        self._images = images
+        self._pushes = 0
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        self._pushes += 1
+        if self._pushes == 2:
+            for image in self._images:
+                image.unlink()
+        return self._grid.push_messages(messages)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._grid, name)
+
+
+def federate(
+    grid: Grid, changes: dict[str, Any], order: Sequence[int] | None = None, lost_site: int | None = None
+) -> tuple[FederationResult, list[RoundReport]]:
+    plan = TrainingPlan.from_flat(changes)
+    hospitals = load_hospitals(plan)
+    shop = Workshop(plan, hospitals)
+    nodes = sorted(grid.get_node_ids())
+    numbers = list(order or range(len(hospitals.sites)))
+    members = [Member(nodes[index % len(nodes)], {exchange.SITE: number}) for index, number in enumerate(numbers)]
+    if lost_site is not None:
+        lost = hospitals.sites[lost_site].split.train
+        grid = LosingGrid(grid, [Path(plan.data.path) / record.name for record in lost])  # type: ignore[assignment]
+    reports: list[RoundReport] = []
+    federation = Federation(
+        grid,
+        plan,
+        classes=len(hospitals.dataset.classes),
+        layout=shop.layout,
+        trunk_digest=shop.trainer.model.trunk_digest,
+        on_round=reports.append,
+    )
+    return federation.run(members, shop.initial_tail), reports
+
+
+def tell(result: FederationResult, reports: list[RoundReport]) -> dict[str, Any]:
+    return {
+        "digest": digest_of(result.tail),
+        "rounds": len(result.rounds),
+        "sites": sorted(result.test),
+        "tested": {site: score.images for site, score in result.test.items()},
+        "confusion": {site: score.confusion.tolist() for site, score in result.test.items()},
+        "images": {site: update.images for site, update in reports[0].updates.items()},
+        "norms": {site: float((update.change**2).sum() ** 0.5) for site, update in reports[0].updates.items()},
+        "failures": reports[0].failures,
+    }
+
+
+def main(tasks: list[dict[str, Any]], answers: dict[str, Any]) -> None:
+    server_app = ServerApp()
+
+    @server_app.main()
+    def _run(grid: Grid, context: Context) -> None:
+        for task in tasks:
+            try:
+                outcome = federate(grid, task["changes"], task.get("order"), task.get("lost_site"))
+                answers[task["name"]] = tell(*outcome)
+            except RunError as error:
+                answers[task["name"]] = {"error": str(error)}
+
+    resources = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}, "init_args": {"num_cpus": 2}}
+    run_simulation(server_app, client_app, num_supernodes=3, backend_config=resources)
+
+
+if __name__ == "__main__":
+    found: dict[str, Any] = {}
+    main(json.loads(Path(sys.argv[1]).read_text()), found)
+    Path(sys.argv[2]).write_text(json.dumps(found))

@@ -1,0 +1,269 @@
+"""`make simulate`, `rarefed-sim run` and `flwr run .` as a person starts them: whole runs, failures, Ctrl-C."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from safetensors.numpy import load_file
+
+from common.roc import auc
+from tests.federation.data import manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = str(Path(sys.executable).parent / "rarefed-sim")
+QUICK = {
+    "data.size": "64",
+    "augmentation.views": "2",
+    "federation.rounds": "2",
+    "federation.local_epochs": "1",
+    "study.centralized_epochs": "2",
+    "training.learning_rate": "1e-3",
+}
+
+
+def settings(**changes: str) -> list[str]:
+    named = QUICK | {key.replace("__", "."): value for key, value in changes.items()}
+    return [word for key, value in named.items() for word in ("--set", f"{key}={value}")]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment whose processes can be told from all others, and which must leave none behind."""
+    # Short, since Ray's sockets go below it.
+    temporary = Path(tempfile.mkdtemp(prefix="rf", dir="/tmp"))
+    mark = f"rarefed-test-{os.getpid()}-{time.monotonic_ns()}"
+    yield {**os.environ, "RAREFED_CACHE": str(tmp_path / "cache"), "TMPDIR": str(temporary), "RAREFED_TEST": mark}
+    assert marked(mark) == []
+    assert list(temporary.iterdir()) == []
+    temporary.rmdir()
+
+
+def marked(mark: str) -> list[str]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RAREFED_TEST") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A whole `make simulate`, started from another folder, on data whose path is relative to that folder."""
+    base = tmp_path_factory.mktemp("simulate")
+    manifest(base / "mydata")
+    arguments = " ".join([*settings(), "--output", str(base / "runs")])
+    if not (ROOT / ".venv" / ".installed").is_file():
+        pytest.skip("the environment of the Makefile is not there: run the tests with `make test`")
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-C", str(ROOT), "simulate", "DATA=mydata", f"ARGS={arguments}"],
+        cwd=base,
+        env={**os.environ, "PWD": str(base), "RAREFED_CACHE": str(base / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return base / "runs" / "latest", done
+
+
+def test_a_run_leaves_every_file_of_its_folder(finished: tuple[Path, Any]) -> None:
+    run, _ = finished
+    names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert names == {
+        "plan.json",
+        "rounds.jsonl",
+        "summary.json",
+        "predictions.csv",
+        "report.html",
+        "run.log",
+        "checkpoints/federated.safetensors",
+    }
+    assert [path.name for path in run.resolve().parent.iterdir() if "unfinished" in path.name] == []
+
+
+def test_the_summary_says_what_was_run_and_what_came_out(finished: tuple[Path, Any]) -> None:
+    summary = json.loads((finished[0] / "summary.json").read_text())
+    assert summary["dataset"]["name"] == "mydata"
+    assert summary["dataset"]["synthetic"] is False
+    assert summary["dataset"]["images"] == 24
+    assert summary["dataset"]["classes"] == ["healthy", "sick"]
+    assert [site["name"] for site in summary["dataset"]["sites"]] == ["north", "south"]
+    assert summary["plan"]["federation"]["rounds"] == 2
+    assert summary["plan_digest"] == json.loads((finished[0] / "plan.json").read_text())["digest"]
+    assert len(summary["weights_sha256"]) == 64
+    assert set(summary["arms"]) == {"federated", "centralized", "local"}
+    for arm in summary["arms"].values():
+        keys = {"correct", "total", "accuracy", "sensitivity", "specificity", "precision", "f1", "auc", "confusion"}
+        assert keys <= arm.keys()
+        assert sum(map(sum, arm["confusion"])) == arm["total"]
+        assert set(arm["per_site"]) == {"north", "south"}
+        assert sum(site["correct"] for site in arm["per_site"].values()) == arm["correct"]
+    cost = summary["cost"]
+    assert cost["wall_s"] > 0
+    assert 0 < cost["bytes_up_per_site_per_round"] < cost["bytes_model_full"]
+
+
+def test_the_hospitals_counts_give_the_same_confusion_as_the_predictions(finished: tuple[Path, Any]) -> None:
+    summary = json.loads((finished[0] / "summary.json").read_text())
+    assert summary["federated_evaluation"]["confusion"] == summary["arms"]["federated"]["confusion"]
+    assert summary["federated_evaluation"]["auc"] == pytest.approx(summary["arms"]["federated"]["auc"], abs=0.1)
+
+
+def test_predictions_hold_every_test_image_once_for_each_model(finished: tuple[Path, Any]) -> None:
+    summary = json.loads((finished[0] / "summary.json").read_text())
+    with (finished[0] / "predictions.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    total = summary["arms"]["federated"]["total"]
+    for arm, models in {"federated": [""], "centralized": [""], "local": ["north", "south"]}.items():
+        for model in models:
+            chosen = [row for row in rows if row["arm"] == arm and row["model"] == model]
+            assert len({row["image"] for row in chosen}) == len(chosen) == total
+    federated = [row for row in rows if row["arm"] == "federated"]
+    labels = np.array([row["label"] == "sick" for row in federated], dtype=int)
+    scores = np.array([[float(row["p_healthy"]), float(row["p_sick"])] for row in federated])
+    assert auc(labels, scores) == pytest.approx(summary["arms"]["federated"]["auc"], abs=0.02)
+
+
+def test_the_checkpoint_is_the_federated_tail(finished: tuple[Path, Any]) -> None:
+    summary = json.loads((finished[0] / "summary.json").read_text())
+    tensors = load_file(finished[0] / "checkpoints" / "federated.safetensors")
+    assert sum(tensor.nbytes for tensor in tensors.values()) == summary["cost"]["bytes_up_per_site_per_round"]
+    assert tensors["head.classifier.weight"].shape == (2, 1280)
+
+
+def test_progress_and_table_are_printed(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    printed = finished[1].stdout
+    assert "24 images (12 healthy, 12 sick) of 24 patients (column 'patient'), 2 sites (natural)" in printed
+    assert "federated round 2/2: loss " in printed
+    assert "left]" in printed
+    assert "local south epoch 2/2" in printed
+    assert printed.count("Sensitivity") == 1
+    assert "Flower" not in printed
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
+    manifest(tmp_path / "data")
+    command = [COMMAND, "run", "--data", "data", *settings(federation__rounds="500")]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "federated round 2/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_killed_launcher_leaves_no_process_behind(tmp_path: Path, environment: dict[str, str]) -> None:
+    manifest(tmp_path / "data")
+    command = [COMMAND, "run", "--data", "data", *settings(federation__rounds="500")]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "federated round 1/" in line:
+            break
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while marked(environment["RAREFED_TEST"]) and time.monotonic() < deadline:
+        time.sleep(1)
+    # The folder of Flower's home has nobody left to remove it.
+    for workplace in Path(environment["TMPDIR"]).glob("rarefed-*"):
+        shutil.rmtree(workplace)
+
+
+def test_a_failed_run_says_why_and_exits_with_1(tmp_path: Path, environment: dict[str, str]) -> None:
+    manifest(tmp_path / "data")
+    command = [COMMAND, "run", "--data", "data", *settings(federation__min_sites="3")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(
+        "error: the run failed: round 1: 2 of 2 sites gave a usable reply, federation.min_sites is 3"
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "runs" / "latest").exists()
+
+
+def test_flwr_run_by_hand(tmp_path: Path, environment: dict[str, str]) -> None:
+    """`flwr run .` in the activated environment: nothing is installed, and paths count from where the user stands."""
+    manifest(tmp_path / "data")
+    home = tmp_path / "home"
+    by_hand = {
+        **environment,
+        "FLWR_HOME": str(home),
+        "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": "39673",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}",
+    }
+    config = " ".join(f"{key}={value}" for key, value in QUICK.items())
+    command = ["flwr", "run", str(ROOT), "--stream", "--run-config", f'{config} data.path="data"']
+    try:
+        done = subprocess.run(command, cwd=tmp_path, env=by_hand, capture_output=True, text=True, timeout=300)
+        bad = subprocess.run(
+            ["flwr", "run", str(ROOT), "--stream", "--run-config", 'data.path="nowhere"'],
+            cwd=tmp_path,
+            env=by_hand,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+    finally:
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("RAREFED_TEST") == environment["RAREFED_TEST"]:
+                    process.terminate()
+            except psutil.Error:
+                continue
+        time.sleep(3)
+    assert "Sensitivity" in done.stdout
+    assert (tmp_path / "runs" / "latest" / "summary.json").is_file()
+    assert not (home / "runtime-envs").exists()
+    assert "uv sync" not in done.stdout
+    assert "data.path nowhere does not exist" in "\n".join(bad.stdout.splitlines()[-8:])
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("ip"),
+    reason="needs root, unshare (util-linux) and ip (iproute2)",
+)
+def test_no_packet_leaves_the_machine(tmp_path: Path, environment: dict[str, str]) -> None:
+    """In a network namespace whose only way out is a counted, dead end."""
+    manifest(tmp_path / "data")
+    script = f"""
+        sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null
+        ip link set lo up
+        ip link add out type veth peer name wall && ip addr add 192.0.2.1/24 dev out
+        ip link set out up && ip link set wall up && ip route add default via 192.0.2.254
+        sent() {{ awk '$1 == "out:" {{print $11}}' /proc/net/dev; }}
+        sleep 2; before=$(sent)
+        {COMMAND} run --data data {" ".join(settings())} || exit 1
+        echo "packets: $(( $(sent) - before ))"
+        {sys.executable} -c 'import socket; s = socket.socket(); s.settimeout(1); s.connect_ex(("198.51.100.1", 80))'
+        echo "packets with one attempt: $(( $(sent) - before ))"
+    """
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "packets: 0\n" in done.stdout
+    assert "packets with one attempt: 0\n" not in done.stdout
