@@ -22,7 +22,6 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-import psutil
 import tomli_w
 
 from common.cache import cache_folder
@@ -31,10 +30,9 @@ from common.plan import TrainingPlan
 from common.quiet import QUIET
 from common.weights import weights_folder
 from server.run_folder import RUN_FOLDER_VARIABLE, unfinished
+from simulations.janitor import MARK_VARIABLE, Janitor
 
-_MARK_VARIABLE = "RAREFED_LAUNCH"
 _START_SECONDS = 60
-_STOP_SECONDS = 10
 _CONNECTION = "simulation"
 
 
@@ -61,21 +59,15 @@ def simulate(plan: TrainingPlan, sites: int, run: Path, show: Callable[[str], No
     """
     workplace = Path(tempfile.mkdtemp(prefix="rarefed-", dir=_short_temporary_folder()))
     mark = uuid.uuid4().hex
-    try:
-        with _terminate_like_interrupt():
+    with _terminate_like_interrupt(), Janitor(mark, workplace, unfinished(run)) as janitor:
+        try:
             flower = _Flower(workplace, mark, run)
             flower.start()
             flower.run(plan, sites, show)
-    except KeyboardInterrupt:
-        _end_processes(mark)
-        shutil.rmtree(unfinished(run), ignore_errors=True)
-        raise
-    except RunError:
-        _keep_flower_log(workplace, run)
-        raise
-    finally:
-        _end_processes(mark)
-        shutil.rmtree(workplace, ignore_errors=True)
+        except RunError:
+            janitor.keep()
+            _keep_flower_log(workplace, run)
+            raise
 
 
 class _Flower:
@@ -209,7 +201,7 @@ def _environment(workplace: Path, home: Path, mark: str, run: Path) -> dict[str,
     }
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     environment[RUN_FOLDER_VARIABLE] = str(run)
-    environment[_MARK_VARIABLE] = mark
+    environment[MARK_VARIABLE] = mark
     return environment
 
 
@@ -231,23 +223,6 @@ def _gpu_share() -> float:
     import torch
 
     return 0.5 if torch.cuda.is_available() else 0.0
-
-
-def _end_processes(mark: str) -> None:
-    """End every process that carries the mark in its environment, however it detached itself."""
-    for send in (psutil.Process.terminate, psutil.Process.kill):
-        processes = list(_marked(mark))
-        for process in processes:
-            with contextlib.suppress(psutil.Error):
-                send(process)
-        psutil.wait_procs(processes, timeout=_STOP_SECONDS)
-
-
-def _marked(mark: str) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(_MARK_VARIABLE) == mark:
-                yield process
 
 
 @contextlib.contextmanager

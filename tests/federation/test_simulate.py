@@ -46,8 +46,9 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     mark = f"rarefed-test-{os.getpid()}-{time.monotonic_ns()}"
     yield {**os.environ, "RAREFED_CACHE": str(tmp_path / "cache"), "TMPDIR": str(temporary), "RAREFED_TEST": mark}
     assert marked(mark) == []
-    assert list(temporary.iterdir()) == []
-    temporary.rmdir()
+    # torch makes an empty folder of its own wherever it is imported.
+    assert [path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor")] == []
+    shutil.rmtree(temporary)
 
 
 def marked(mark: str) -> list[str]:
@@ -169,7 +170,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_a_killed_launcher_leaves_no_process_behind(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_killed_launcher_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
     manifest(tmp_path / "data")
     command = [COMMAND, "run", "--data", "data", *settings(federation__rounds="500")]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
@@ -182,9 +183,7 @@ def test_a_killed_launcher_leaves_no_process_behind(tmp_path: Path, environment:
     deadline = time.monotonic() + 60
     while marked(environment["RAREFED_TEST"]) and time.monotonic() < deadline:
         time.sleep(1)
-    # The folder of Flower's home has nobody left to remove it.
-    for workplace in Path(environment["TMPDIR"]).glob("rarefed-*"):
-        shutil.rmtree(workplace)
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_a_failed_run_says_why_and_exits_with_1(tmp_path: Path, environment: dict[str, str]) -> None:
