@@ -184,7 +184,7 @@ class Federation:
         introduced = []
         for member, reply in zip(members, replies, strict=True):
             try:
-                info = read_info(reply) if reply else _no_reply()
+                info = read_info(_arrived(reply))
             except BadReply as error:
                 raise RunError(f"a hospital (node {member.node_id}) did not introduce itself: {error}") from error
             if info.trunk_digest != self._trunk_digest:
@@ -244,7 +244,7 @@ class Federation:
         failures: dict[str, str] = {}
         for (info, _), reply in zip(self._members, replies, strict=True):
             try:
-                answers[info.name] = read(reply, info) if reply else _no_reply()
+                answers[info.name] = read(_arrived(reply), info)
             except BadReply as error:
                 failures[info.name] = str(error)
         return answers, failures
@@ -304,5 +304,7 @@ def _pool(scores: dict[str, Score]) -> Score | None:
     return reduce(add, scores.values()) if scores else None
 
 
-def _no_reply() -> Answer:  # type: ignore[type-var]
-    raise BadReply("no reply in time")
+def _arrived(reply: Message | None) -> Message:
+    if reply is None:
+        raise BadReply("no reply in time")
+    return reply

@@ -21,9 +21,11 @@ class Progress:
         self._done = 0
         self._started = time.monotonic()
 
-    def step(self, passes: int, text: str) -> None:
-        """Count passes as done and say what happened."""
+    def step(self, passes: int, text: str | None) -> None:
+        """Count passes as done and say what happened, if anything is worth saying."""
         self._done += passes
+        if text is None:
+            return
         share = min(self._done / self._total, 1.0)
         elapsed = time.monotonic() - self._started
         left = f"{_clock(elapsed * (1 - share) / share)} left" if share else "  ?  left"

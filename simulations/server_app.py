@@ -21,6 +21,8 @@ from simulations.report import write_report
 from simulations.results import moment_entry, predictions_csv, summarise
 from simulations.table import TABLE_WIDTH, render_table
 
+_EPOCHS_A_LINE = 4
+
 app = ServerApp()
 
 
@@ -107,7 +109,9 @@ class SimulationRun:
             f", validation {_say_score(moment.validation)}" if moment.validation and moment.validation.images else ""
         )
         name = f"{arm} {site}".strip()
-        self._progress.step(passes, f"{name} epoch {pass_index + 1}/{epochs}: loss {moment.train_loss:.3f}{scored}")
+        text = f"{name} epoch {pass_index + 1}/{epochs}: loss {moment.train_loss:.3f}{scored}"
+        worth_saying = pass_index + 1 == epochs or (pass_index + 1) % _EPOCHS_A_LINE == 0
+        self._progress.step(passes, text if worth_saying else None)
         entry: dict[str, Any] = {"arm": arm, "epoch": pass_index + 1, **moment_entry(moment)}
         self._folder.append_round(entry | ({"site": site} if site else {}))
 
