@@ -1,0 +1,64 @@
+"""`make bench`: what rarefed's shortcuts are worth on this machine, as ratios within one run.
+
+Absolute times say little on a shared machine; the ratios are what the documentation quotes.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from common.cache import TensorCache
+from common.exchange import TailLayout
+from common.models import build_model
+from common.plan import Scalar, TrainingPlan
+from common.training import Budget, Trainer
+from simulations.hospitals import load_hospitals
+
+IMAGES = 48
+
+
+def main() -> None:
+    """Measure and print."""
+    torch.set_num_threads(1)
+    table = Table("what", "images/s", "against", "images/s", "ratio", title="one thread, phantom, efficientnet_lite0")
+    with tempfile.TemporaryDirectory() as folder:
+        cached = _passes_per_second({}, TensorCache(Path(folder)))
+        fresh = _passes_per_second({"augmentation.views": 0}, None)
+        fresh_float32 = _passes_per_second({"augmentation.views": 0, "training.precision": "float32"}, None)
+        full = _passes_per_second({"augmentation.views": 0, "model.freeze": "none"}, None)
+    for name, rate, against, other in (
+        ("tail from cached activations", cached, "trunk in every pass", fresh),
+        ("tail from cached activations", cached, "whole network trained", full),
+        ("trunk in its fastest format", fresh, "trunk in float32", fresh_float32),
+    ):
+        table.add_row(name, f"{rate:.0f}", against, f"{other:.0f}", f"{rate / other:.1f}")
+    console = Console(width=110)
+    console.print(table)
+    model = build_model(TrainingPlan(), 2)
+    sent = TailLayout.of(model.tail, "frozen").size * 4
+    whole = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    console.print(f"an update is {sent / 1e6:.1f} MB, {sent / whole:.0%} of the model's {whole / 1e6:.1f} MB")
+
+
+def _passes_per_second(changes: dict[str, Scalar], cache: TensorCache | None) -> float:
+    plan = TrainingPlan.from_flat(changes)
+    records = load_hospitals(plan).pooled("train")[:IMAGES]
+    trainer = Trainer(plan, build_model(plan, 2), cache)
+    # The first pass fills caches and memory.
+    trainer.fit(records, Budget(0, 1, 4), name="bench")
+    return _rate(lambda: trainer.fit(records, Budget(1, 3, 4), name="bench"), 2 * len(records))
+
+
+def _rate(work: Callable[[], object], images: int) -> float:
+    started = time.perf_counter()
+    work()
+    return images / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()
