@@ -1,5 +1,7 @@
 """The folder of one run: it grows under a provisional name and takes its final one when everything in it is whole."""
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -28,7 +30,7 @@ class RunFolder:
     Parameters
     ----------
     final : Path
-        The folder's name once the run is finished; see `new_run_path`.
+        The folder's name once the run is finished, from `reserve_run`.
 
     Attributes
     ----------
@@ -41,7 +43,6 @@ class RunFolder:
     def __init__(self, final: Path) -> None:
         self.final = final
         self.path = unfinished(final)
-        self.path.mkdir(parents=True)
         self._log: IO[str] = (self.path / "run.log").open("a", buffering=1)
 
     def __enter__(self) -> Self:
@@ -78,14 +79,19 @@ class RunFolder:
         write_bytes_atomically(folder / f"{name}.safetensors", save(tensors, metadata))
 
 
-def new_run_path(output: Path, name: str) -> Path:
-    """Return `<output>/<time>-<name>`, or with a number behind it where that exists already."""
+def reserve_run(output: Path, name: str) -> Path:
+    """Make the unfinished folder of a new run and return its final name: `<output>/<time>-<name>`.
+
+    Runs that begin in the same second get a number behind the name.
+    """
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}"
-    number, candidate = 2, output / stem
-    while candidate.exists() or unfinished(candidate).exists():
-        candidate = output / f"{stem}-{number}"
-        number += 1
-    return candidate
+    for number in itertools.count(1):
+        final = output / (stem if number == 1 else f"{stem}-{number}")
+        if not final.exists():
+            with contextlib.suppress(FileExistsError):
+                unfinished(final).mkdir(parents=True)
+                return final
+    raise AssertionError("unreachable")
 
 
 def unfinished(final: Path) -> Path:

@@ -37,7 +37,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
 ) -> None:
     """Train centralised, federated and per hospital on one split, and compare."""
-    from server.run_folder import new_run_path
+    from server.run_folder import reserve_run
     from simulations.hospitals import load_hospitals
     from simulations.launch import simulate
     from simulations.table import TABLE_WIDTH, render_table
@@ -47,7 +47,7 @@ def run(
     # Whatever is wrong with plan or data is found here, before Flower starts and could only say "failed".
     hospitals = load_hospitals(plan)
     _find_weights(plan)
-    path = new_run_path(Path(plan.study.output), plan.study.name or hospitals.dataset.name)
+    path = reserve_run(Path(plan.study.output), plan.study.name or hospitals.dataset.name)
     console = Console(stderr=as_json)
     if not console.is_terminal:
         console = Console(stderr=as_json, width=TABLE_WIDTH)

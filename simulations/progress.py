@@ -19,17 +19,21 @@ class Progress:
         self._total = max(total, 1)
         self._emit = emit
         self._done = 0
-        self._started = time.monotonic()
+        # Rates count from the end of the first step, which starts processes and fills caches that later ones find.
+        self._first: tuple[int, float] | None = None
 
     def step(self, passes: int, text: str | None) -> None:
         """Count passes as done and say what happened, if anything is worth saying."""
         self._done += passes
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (self._done, now)
         if text is None:
             return
         share = min(self._done / self._total, 1.0)
-        elapsed = time.monotonic() - self._started
-        left = f"{_clock(elapsed * (1 - share) / share)} left" if share else "  ?  left"
-        self._emit(f"[{share:4.0%}  {left}] {text}")
+        done, since = self._done - self._first[0], now - self._first[1]
+        left = f"{_clock(since * max(self._total - self._done, 0) / done)} left" if done else "         "
+        self._emit(f"[{share:4.0%} {left}] {text}")
 
     def say(self, text: str) -> None:
         """Say something that is no step."""

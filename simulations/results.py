@@ -12,6 +12,7 @@ from common.exchange import TailLayout, digest_of
 from common.metrics import arm_metrics
 from common.models import Classifier
 from common.plan import TrainingPlan
+from common.roc import RocCurve
 from common.scoring import Score
 from server.federation import FederationResult
 from simulations.arms import Arm, Moment
@@ -172,6 +173,7 @@ def _federated_evaluation(result: FederationResult) -> dict[str, Any]:
         "images": pooled.images,
         "confusion": pooled.confusion.tolist(),
         "auc": pooled.histogram.auc(),
+        "roc": _points(pooled.histogram.roc()),
         "loss": pooled.loss,
         "left_out": [
             {"round": report.round, "site": site, "reason": reason}
@@ -179,3 +181,11 @@ def _federated_evaluation(result: FederationResult) -> dict[str, Any]:
             for site, reason in report.failures.items()
         ],
     }
+
+
+def _points(curve: RocCurve | None) -> list[list[float]] | None:
+    """Return a ROC curve as pairs of false and true positive rate."""
+    if curve is None:
+        return None
+    points: list[list[float]] = np.column_stack([curve.false_positive_rate, curve.true_positive_rate]).tolist()
+    return points

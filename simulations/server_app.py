@@ -13,7 +13,7 @@ from common.errors import RarefedError
 from common.files import write_text_atomically
 from common.plan import TrainingPlan
 from server.federation import RoundReport
-from server.run_folder import RUN_FOLDER_VARIABLE, RunFolder, new_run_path
+from server.run_folder import RUN_FOLDER_VARIABLE, RunFolder, reserve_run
 from simulations.arms import Arm, Moment, Workshop, run_centralized, run_federated, run_local
 from simulations.hospitals import Hospitals, load_hospitals
 from simulations.progress import Progress
@@ -159,7 +159,7 @@ def _total_passes(plan: TrainingPlan, hospitals: Hospitals) -> int:
 def _run_path(plan: TrainingPlan, hospitals: Hospitals) -> Path:
     chosen = os.environ.get(RUN_FOLDER_VARIABLE)
     output = Path(plan.study.output or "runs").expanduser().absolute()
-    return Path(chosen) if chosen else new_run_path(output, plan.study.name or hospitals.dataset.name)
+    return Path(chosen) if chosen else reserve_run(output, plan.study.name or hospitals.dataset.name)
 
 
 def _say_score(score: Any) -> str:
