@@ -13,6 +13,11 @@ from common import exchange
 from common.exchange import TailLayout
 from common.scoring import Score
 
+# The closed list of what a hospital may say in numbers.
+_COUNTS = frozenset({exchange.TRAIN_IMAGES, exchange.VALIDATION_IMAGES, exchange.TEST_IMAGES})
+_SCORE = frozenset({exchange.SCORE_LOSS, exchange.SCORE_CONFUSION, exchange.SCORE_HISTOGRAM})
+_UPDATE = _SCORE | {exchange.IMAGES, exchange.TRAIN_LOSS}
+
 
 class BadReply(Exception):  # noqa: N818 - what the server met, not a fault of the server
     """A reply that cannot be used; the text is the reason, without the hospital's name."""
@@ -42,7 +47,7 @@ class Update:
 
 def read_info(reply: Message) -> SiteInfo:
     """Check and read the reply to a query; raises `BadReply`."""
-    metrics = _metrics(reply)
+    metrics = _metrics(reply, frozenset({exchange.CONFIG, exchange.METRICS}), _COUNTS)
     identity = reply.content.get(exchange.CONFIG)
     if not isinstance(identity, ConfigRecord):
         raise BadReply(f"no {exchange.CONFIG} record")
@@ -57,7 +62,7 @@ def read_info(reply: Message) -> SiteInfo:
 
 def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int, bins: int) -> Update:
     """Check and read the reply to a round; raises `BadReply`."""
-    metrics = _metrics(reply)
+    metrics = _metrics(reply, frozenset({exchange.ARRAYS, exchange.METRICS}), _UPDATE)
     try:
         change = exchange.tail_of(reply.content)
     except ValueError as error:
@@ -76,10 +81,11 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
 
 def read_score(reply: Message, images: int, classes: int, bins: int) -> Score:
     """Check and read the reply to an evaluation over `images` images; raises `BadReply`."""
-    return _score(_metrics(reply), images, classes, bins)
+    return _score(_metrics(reply, frozenset({exchange.METRICS}), _SCORE), images, classes, bins)
 
 
-def _metrics(reply: Message) -> MetricRecord:
+def _metrics(reply: Message, records: frozenset[str], metrics_allowed: frozenset[str]) -> MetricRecord:
+    """Return the reply's metrics if it holds nothing beside what was asked for."""
     if reply.has_error():
         # Flower's simulation sends whole tracebacks; their last line is the exception's own text.
         lines = (reply.error.reason or f"Flower error {reply.error.code}").strip().splitlines()
@@ -87,6 +93,8 @@ def _metrics(reply: Message) -> MetricRecord:
     metrics = reply.content.get(exchange.METRICS)
     if not isinstance(metrics, MetricRecord):
         raise BadReply(f"no {exchange.METRICS} record")
+    if surplus := (reply.content.keys() - records) | (metrics.keys() - metrics_allowed):
+        raise BadReply(f"holds what was not asked for: {', '.join(sorted(surplus))}")
     return metrics
 
 

@@ -22,7 +22,9 @@ def test_the_two_halves_are_timms_network(name: str, tmp_path: Any) -> None:
     family = FAMILIES[name]
     torch.manual_seed(5)
     network = timm.create_model(family.timm_name, pretrained=False).eval()
-    save_file({key: value.contiguous() for key, value in network.state_dict().items()}, tmp_path / f"{name}.safetensors")
+    save_file(
+        {key: value.contiguous() for key, value in network.state_dict().items()}, tmp_path / f"{name}.safetensors"
+    )
     model = build_model(plan(family=name, weights=str(tmp_path)), 3)
     assert model.weights is not None
     assert model.weights.source == "given"

@@ -1,0 +1,134 @@
+"""What travels, how it is scored, and which moment is kept."""
+
+import numpy as np
+import pytest
+import torch
+from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
+
+from common import exchange
+from common.exchange import TailLayout
+from common.manifest import ArraySource, ImageRecord
+from common.models import build_model
+from common.plan import TrainingPlan
+from common.scoring import Score
+from common.selection import Selection
+
+MODEL = build_model(TrainingPlan.from_flat({"model.weights": "none", "model.freeze": "block6"}), 2)
+BINS = 10
+
+
+def records(labels: list[int]) -> list[ImageRecord]:
+    image = ArraySource(np.zeros((2, 2, 3), np.uint8))
+    return [ImageRecord(str(i), label, str(i), None, "", image) for i, label in enumerate(labels)]
+
+
+def score(labels: list[int], sick: list[float]) -> Score:
+    column = np.array(sick)
+    return Score.of(records(labels), np.stack([1 - column, column], axis=1), BINS)
+
+
+def test_a_tail_survives_the_journey() -> None:
+    layout = TailLayout.of(MODEL.tail, "frozen")
+    vector = layout.pack(MODEL.tail)
+    assert vector.dtype == np.float32
+    assert vector.shape == (layout.size,)
+    moved = vector + 1
+    layout.unpack(moved, MODEL.tail)
+    assert np.array_equal(layout.pack(MODEL.tail), moved)
+    layout.unpack(vector, MODEL.tail)
+    assert torch.equal(
+        torch.from_numpy(layout.tensors(vector)["head.classifier.bias"]), MODEL.tail.head.classifier.bias
+    )
+    assert np.array_equal(exchange.tail_of(RecordDict({"arrays": exchange.tail_record(vector)})), vector)
+
+
+def test_statistics_travel_only_if_they_are_trained() -> None:
+    frozen, trained = TailLayout.of(MODEL.tail, "frozen"), TailLayout.of(MODEL.tail, "train")
+    assert not any("running" in name for name in frozen.names)
+    assert {name.rpartition(".")[2] for name in set(trained.names) - set(frozen.names)} == {
+        "running_mean",
+        "running_var",
+    }
+
+
+def test_a_vector_of_another_model_is_refused() -> None:
+    layout = TailLayout.of(MODEL.tail, "frozen")
+    with pytest.raises(ValueError, match="does not fit a layout"):
+        layout.unpack(np.zeros(layout.size + 1, np.float32), MODEL.tail)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        ArrayRecord(),
+        ArrayRecord({"other": Array(np.zeros(3, np.float32))}),
+        ArrayRecord({"tail": Array(np.zeros(3, np.float32)), "more": Array(np.zeros(3, np.float32))}),
+        ArrayRecord({"tail": Array(np.zeros(3))}),
+        ArrayRecord({"tail": Array(np.zeros((3, 1), np.float32))}),
+    ],
+)
+def test_anything_but_one_flat_float32_vector_is_refused(arrays: ArrayRecord) -> None:
+    with pytest.raises(ValueError, match="tail"):
+        exchange.tail_of(RecordDict({"arrays": arrays}))
+
+
+def test_a_score_survives_the_journey() -> None:
+    sent = score([0, 1, 1], [0.2, 0.9, 0.4])
+    record = MetricRecord(exchange.score_to_metrics(sent))
+    got = exchange.score_from_metrics(record, classes=2, bins=BINS)
+    assert got.loss == sent.loss
+    assert got.confusion.tolist() == [[1, 0], [1, 1]]
+    assert got.histogram.auc() == sent.histogram.auc() == 1.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"score-loss": float("nan")},
+        {"score-loss": -1.0},
+        {"score-loss": 1},
+        {"score-confusion": [1, 2, 3]},
+        {"score-confusion": [1, -2, 3, 4]},
+        {"score-confusion": [1.0, 2.0, 3.0, 4.0]},
+        {"score-histogram": [0] * 7},
+        {"score-histogram": 3},
+    ],
+)
+def test_an_impossible_score_is_refused(change: dict[str, exchange.Metric]) -> None:
+    metrics = exchange.score_to_metrics(score([0, 1], [0.1, 0.9])) | change
+    with pytest.raises(ValueError, match=r"score-|histogram"):
+        exchange.score_from_metrics(metrics, classes=2, bins=BINS)
+
+
+def test_hospitals_scores_add_up_to_the_pooled_one() -> None:
+    pooled = score([0, 1, 1, 0, 1], [0.3, 0.8, 0.1, 0.6, 0.7])
+    parts = score([0, 1], [0.3, 0.8]) + score([1, 0, 1], [0.1, 0.6, 0.7])
+    assert parts.loss == pytest.approx(pooled.loss)
+    assert parts.confusion.tolist() == pooled.confusion.tolist()
+    assert parts.histogram.auc() == pooled.histogram.auc()
+    assert parts.accuracy == pooled.accuracy == 0.6
+    empty = score([], [])
+    assert (empty + pooled).loss == pooled.loss
+    assert empty.accuracy is None
+
+
+def test_the_moment_of_lowest_validation_loss_is_kept() -> None:
+    good, bad = score([1], [0.9]), score([1], [0.2])
+    best, last = Selection("best"), Selection("last")
+    for number, seen in enumerate([bad, good, good, bad], start=1):
+        tail = np.full(2, number, np.float32)
+        best.offer(tail, seen, number / 4)
+        last.offer(tail, seen, number / 4)
+        tail[:] = -1
+    assert best.tail is not None
+    assert last.tail is not None
+    assert (best.tail[0], best.progress) == (3, 0.75)
+    assert (last.tail[0], last.progress) == (4, 1.0)
+
+
+def test_without_validation_images_the_last_moment_is_kept() -> None:
+    selection = Selection("best")
+    for number in (1, 2):
+        selection.offer(np.full(1, number, np.float32), score([], []), number / 2)
+    assert selection.tail is not None
+    assert selection.tail[0] == 2

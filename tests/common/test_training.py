@@ -1,0 +1,154 @@
+"""The views of images, cached or not, and the one train loop."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.cache import TensorCache
+from common.errors import InputError
+from common.exchange import TailLayout
+from common.manifest import Dataset, load_dataset
+from common.models import build_model
+from common.plan import Scalar, TrainingPlan
+from common.training import Budget, Trainer, pick_device
+from common.views import Views
+from tests.federation.data import manifest
+
+SMALL: dict[str, Scalar] = {"data.size": 64, "augmentation.views": 3, "training.learning_rate": 1e-3}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return load_dataset(manifest(tmp_path_factory.mktemp("data") / "tiny"))
+
+
+def plan(**changes: Scalar) -> TrainingPlan:
+    return TrainingPlan.from_flat(SMALL | {key.replace("__", "."): value for key, value in changes.items()})
+
+
+def views(cache: TensorCache | None, chosen: TrainingPlan | None = None) -> Views:
+    chosen = chosen or plan()
+    return Views(chosen, build_model(chosen, 2), CPU, cache)
+
+
+def trainer(chosen: TrainingPlan, cache: Path) -> Trainer:
+    return Trainer(chosen, build_model(chosen, 2), TensorCache(cache))
+
+
+def test_a_warm_cache_gives_the_same_bits_in_any_company(dataset: Dataset, tmp_path: Path) -> None:
+    records = dataset.records[:6]
+    cold = views(TensorCache(tmp_path)).training_batch(records, 1)
+    warm = views(TensorCache(tmp_path))
+    assert torch.equal(warm.training_batch(records, 1), cold)
+    alone = torch.cat([warm.training_batch([record], 1) for record in records])
+    assert torch.equal(alone, cold)
+    assert torch.equal(warm.training_batch(records, 4), cold)
+    assert not torch.equal(warm.training_batch(records, 2), cold)
+
+
+def test_activations_do_not_depend_on_the_number_of_threads(dataset: Dataset, tmp_path: Path) -> None:
+    results = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        exact = plan(training__precision="float32")
+        results.append(views(TensorCache(tmp_path / str(threads)), exact).training_batch(dataset.records[:3], 0))
+    torch.set_num_threads(1)
+    assert torch.equal(*results)
+
+
+def test_without_a_cache_the_same_views_are_computed(dataset: Dataset, tmp_path: Path) -> None:
+    exact = plan(training__precision="float32")
+    cached, computed = views(TensorCache(tmp_path), exact), views(None, exact)
+    for number in (0, 2):
+        expected = cached.training_batch(dataset.records[:4], number)
+        assert torch.allclose(computed.training_batch(dataset.records[:4], number), expected, atol=1e-4)
+    plain = cached.plain_batch(dataset.records[:4])
+    assert torch.allclose(computed.plain_batch(dataset.records[:4]), plain, atol=1e-4)
+
+
+def test_another_recipe_does_not_find_the_same_entries(dataset: Dataset, tmp_path: Path) -> None:
+    cache = TensorCache(tmp_path)
+    first = views(cache).training_batch(dataset.records[:2], 0)
+    for changes in ({"training__seed": 2}, {"augmentation__rotation": 5.0}, {"data__denoise": "none"}):
+        other = views(cache, plan(**changes)).training_batch(dataset.records[:2], 0)
+        assert not torch.equal(other, first)
+
+
+def test_fresh_views_never_repeat(dataset: Dataset) -> None:
+    fresh = views(None, plan(augmentation__views=0))
+    batches = [fresh.training_batch(dataset.records[:1], number) for number in (0, 3, 12)]
+    assert not torch.equal(batches[0], batches[1])
+    assert not torch.equal(batches[0], batches[2])
+
+
+@pytest.mark.parametrize("freeze", ["early", "none", "all"])
+def test_training_learns_what_tells_the_classes_apart(dataset: Dataset, tmp_path: Path, freeze: str) -> None:
+    chosen = plan(model__freeze=freeze, training__learning_rate=3e-3 if freeze == "all" else 1e-3)
+    bench = trainer(chosen, tmp_path)
+    losses: list[float] = []
+    train, test = dataset.records[:16], dataset.records[16:]
+    bench.fit(train, Budget(0, 8, 8), name="x", on_pass=lambda _, loss: losses.append(loss))
+    assert losses[-1] < 0.7 * losses[0]
+    probabilities = bench.predict(test)
+    assert probabilities.shape == (8, 2)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    right = sum(int(row.argmax()) == record.label for row, record in zip(probabilities, test, strict=True))
+    assert right >= 7
+
+
+def test_the_same_seed_and_name_train_the_same_bits(dataset: Dataset, tmp_path: Path) -> None:
+    def trained(name: str, seed: int = 1) -> bytes:
+        chosen = plan(training__seed=seed)
+        bench = trainer(chosen, tmp_path)
+        bench.fit(dataset.records[:8], Budget(0, 2, 2), name=name)
+        return TailLayout.of(bench.model.tail, "frozen").pack(bench.model.tail).tobytes()
+
+    assert trained("north") == trained("north")
+    assert trained("north") != trained("south")
+    assert trained("north") != trained("north", seed=2)
+
+
+def test_training_touches_nothing_but_the_tail(dataset: Dataset, tmp_path: Path) -> None:
+    bench = trainer(plan(), tmp_path)
+    state = torch.random.get_rng_state()
+    before = {name: tensor.clone() for name, tensor in bench.model.state_dict().items()}
+    bench.fit(dataset.records[:8], Budget(0, 1, 1), name="x")
+    changed = {name for name, tensor in bench.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed
+    assert all(name.startswith("tail.") for name in changed)
+    assert not any("running" in name or "num_batches" in name for name in changed)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_learning_rate_decays_over_the_whole_run(dataset: Dataset, tmp_path: Path) -> None:
+    def size_of_change(first: int, total: int, **changes: Scalar) -> float:
+        bench = trainer(plan(**changes), tmp_path)
+        layout = TailLayout.of(bench.model.tail, "frozen")
+        before = layout.pack(bench.model.tail)
+        bench.fit(dataset.records[:8], Budget(first, first + 1, total), name="x")
+        return float(np.abs(layout.pack(bench.model.tail) - before).mean())
+
+    assert size_of_change(9, 10) < 0.2 * size_of_change(0, 10)
+    constant = {"training__schedule": "constant"}
+    assert size_of_change(9, 10, **constant) > 0.8 * size_of_change(0, 10, **constant)
+
+
+def test_class_weights_make_up_for_a_rare_class(dataset: Dataset, tmp_path: Path) -> None:
+    rare = [record for record in dataset.records if record.label == 0][:10]
+    rare += [record for record in dataset.records if record.label == 1][:2]
+    shares = {}
+    for policy in ("none", "balanced"):
+        bench = trainer(plan(training__class_weights=policy, model__freeze="all"), tmp_path)
+        bench.fit(rare, Budget(0, 3, 3), name="x")
+        shares[policy] = float(bench.predict(dataset.records)[:, 1].mean())
+    assert shares["balanced"] > shares["none"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_missing_device_is_said() -> None:
+    with pytest.raises(InputError, match="this machine has none"):
+        pick_device("cuda")
+    assert pick_device("auto") == torch.device("cpu") or torch.backends.mps.is_available()

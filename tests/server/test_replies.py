@@ -1,0 +1,119 @@
+"""One test for each way in which a reply can be unusable."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+
+from common import exchange
+from common.exchange import TailLayout
+from server.replies import BadReply, SiteInfo, read_info, read_score, read_update
+
+SITE = SiteInfo("north", "0.1.0", "abc", train_images=10, validation_images=3, test_images=4)
+LAYOUT = TailLayout(("a", "b"), ((2, 2), (3,)))
+BINS = 4
+GOOD: dict[str, Any] = {
+    exchange.IMAGES: 10,
+    exchange.TRAIN_LOSS: 0.5,
+    exchange.SCORE_LOSS: 0.7,
+    exchange.SCORE_CONFUSION: [1, 0, 1, 1],
+    # Classes x (others, own) x bins: one image of class 0, two of class 1.
+    exchange.SCORE_HISTOGRAM: [0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1],
+}
+
+
+def reply(metrics: dict[str, Any] | None = None, arrays: ArrayRecord | None = None) -> Message:
+    content = RecordDict({exchange.ARRAYS: exchange.tail_record(np.ones(7, np.float32)) if arrays is None else arrays})
+    content[exchange.METRICS] = MetricRecord(GOOD | (metrics or {}))
+    return Message(content, reply_to=sent())
+
+
+def sent() -> Message:
+    return Message(RecordDict(), dst_node_id=1, message_type="train")
+
+
+def read(message: Message) -> Any:
+    return read_update(message, SITE, LAYOUT, classes=2, bins=BINS)
+
+
+def test_a_good_update_is_read() -> None:
+    update = read(reply())
+    assert update.images == 10
+    assert update.train_loss == 0.5
+    assert update.score.images == 3
+    assert update.change.tolist() == [1.0] * 7
+
+
+def tail(values: Any, dtype: Any = np.float32) -> ArrayRecord:
+    return ArrayRecord({exchange.TAIL: Array(np.array(values, dtype=dtype))})
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (reply(arrays=tail([1, 2, 3, 4, 5, 6, np.nan])), "NaN or infinity"),
+        (reply(arrays=tail([1, 2, 3, 4, 5, 6, np.inf])), "NaN or infinity"),
+        (reply(arrays=tail([1, 2, 3])), "update of 3 values instead of 7"),
+        (reply(arrays=tail([1] * 8)), "update of 8 values instead of 7"),
+        (reply(arrays=tail([[1] * 7])), "not a flat float32 vector"),
+        (reply(arrays=tail([1] * 7, np.float64)), "not a flat float32 vector"),
+        (reply(arrays=tail([1] * 7, np.int64)), "not a flat float32 vector"),
+        (reply(arrays=ArrayRecord()), "exactly one array"),
+        (reply({exchange.IMAGES: 0}), "weight of 0 images"),
+        (reply({exchange.IMAGES: -3}), "weight of -3 images"),
+        (reply({exchange.IMAGES: 11}), "weight of 11 images, declared 10"),
+        (reply({exchange.IMAGES: 10.0}), "weight of 10.0 images"),
+        (reply({exchange.TRAIN_LOSS: float("nan")}), "train-loss is nan"),
+        (reply({exchange.TRAIN_LOSS: 1}), "train-loss is 1"),
+        (reply({exchange.SCORE_LOSS: float("inf")}), "score-loss is inf"),
+        (reply({exchange.SCORE_CONFUSION: [1, 0, 1]}), "score-confusion is not a list of 4"),
+        (reply({exchange.SCORE_CONFUSION: [2, 0, 1, 1]}), "scored 4 images, declared 3"),
+        (reply({"age": 40.0}), "not asked for: age"),
+        (reply({exchange.SCORE_HISTOGRAM: [0] * 15}), "score-histogram is not a list of 16"),
+    ],
+)
+def test_a_bad_update_is_refused_with_its_reason(message: Message, reason: str) -> None:
+    with pytest.raises(BadReply, match=reason):
+        read(message)
+
+
+def test_missing_records_are_refused() -> None:
+    with pytest.raises(BadReply, match="no metrics record"):
+        read(Message(RecordDict(), reply_to=sent()))
+    lonely = Message(RecordDict({exchange.METRICS: MetricRecord(GOOD)}), reply_to=sent())
+    with pytest.raises(BadReply, match="exactly one array"):
+        read(lonely)
+
+
+def test_of_an_error_the_last_line_is_kept() -> None:
+    traceback = "Traceback\n  File x\nException ClientAppException occurred. Message: disk full'>"
+    with pytest.raises(BadReply, match=r"^disk full$"):
+        read(Message(Error(0, traceback), reply_to=sent()))
+
+
+def test_an_introduction_is_read_or_refused() -> None:
+    words = {exchange.NAME: "north", exchange.VERSION: "0.1.0", exchange.TRUNK_DIGEST: "abc"}
+    counts = {exchange.TRAIN_IMAGES: 10, exchange.VALIDATION_IMAGES: 3, exchange.TEST_IMAGES: 4}
+
+    def introduce(words: dict[str, Any], counts: dict[str, Any]) -> SiteInfo:
+        records = {exchange.CONFIG: ConfigRecord(words), exchange.METRICS: MetricRecord(counts)}
+        return read_info(Message(RecordDict(records), reply_to=sent()))
+
+    assert introduce(words, counts) == SITE
+    for wrong in (words | {exchange.NAME: ""}, words | {exchange.VERSION: 1}, {exchange.NAME: "north"}):
+        with pytest.raises(BadReply):
+            introduce(wrong, counts)
+    for wrong_counts in (counts | {exchange.TEST_IMAGES: -1}, counts | {exchange.TEST_IMAGES: 1.5}, {}):
+        with pytest.raises(BadReply):
+            introduce(words, wrong_counts)
+
+
+def test_a_score_must_cover_the_declared_images() -> None:
+    metrics = {key: value for key, value in GOOD.items() if key.startswith("score-")}
+    scored = Message(RecordDict({exchange.METRICS: MetricRecord(metrics)}), reply_to=sent())
+    assert read_score(scored, 3, classes=2, bins=BINS).accuracy == pytest.approx(2 / 3)
+    with pytest.raises(BadReply, match="scored 3 images, declared 4"):
+        read_score(scored, 4, classes=2, bins=BINS)
+    with pytest.raises(BadReply, match="not asked for"):
+        read_score(reply(), 3, classes=2, bins=BINS)
