@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from common.command_line import print_version, run_command_line
 from common.errors import InputError
@@ -97,13 +96,10 @@ def weights_list(as_json: Annotated[bool, typer.Option("--json")] = False) -> No
         }
         print(json.dumps(rows, indent=2))
         return
-    table = Table("family", "weights", "sha256", "file")
     for name, weights in found.items():
-        if weights:
-            table.add_row(name, weights.source, weights.sha256[:12], str(weights.path))
-        else:
-            table.add_row(name, "missing", "", f"rarefed-sim weights fetch {name}")
-    Console().print(table)
+        # No table: a path or command that a terminal cuts short cannot be copied.
+        source, digest = (weights.source, weights.sha256[:12]) if weights else ("missing", "")
+        print(f"{name:20}{source:10}{digest:14}{weights.path if weights else f'rarefed-sim weights fetch {name}'}")
 
 
 @weights_app.command("fetch")
