@@ -71,7 +71,7 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
 @app.command()
 def phantom(
     folder: Annotated[Path, typer.Argument(help="A folder to be made.")],
-    images: Annotated[int, typer.Option(min=20, max=100_000)] = 200,
+    images: Annotated[int, typer.Option(min=40, max=100_000)] = 200,
     seed: Annotated[int, typer.Option(min=0)] = 1,
 ) -> None:
     """Write the built-in synthetic data set to look at, or to try rarefed with."""

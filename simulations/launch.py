@@ -103,8 +103,12 @@ class _Flower:
         }
         (self._home / "config.toml").write_text(tomli_w.dumps(config))
         write_app(self._app, plan)
-        # One core a site, so that as many sites train at once as there are cores.
-        federation = f"num-supernodes={sites} client-resources-num-cpus=1 client-resources-num-gpus={_gpu_share():.3f}"
+        # One core a site, and no more processes than can be busy: Ray would fill all cores of a large machine.
+        workers = min(os.cpu_count() or 1, sites)
+        federation = (
+            f"num-supernodes={sites} client-resources-num-cpus=1 client-resources-num-gpus={_gpu_share():.3f} "
+            f"init-args-num-cpus={workers}"
+        )
         process = self._spawn(
             ["flwr", "run", str(self._app), _CONNECTION, "--stream", "--federation-config", federation]
         )
@@ -121,7 +125,7 @@ class _Flower:
                     show(line)
             time.sleep(0.2)
         if not self._run.is_dir():
-            raise RunError(f"the run failed: {reason or _last_error(self._log)}")
+            raise RunError(f"the run failed: {reason or _last_error(self._log)}; logs are in {unfinished(self._run)}")
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         """Start a program of this environment, away from the terminal's Ctrl-C and from the user's folder."""
@@ -157,7 +161,12 @@ class _Follower:
             if not self._path.is_file():
                 return
             self._stream = self._path.open()
-        while line := self._stream.readline():
+        while True:
+            start = self._stream.tell()
+            line = self._stream.readline()
+            if not line.endswith("\n"):
+                self._stream.seek(start)
+                return
             yield line.rstrip("\n")
 
 

@@ -19,6 +19,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from common.roc import auc
+from simulations.launch import _free_port
 from tests.federation.data import manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,7 +207,7 @@ def test_flwr_run_by_hand(tmp_path: Path, environment: dict[str, str]) -> None:
     by_hand = {
         **environment,
         "FLWR_HOME": str(home),
-        "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": "39673",
+        "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": str(_free_port()),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}",
     }
     config = " ".join(f"{key}={value}" for key, value in QUICK.items())
@@ -229,6 +230,8 @@ def test_flwr_run_by_hand(tmp_path: Path, environment: dict[str, str]) -> None:
             except psutil.Error:
                 continue
         time.sleep(3)
+        # Only rarefed's own command tidies up after Ray.
+        shutil.rmtree(Path(environment["TMPDIR"]) / "ray", ignore_errors=True)
     assert "Sensitivity" in done.stdout
     assert (tmp_path / "runs" / "latest" / "summary.json").is_file()
     assert not (home / "runtime-envs").exists()
