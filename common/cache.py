@@ -54,7 +54,11 @@ class TensorCache:
         return tensor
 
     def write(self, key: str, tensors: dict[str, torch.Tensor]) -> None:
-        """Store an entry; the oldest ones make room for it."""
+        """Store an entry; the oldest ones make room for it. A full disk only means that it is computed again."""
+        with contextlib.suppress(OSError, SafetensorError):
+            self._write(key, tensors)
+
+    def _write(self, key: str, tensors: dict[str, torch.Tensor]) -> None:
         path = self._path(key)
         path.parent.mkdir(exist_ok=True, mode=0o700)
         temporary = path.with_name(f".{secrets.token_hex(8)}.part")

@@ -46,6 +46,13 @@ SCORE_LOSS = "score-loss"
 SCORE_CONFUSION = "score-confusion"
 SCORE_HISTOGRAM = "score-histogram"
 
+# Finite, but so large that their sums would not be: nothing that trains gives such numbers.
+LARGEST_LOSS = 1e6
+LARGEST_CHANGE = 1e6
+
+# Counts of more images than this cannot be honest, and their sum over hospitals must not overflow int64.
+_LARGEST_COUNT = 2**31 - 1
+
 Metric = int | float | list[int] | list[float]
 
 
@@ -112,7 +119,12 @@ def tail_of(content: RecordDict) -> NDArray[np.float32]:
     arrays = content.get(ARRAYS)
     if not isinstance(arrays, ArrayRecord) or list(arrays) != [TAIL]:
         raise ValueError(f"the message does not hold exactly one array {TAIL!r}")
-    vector = arrays[TAIL].numpy()
+    try:
+        vector = arrays[TAIL].numpy()
+    except Exception as error:
+        raise ValueError(f"{TAIL!r} cannot be read as an array ({type(error).__name__})") from error
+    if not isinstance(vector, np.ndarray):
+        raise ValueError(f"{TAIL!r} holds an archive, not an array")
     if vector.dtype != np.float32 or vector.ndim != 1:
         raise ValueError(f"{TAIL!r} is {vector.dtype} of shape {vector.shape}, not a flat float32 vector")
     return vector
@@ -136,22 +148,21 @@ def score_from_metrics(metrics: Mapping[str, Metric], classes: int, bins: int) -
         If a value is missing, of the wrong length or impossible.
     """
     loss = metrics.get(SCORE_LOSS)
-    if not isinstance(loss, float) or not np.isfinite(loss) or loss < 0:
+    if not isinstance(loss, float) or not 0 <= loss <= LARGEST_LOSS:
         raise ValueError(f"{SCORE_LOSS} is {loss!r}")
-    confusion = _counts(metrics, SCORE_CONFUSION, classes * classes)
-    histogram = _counts(metrics, SCORE_HISTOGRAM, classes * 2 * bins)
-    return Score(
-        loss,
-        np.array(confusion, dtype=np.int64).reshape(classes, classes),
-        ScoreHistogram.from_list(histogram, classes),
-    )
+    counts = _counts(metrics, SCORE_CONFUSION, classes * classes)
+    confusion = np.array(counts, dtype=np.int64).reshape(classes, classes)
+    histogram = ScoreHistogram.from_list(_counts(metrics, SCORE_HISTOGRAM, classes * 2 * bins), classes)
+    if (confusion.sum(axis=1) != histogram.counts[:, 1].sum(axis=1)).any():
+        raise ValueError(f"{SCORE_CONFUSION} and {SCORE_HISTOGRAM} do not count the same images")
+    return Score(loss, confusion, histogram)
 
 
 def _counts(metrics: Mapping[str, Metric], key: str, length: int) -> list[int]:
     values = metrics.get(key)
     if not isinstance(values, Sequence) or len(values) != length:
         raise ValueError(f"{key} is not a list of {length} counts")
-    counts = [value for value in values if isinstance(value, int) and value >= 0]
+    counts = [value for value in values if isinstance(value, int) and 0 <= value <= _LARGEST_COUNT]
     if len(counts) != length:
         raise ValueError(f"{key} holds something else than counts")
     return counts

@@ -234,7 +234,11 @@ class TrainingPlan(_Group):
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Rebuild a plan from `to_json`; raises `InputError` as `from_flat` does."""
-        return cls._validated(json.loads(text))
+        try:
+            nested = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"the plan is no JSON: {error}") from error
+        return cls._validated(nested)
 
     @classmethod
     def _validated(cls, nested: Mapping[str, Any]) -> Self:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from common.cache import TensorCache
-from common.errors import InputError
+from common.errors import InputError, RunError
 from common.manifest import ImageRecord
 from common.models import Classifier
 from common.plan import TrainingPlan
@@ -90,6 +90,11 @@ class Trainer:
         -------
         float
             Mean loss over the images of the last pass.
+
+        Raises
+        ------
+        RunError
+            If the loss is no finite number any more.
         """
         size = batch_size or self._plan.batch_size
         labels = torch.tensor([record.label for record in records])
@@ -121,6 +126,10 @@ class Trainer:
                         optimizer.step()
                         loss_sum += loss.item() * len(chosen)
                 loss_of_pass = loss_sum / len(records)
+                if not math.isfinite(loss_of_pass):
+                    raise RunError(
+                        f"training of {name} diverged in pass {pass_index + 1}: lower training.learning_rate"
+                    )
                 if on_pass:
                     on_pass(pass_index, loss_of_pass)
         finally:

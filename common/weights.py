@@ -54,7 +54,7 @@ class PretrainedWeights:
             If the file is no safetensors file, or its tensors are not those of the family.
         """
         expected = timm.create_model(self.family.timm_name, pretrained=False).state_dict()
-        if self.path.suffix == ".pth":
+        if self.source == "packaged":
             found = _read_packaged(self, expected)
         else:
             try:

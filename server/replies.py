@@ -71,10 +71,12 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
         raise BadReply(f"update of {change.size} values instead of {layout.size}")
     if not np.isfinite(change).all():
         raise BadReply("update holds NaN or infinity")
+    if np.abs(change).max() > exchange.LARGEST_CHANGE:
+        raise BadReply(f"update holds values beyond {exchange.LARGEST_CHANGE:.0e}")
     images, train_loss = metrics.get(exchange.IMAGES), metrics.get(exchange.TRAIN_LOSS)
     if not isinstance(images, int) or not 0 < images <= site.train_images:
         raise BadReply(f"weight of {images} images, declared {site.train_images}")
-    if not isinstance(train_loss, float) or not np.isfinite(train_loss):
+    if not isinstance(train_loss, float) or not 0 <= train_loss <= exchange.LARGEST_LOSS:
         raise BadReply(f"{exchange.TRAIN_LOSS} is {train_loss}")
     return Update(change, images, train_loss, _score(metrics, site.validation_images, classes, bins))
 
@@ -88,7 +90,7 @@ def _metrics(reply: Message, records: frozenset[str], metrics_allowed: frozenset
     """Return the reply's metrics if it holds nothing beside what was asked for."""
     if reply.has_error():
         # Flower's simulation sends whole tracebacks; their last line is the exception's own text.
-        lines = (reply.error.reason or f"Flower error {reply.error.code}").strip().splitlines()
+        lines = (reply.error.reason or "").strip().splitlines() or [f"Flower error {reply.error.code}"]
         raise BadReply(lines[-1].removeprefix("Exception ClientAppException occurred. Message: ").removesuffix("'>"))
     metrics = reply.content.get(exchange.METRICS)
     if not isinstance(metrics, MetricRecord):

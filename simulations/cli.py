@@ -45,7 +45,7 @@ def run(
     plan = _with_paths(plan, data, sites, output)
     # Whatever is wrong with plan or data is found here, before Flower starts and could only say "failed".
     hospitals = load_hospitals(plan)
-    _find_weights(plan)
+    _check_weights(plan)
     path = reserve_run(Path(plan.study.output), plan.study.name or hospitals.dataset.name)
     console = Console(stderr=as_json)
     if not console.is_terminal:
@@ -176,10 +176,13 @@ def _with_paths(plan: TrainingPlan, data: Path | None, sites: int, output: Path)
     return plan.changed(changes)
 
 
-def _find_weights(plan: TrainingPlan) -> None:
+def _check_weights(plan: TrainingPlan) -> None:
     from common.weights import find_weights
 
-    find_weights(FAMILIES[plan.model.family], plan.model.weights)
+    weights = find_weights(FAMILIES[plan.model.family], plan.model.weights)
+    if weights is not None:
+        # Refuses a file that cannot be read, or is another family's.
+        weights.state_dict()
 
 
 def _family(name: str) -> Family:

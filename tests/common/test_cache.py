@@ -52,6 +52,14 @@ def test_only_the_owner_can_look_in(tmp_path: Path) -> None:
     assert folder.stat().st_mode & 0o077 == 0
 
 
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    cache = TensorCache(tmp_path / "cache")
+    (tmp_path / "cache").rmdir()
+    (tmp_path / "cache").write_text("a file in its place")
+    cache.write(KEYS[0], {"0": torch.ones(3)})
+    assert cache.read(KEYS[0], "0") is None
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(AttributeError):
         TensorCache(tmp_path).write(KEYS[0], {"0": None})  # type: ignore[dict-item]

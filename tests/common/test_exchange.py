@@ -64,6 +64,7 @@ def test_a_vector_of_another_model_is_refused() -> None:
         ArrayRecord({"other": Array(np.zeros(3, np.float32))}),
         ArrayRecord({"tail": Array(np.zeros(3, np.float32)), "more": Array(np.zeros(3, np.float32))}),
         ArrayRecord({"tail": Array(np.zeros(3))}),
+        ArrayRecord({"tail": Array(dtype="float32", shape=(3,), stype="numpy.ndarray", data=b"no array")}),
         ArrayRecord({"tail": Array(np.zeros((3, 1), np.float32))}),
     ],
 )
@@ -90,6 +91,8 @@ def test_a_score_survives_the_journey() -> None:
         {"score-confusion": [1, 2, 3]},
         {"score-confusion": [1, -2, 3, 4]},
         {"score-confusion": [1.0, 2.0, 3.0, 4.0]},
+        {"score-confusion": [1, 0, 1, 1]},
+        {"score-confusion": [2**62, 2**62, 2**62, 2**62 + 1]},
         {"score-histogram": [0] * 7},
         {"score-histogram": 3},
     ],

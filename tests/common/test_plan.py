@@ -62,6 +62,11 @@ def test_the_digest_depends_on_values_alone() -> None:
     assert plan.changed({"training.seed": 2}).digest != plan.digest
 
 
+def test_a_plan_that_is_no_json_is_refused() -> None:
+    with pytest.raises(InputError, match="no JSON"):
+        TrainingPlan.from_json("{")
+
+
 def test_a_plan_cannot_be_changed_in_place() -> None:
     with pytest.raises(pydantic.ValidationError):
         TrainingPlan().training.seed = 3  # type: ignore[misc]

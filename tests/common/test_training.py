@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.cache import TensorCache
-from common.errors import InputError
+from common.errors import InputError, RunError
 from common.exchange import TailLayout
 from common.manifest import Dataset, load_dataset
 from common.models import build_model
@@ -134,6 +134,14 @@ def test_the_learning_rate_decays_over_the_whole_run(dataset: Dataset, tmp_path:
     assert size_of_change(9, 10) < 0.2 * size_of_change(0, 10)
     constant = {"training__schedule": "constant"}
     assert size_of_change(9, 10, **constant) > 0.8 * size_of_change(0, 10, **constant)
+
+
+def test_a_training_that_diverges_says_so(dataset: Dataset, tmp_path: Path) -> None:
+    bench = trainer(plan(training__learning_rate=1.0, training__clip_norm=0.0), tmp_path)
+    with torch.no_grad():
+        bench.model.tail.head.classifier.bias[0] = float("inf")
+    with pytest.raises(RunError, match="training of x diverged in pass 1"):
+        bench.fit(dataset.records[:8], Budget(0, 1, 1), name="x")
 
 
 def test_class_weights_make_up_for_a_rare_class(dataset: Dataset, tmp_path: Path) -> None:

@@ -89,6 +89,17 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
         weights.state_dict()
 
 
+def test_only_the_package_is_read_as_a_pickle(tmp_path: Path) -> None:
+    copy = tmp_path / "efficientnet-lite0.pth"
+    packaged = find_weights(LITE0)
+    assert packaged is not None
+    copy.write_bytes(packaged.path.read_bytes())
+    given = find_weights(LITE0, str(copy))
+    assert given is not None
+    with pytest.raises(InputError, match="cannot be read as safetensors"):
+        given.state_dict()
+
+
 def test_a_changed_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common.weights, "_PACKAGED_SHA256", "0" * 64)
     weights = find_weights(LITE0)

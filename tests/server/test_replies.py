@@ -54,6 +54,9 @@ def tail(values: Any, dtype: Any = np.float32) -> ArrayRecord:
     [
         (reply(arrays=tail([1, 2, 3, 4, 5, 6, np.nan])), "NaN or infinity"),
         (reply(arrays=tail([1, 2, 3, 4, 5, 6, np.inf])), "NaN or infinity"),
+        (reply(arrays=tail([1, 2, 3, 4, 5, 6, -3e38])), r"values beyond 1e\+06"),
+        (reply({exchange.TRAIN_LOSS: 1e308}), "train-loss is 1e"),
+        (reply({exchange.SCORE_LOSS: 1e308}), "score-loss is 1e"),
         (reply(arrays=tail([1, 2, 3])), "update of 3 values instead of 7"),
         (reply(arrays=tail([1] * 8)), "update of 8 values instead of 7"),
         (reply(arrays=tail([[1] * 7])), "not a flat float32 vector"),
@@ -68,7 +71,7 @@ def tail(values: Any, dtype: Any = np.float32) -> ArrayRecord:
         (reply({exchange.TRAIN_LOSS: 1}), "train-loss is 1"),
         (reply({exchange.SCORE_LOSS: float("inf")}), "score-loss is inf"),
         (reply({exchange.SCORE_CONFUSION: [1, 0, 1]}), "score-confusion is not a list of 4"),
-        (reply({exchange.SCORE_CONFUSION: [2, 0, 1, 1]}), "scored 4 images, declared 3"),
+        (reply({exchange.SCORE_CONFUSION: [2, 0, 1, 1]}), "do not count the same images"),
         (reply({"age": 40.0}), "not asked for: age"),
         (reply({exchange.SCORE_HISTOGRAM: [0] * 15}), "score-histogram is not a list of 16"),
     ],
@@ -90,6 +93,11 @@ def test_of_an_error_the_last_line_is_kept() -> None:
     traceback = "Traceback\n  File x\nException ClientAppException occurred. Message: disk full'>"
     with pytest.raises(BadReply, match=r"^disk full$"):
         read(Message(Error(0, traceback), reply_to=sent()))
+
+
+def test_an_error_without_words_is_named_by_its_code() -> None:
+    with pytest.raises(BadReply, match="Flower error 7"):
+        read(Message(Error(7, " "), reply_to=sent()))
 
 
 def test_an_introduction_is_read_or_refused() -> None:

@@ -80,6 +80,7 @@ def escaping(root: Path) -> None:
         (class_folders, ["--set", "training.seed"], "expected KEY=VALUE"),
         (class_folders, ["--set", "study.partition=natural"], "needs a site for every image"),
         (class_folders, ["--set", "model.family=vgg16"], "rarefed-sim weights fetch vgg16"),
+        (class_folders, ["--set", "model.weights=data/negative/1.png"], "cannot be read as safetensors"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
