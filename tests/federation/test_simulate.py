@@ -158,27 +158,24 @@ def test_progress_and_table_are_printed(finished: tuple[Path, subprocess.Complet
     assert "Flower" not in printed
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
-    manifest(tmp_path / "data")
+def start_and_await_a_round(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    manifest(folder / "data")
     command = [COMMAND, "run", "--data", "data", *settings(federation__rounds="500")]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    for line in process.stdout:
-        if "federated round 2/" in line:
-            break
+    assert any("federated round 2/" in line for line in process.stdout)
+    return process
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
+    process = start_and_await_a_round(tmp_path, environment)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_a_killed_launcher_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
-    manifest(tmp_path / "data")
-    command = [COMMAND, "run", "--data", "data", *settings(federation__rounds="500")]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "federated round 1/" in line:
-            break
+    process = start_and_await_a_round(tmp_path, environment)
     process.kill()
     process.wait()
     deadline = time.monotonic() + 60
