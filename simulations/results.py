@@ -61,7 +61,8 @@ def summarise(
             "wall_s": round(wall_s, 2),
             "bytes_up_per_site_per_round": layout.size * _BYTES_PER_VALUE,
             "bytes_down_per_site_per_round": layout.size * _BYTES_PER_VALUE,
-            "bytes_model_full": sum(t.numel() * t.element_size() for t in model.state_dict().values()),
+            # As it would be sent; in memory the trunk may have a shorter format.
+            "bytes_model_full": sum(tensor.numel() for tensor in model.state_dict().values()) * _BYTES_PER_VALUE,
             "rounds": plan.federation.rounds,
             "sites": len(hospitals.sites),
         },

@@ -3,6 +3,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from client.site import Site
@@ -51,6 +52,7 @@ def arms() -> dict[str, Arm]:
 
 
 def test_every_patient_is_judged_by_the_own_hospitals_model(hospitals: Hospitals) -> None:
+    MODEL.trunk.to(torch.bfloat16)
     summary = summarise(PLAN, hospitals, MODEL, LAYOUT, arms(), None, 2.0)
     local = summary["arms"]["local"]
     assert (local["correct"], local["total"]) == (3, 3)
@@ -62,6 +64,7 @@ def test_every_patient_is_judged_by_the_own_hospitals_model(hospitals: Hospitals
     federated = summary["arms"]["federated"]
     assert federated["confusion"] == [[1, 0], [1, 1]]
     assert summary["cost"]["bytes_up_per_site_per_round"] == LAYOUT.size * 4
+    assert summary["cost"]["bytes_model_full"] == sum(t.numel() for t in MODEL.state_dict().values()) * 4
     assert summary["weights_sha256"] is None
     assert summary["dataset"]["sites"][0]["per_class"] == {"healthy": 2, "sick": 1}
 
