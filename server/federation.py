@@ -18,7 +18,7 @@ from common.exchange import TailLayout
 from common.plan import TrainingPlan
 from common.scoring import Score
 from common.selection import Selection
-from server.replies import BadReply, SiteInfo, Update, read_info, read_score, read_update
+from server.replies import BadReply, SiteInfo, SiteReport, Update, read_info, read_score, read_update
 from server.strategies import make_strategy
 
 Answer = TypeVar("Answer")
@@ -50,8 +50,8 @@ class RoundReport:
         From 1.
     seconds : float
         From the first message to the aggregated tail.
-    updates : dict of str to Update
-        By site: the replies that were used.
+    sites : dict of str to SiteReport
+        By site: the replies that were used. The changes themselves are not kept, since they are as large as the model.
     failures : dict of str to str
         By site: why a reply was left out.
     score : Score or None
@@ -60,15 +60,15 @@ class RoundReport:
 
     round: int
     seconds: float
-    updates: dict[str, Update]
+    sites: dict[str, SiteReport]
     failures: dict[str, str]
     score: Score | None
 
     @property
     def train_loss(self) -> float:
         """Mean over the images of all hospitals that took part."""
-        images = sum(update.images for update in self.updates.values())
-        return sum(update.train_loss * update.images for update in self.updates.values()) / images
+        images = sum(site.images for site in self.sites.values())
+        return sum(site.train_loss * site.images for site in self.sites.values()) / images
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,12 @@ class Federation:
         total = self._plan.federation.rounds
         tail = initial_tail
         for number in range(1, total + 1):
-            report = self._round(number, tail)
+            report, updates = self._round(number, tail)
             rounds.append(report)
             validation.append(report.score)
             if number > 1:
                 selection.offer(tail, report.score, (number - 1) / total)
-            tail = self._strategy.next_tail(number, tail, report.updates)
+            tail = self._strategy.next_tail(number, tail, updates)
             self._on_round(report)
         last = _pool(self._score(tail, "validation"))
         validation.append(last)
@@ -198,7 +198,7 @@ class Federation:
             raise RunError(f"two hospitals go by one name: {', '.join(sorted(names))}")
         return sorted(introduced, key=lambda pair: pair[0].name)
 
-    def _round(self, number: int, tail: NDArray[np.float32]) -> RoundReport:
+    def _round(self, number: int, tail: NDArray[np.float32]) -> tuple[RoundReport, dict[str, Update]]:
         started = time.monotonic()
         bins = self._plan.exchange.score_bins
         updates, failures = self._collect(
@@ -213,8 +213,9 @@ class Federation:
                 f"round {number}: {len(updates)} of {len(self._members)} sites gave a usable reply, "
                 f"federation.min_sites is {self._plan.federation.min_sites} ({reasons})"
             )
-        score = _pool({name: update.score for name, update in updates.items()})
-        return RoundReport(number, time.monotonic() - started, updates, failures, score)
+        sites = {name: update.report for name, update in updates.items()}
+        score = _pool({name: site.score for name, site in sites.items()})
+        return RoundReport(number, time.monotonic() - started, sites, failures, score), updates
 
     def _score(self, tail: NDArray[np.float32], split: str) -> dict[str, Score]:
         bins = self._plan.exchange.score_bins

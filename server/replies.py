@@ -36,13 +36,33 @@ class SiteInfo:
 
 
 @dataclass(frozen=True)
-class Update:
-    """A usable reply to one round; the fields are those of the hospital's answer."""
+class SiteReport:
+    """What a hospital said in one round, beside the change itself.
 
-    change: NDArray[np.float32]
+    Attributes
+    ----------
+    images : int
+        It trained on; its weight in the average.
+    train_loss : float
+        Mean of its last local pass.
+    change_norm : float
+        L2 norm of the change.
+    score : Score
+        Of the tail that the round started from, on its validation images.
+    """
+
     images: int
     train_loss: float
+    change_norm: float
     score: Score
+
+
+@dataclass(frozen=True)
+class Update:
+    """A usable reply to one round: the change of the tail, of shape (layout.size,), and what came with it."""
+
+    change: NDArray[np.float32]
+    report: SiteReport
 
 
 def read_info(reply: Message) -> SiteInfo:
@@ -78,7 +98,8 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
         raise BadReply(f"weight of {images} images, declared {site.train_images}")
     if not isinstance(train_loss, float) or not 0 <= train_loss <= exchange.LARGEST_LOSS:
         raise BadReply(f"{exchange.TRAIN_LOSS} is {train_loss}")
-    return Update(change, images, train_loss, _score(metrics, site.validation_images, classes, bins))
+    score = _score(metrics, site.validation_images, classes, bins)
+    return Update(change, SiteReport(images, train_loss, float(np.linalg.norm(change)), score))
 
 
 def read_score(reply: Message, images: int, classes: int, bins: int) -> Score:

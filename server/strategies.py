@@ -43,7 +43,7 @@ class Strategy:
         updates : mapping of str to Update
             By site name; at least one.
         """
-        replies = [_as_reply(tail + updates[name].change, updates[name].images) for name in sorted(updates)]
+        replies = [_as_reply(tail + updates[name].change, updates[name].report.images) for name in sorted(updates)]
         arrays, _ = self._strategy.aggregate_train(round_number, replies)
         return exchange.tail_of(RecordDict({exchange.ARRAYS: arrays})) if arrays is not None else tail
 

@@ -157,7 +157,9 @@ def run_federated(shop: Workshop, grid: Grid, on_round: Callable[[RoundReport], 
         Moment(number / total, loss, score)
         for number, (loss, score) in enumerate(zip(losses, result.validation, strict=True))
     )
-    passes = plan.federation.local_epochs * sum(u.images for report in result.rounds for u in report.updates.values())
+    passes = plan.federation.local_epochs * sum(
+        site.images for report in result.rounds for site in report.sites.values()
+    )
     trained = shop.test(result.tail, result.selected_round / total)
     return Arm("federated", {"": trained}, history, time.monotonic() - started, passes), result
 

@@ -77,12 +77,12 @@ class SimulationRun:
 
     def _after_round(self, report: RoundReport) -> None:
         rounds = self._plan.federation.rounds
-        sites = ", ".join(f"{site} {update.train_loss:.3f}" for site, update in report.updates.items())
+        sites = ", ".join(f"{name} {site.train_loss:.3f}" for name, site in report.sites.items())
         start = f"; start scored {_say_score(report.score)}" if report.score and report.score.images else ""
         text = f"federated round {report.round}/{rounds}: loss {report.train_loss:.3f} ({sites}){start}"
         for site, reason in report.failures.items():
             text += f"; {site} left out: {reason}"
-        passes = self._plan.federation.local_epochs * sum(update.images for update in report.updates.values())
+        passes = self._plan.federation.local_epochs * sum(site.images for site in report.sites.values())
         self._progress.step(passes, text)
         self._folder.append_round(
             {
@@ -90,7 +90,10 @@ class SimulationRun:
                 "round": report.round,
                 "seconds": round(report.seconds, 3),
                 "train_loss": report.train_loss,
-                "sites": {site: {"images": u.images, "train_loss": u.train_loss} for site, u in report.updates.items()},
+                "sites": {
+                    name: {"images": site.images, "train_loss": site.train_loss, "change_norm": site.change_norm}
+                    for name, site in report.sites.items()
+                },
                 "left_out": report.failures,
                 "start": moment_entry(Moment((report.round - 1) / rounds, None, report.score)),
             }

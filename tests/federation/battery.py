@@ -73,8 +73,8 @@ def tell(result: FederationResult, reports: list[RoundReport]) -> dict[str, Any]
         "sites": sorted(result.test),
         "tested": {site: score.images for site, score in result.test.items()},
         "confusion": {site: score.confusion.tolist() for site, score in result.test.items()},
-        "images": {site: update.images for site, update in reports[0].updates.items()},
-        "norms": {site: float((update.change**2).sum() ** 0.5) for site, update in reports[0].updates.items()},
+        "images": {name: site.images for name, site in reports[0].sites.items()},
+        "norms": {name: site.change_norm for name, site in reports[0].sites.items()},
         "failures": reports[0].failures,
     }
 

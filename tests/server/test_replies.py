@@ -39,9 +39,10 @@ def read(message: Message) -> Any:
 
 def test_a_good_update_is_read() -> None:
     update = read(reply())
-    assert update.images == 10
-    assert update.train_loss == 0.5
-    assert update.score.images == 3
+    assert update.report.images == 10
+    assert update.report.train_loss == 0.5
+    assert update.report.score.images == 3
+    assert update.report.change_norm == pytest.approx(7**0.5)
     assert update.change.tolist() == [1.0] * 7
 
 

@@ -4,14 +4,14 @@ from common.metrics import confusion_matrix
 from common.plan import TrainingPlan
 from common.roc import ScoreHistogram
 from common.scoring import Score
-from server.replies import Update
+from server.replies import SiteReport, Update
 from server.strategies import make_strategy
 
 
 def update(change: list[float], images: int) -> Update:
     empty = np.empty((0, 2))
     score = Score(0.0, confusion_matrix([], [], 2), ScoreHistogram.from_scores([], empty, 4))
-    return Update(np.array(change, np.float32), images, 0.5, score)
+    return Update(np.array(change, np.float32), SiteReport(images, 0.5, 1.0, score))
 
 
 def test_fedavg_weighs_hospitals_by_their_images() -> None:
