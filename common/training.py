@@ -98,7 +98,7 @@ class Trainer:
         """
         size = batch_size or self._plan.batch_size
         labels = torch.tensor([record.label for record in records])
-        weights = _class_weights(labels, self.model.classes, self._plan.class_weights).to(self._device)
+        weights = _class_weights(labels, self.model.classes) if self._plan.class_weights == "balanced" else None
         parameters = [parameter for parameter in self._tail.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=self._plan.learning_rate, weight_decay=self._plan.weight_decay)
         loss_of_pass = math.nan
@@ -113,12 +113,7 @@ class Trainer:
                         progress = (pass_index + step / len(batches)) / budget.total
                         optimizer.param_groups[0]["lr"] = self._learning_rate(progress)
                         inputs = self._views.training_batch([records[i] for i in chosen.tolist()], pass_index)
-                        loss = functional.cross_entropy(
-                            self._tail(inputs),
-                            labels[chosen].to(self._device),
-                            weight=weights,
-                            label_smoothing=self._plan.label_smoothing,
-                        )
+                        loss = self._loss(self._tail(inputs), labels[chosen], weights)
                         optimizer.zero_grad()
                         loss.backward()  # type: ignore[no-untyped-call]
                         if self._plan.clip_norm:
@@ -148,6 +143,15 @@ class Trainer:
         ]
         return torch.cat(rows).numpy() if rows else np.empty((0, self.model.classes))
 
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        smoothing, truth = self._plan.label_smoothing, labels.to(self._device)
+        if weights is None:
+            return functional.cross_entropy(logits, truth, label_smoothing=smoothing)
+        # torch's own `weight` also weighs the share that label smoothing gives the other classes: a hospital with few
+        # or no images of a class would be taught to see it everywhere.
+        losses = functional.cross_entropy(logits, truth, label_smoothing=smoothing, reduction="none")
+        return (losses * weights[labels].to(self._device)).mean()
+
     def _learning_rate(self, progress: float) -> float:
         if self._plan.schedule == "constant":
             return self._plan.learning_rate
@@ -171,12 +175,10 @@ def pick_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def _class_weights(labels: torch.Tensor, classes: int, policy: str) -> torch.Tensor:
-    """Weights of mean 1 over the images; a class without images counts as if it had one."""
-    if policy == "none":
-        return torch.ones(classes)
-    counts = torch.bincount(labels, minlength=classes).clamp(min=1).float()
-    return labels.numel() / (classes * counts)
+def _class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Weights that make all classes with images count the same; of mean 1 over the images."""
+    counts = torch.bincount(labels, minlength=classes)
+    return len(labels) / (torch.count_nonzero(counts) * counts.clamp(min=1))
 
 
 @contextlib.contextmanager

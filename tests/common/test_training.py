@@ -1,5 +1,6 @@
 """The views of images, cached or not, and the one train loop."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,33 @@ def test_class_weights_make_up_for_a_rare_class(dataset: Dataset, tmp_path: Path
         bench.fit(rare, Budget(0, 3, 3), name="x")
         shares[policy] = float(bench.predict(dataset.records)[:, 1].mean())
     assert shares["balanced"] > shares["none"]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("policy", ["none", "balanced"])
+def test_the_loss_weighs_images_and_smooths_labels(
+    dataset: Dataset, tmp_path: Path, policy: str, smoothing: float
+) -> None:
+    images = [record for record in dataset.records if record.label == 0][:7]
+    images += [record for record in dataset.records if record.label == 1][:2]
+    # At next to no learning rate the loss of a pass is that of the start, however the images fall into batches.
+    still = {"training__learning_rate": 1e-12, "model__dropout": 0.0, "training__batch_size": 4}
+    chosen = plan(training__class_weights=policy, training__label_smoothing=smoothing, **still)
+    bench = trainer(chosen, tmp_path)
+    with torch.inference_mode():
+        inputs = views(TensorCache(tmp_path), chosen).training_batch(images, 0)
+        logs = bench.model.tail(inputs).log_softmax(dim=1).numpy()
+    right = np.concatenate([logs[:7, 0], logs[7:, 1]])
+    losses = -(1 - smoothing) * right - smoothing * logs.mean(axis=1)
+    expected = losses.mean() if policy == "none" else (losses[:7].mean() + losses[7:].mean()) / 2
+    assert bench.fit(images, Budget(0, 1, 1), name="x") == pytest.approx(expected, abs=1e-5)
+
+
+def test_balancing_does_not_teach_a_class_without_images(dataset: Dataset, tmp_path: Path) -> None:
+    healthy = [replace(record, label=0) for record in dataset.records]
+    bench = trainer(plan(training__class_weights="balanced"), tmp_path)
+    assert bench.fit(healthy, Budget(0, 4, 4), name="x") > 0
+    assert bench.predict(healthy)[:, 1].mean() < 0.2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
