@@ -32,10 +32,11 @@ class Selection:
 
     def offer(self, tail: NDArray[np.float32], score: Score | None, progress: float) -> None:
         """Consider the tail at one moment; it is copied if kept."""
-        measured = score is not None and score.images > 0
-        if self._rule == "best" and score is not None and measured:
-            if score.loss > self._loss:
+        if self._rule == "best":
+            # Nobody measured it: never better than what somebody did.
+            loss = score.loss if score is not None and score.images > 0 else math.inf
+            if loss > self._loss:
                 return
-            self._loss = score.loss
+            self._loss = loss
         self.tail = tail.copy()
         self.progress = progress

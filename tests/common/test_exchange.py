@@ -129,6 +129,15 @@ def test_the_moment_of_lowest_validation_loss_is_kept() -> None:
     assert (last.tail[0], last.progress) == (4, 1.0)
 
 
+def test_a_moment_that_nobody_scored_does_not_displace_one_that_was() -> None:
+    # A round in which every hospital with validation images was left out.
+    selection = Selection("best")
+    for number, seen in enumerate([None, score([1], [0.9]), score([], []), None, score([1], [0.2])], start=1):
+        selection.offer(np.full(1, number, np.float32), seen, number / 5)
+    assert selection.tail is not None
+    assert (selection.tail[0], selection.progress) == (2, 0.4)
+
+
 def test_without_validation_images_the_last_moment_is_kept() -> None:
     selection = Selection("best")
     for number in (1, 2):
