@@ -131,7 +131,7 @@ def fetch(family: Family) -> PretrainedWeights:
     Raises
     ------
     InputError
-        If the hub cannot be reached or does not have them.
+        If the hub cannot be reached or does not have them, or gives something else; what was staged then stays.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -145,11 +145,11 @@ def fetch(family: Family) -> PretrainedWeights:
             f"the hub did not give {repository}/model.safetensors ({type(error).__name__}): on a machine without "
             f"the web, copy that file to {folder / f'{family.name}.safetensors'}"
         ) from error
+    PretrainedWeights(family, downloaded, "given", sha256_of_file(downloaded)).state_dict()
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{family.name}.safetensors"
     write_bytes_atomically(target, downloaded.read_bytes())
     staged = PretrainedWeights(family, target, "staged", sha256_of_file(target))
-    staged.state_dict()
     write_json_atomically(_record_of(target), {"family": family.name, "source": repository, "sha256": staged.sha256})
     return staged
 
@@ -163,8 +163,13 @@ def verify(weights: PretrainedWeights) -> str | None:
         What is wrong in one phrase; None when all is well.
     """
     record = _record_of(weights.path)
-    if record.is_file() and json.loads(record.read_text())["sha256"] != weights.sha256:
-        return f"SHA-256 is {weights.sha256}, not the one recorded in {record.name} when it was fetched"
+    if record.is_file():
+        try:
+            recorded = json.loads(record.read_bytes())["sha256"]
+        except (ValueError, KeyError, TypeError, OSError):
+            return f"{record.name} beside it does not say which SHA-256 it had when it was fetched"
+        if recorded != weights.sha256:
+            return f"SHA-256 is {weights.sha256}, not the one recorded in {record.name} when it was fetched"
     try:
         weights.state_dict()
     except InputError as error:

@@ -73,6 +73,37 @@ def test_a_flipped_byte_is_noticed(staged: Path) -> None:
     assert "SHA-256" in str(verify(changed))
 
 
+@pytest.mark.parametrize("record", [b"", b"{", b"[]", b"{}", b"null", b"\xff\xfe"])
+def test_a_damaged_record_is_a_fault(staged: Path, record: bytes) -> None:
+    weights = find_weights(B0)
+    assert weights is not None
+    (staged / "efficientnet_b0.json").write_bytes(record)
+    assert "does not say which SHA-256" in str(verify(weights))
+
+
+def test_what_is_fetched_is_staged_with_its_record(
+    staged: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: str(staged / "efficientnet_b0.safetensors"))
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "weights"
+    monkeypatch.setenv("RAREFED_WEIGHTS", str(elsewhere))
+    fetched = fetch(B0)
+    assert find_weights(B0) == fetched
+    assert verify(fetched) is None
+    record = json.loads((elsewhere / "efficientnet_b0.json").read_text())
+    assert record == {"family": B0.name, "source": "timm/efficientnet_b0.ra_in1k", "sha256": fetched.sha256}
+
+
+def test_a_bad_download_does_not_replace_what_was_staged(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = find_weights(B0)
+    bad = staged / "download"
+    bad.write_bytes(b"<html>please log in</html>")
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: str(bad))
+    with pytest.raises(InputError, match="cannot be read as safetensors"):
+        fetch(B0)
+    assert find_weights(B0) == before
+
+
 def test_weights_of_another_family_are_refused_by_tensor(staged: Path) -> None:
     other = find_weights(FAMILIES["resnet50"], str(staged / "efficientnet_b0.safetensors"))
     assert other is not None
