@@ -1,11 +1,15 @@
 """The views of images, cached or not, and the one train loop."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from common.cache import TensorCache
 from common.errors import InputError, RunError
@@ -135,6 +139,62 @@ def test_the_learning_rate_decays_over_the_whole_run(dataset: Dataset, tmp_path:
     assert size_of_change(9, 10) < 0.2 * size_of_change(0, 10)
     constant = {"training__schedule": "constant"}
     assert size_of_change(9, 10, **constant) > 0.8 * size_of_change(0, 10, **constant)
+
+
+@contextmanager
+def watched_steps() -> Iterator[list[tuple[float, float]]]:
+    """Collect learning rate and gradient norm of every optimizer step."""
+    steps: list[tuple[float, float]] = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        group = optimizer.param_groups[0]
+        norms = [parameter.grad.norm() for parameter in group["params"] if parameter.grad is not None]
+        steps.append((group["lr"], float(torch.stack(norms).norm())))
+
+    handle = register_optimizer_step_pre_hook(note)
+    try:
+        yield steps
+    finally:
+        handle.remove()
+
+
+def test_rounds_are_parts_of_one_schedule(dataset: Dataset, tmp_path: Path) -> None:
+    bench = trainer(plan(), tmp_path)
+    with watched_steps() as steps:
+        bench.fit(dataset.records, Budget(0, 1, 2), name="x")
+        bench.fit(dataset.records, Budget(1, 2, 2), name="x")
+    # 24 images in batches of 8: three steps a pass.
+    cosine = [1e-3 * 0.5 * (1 + np.cos(np.pi * step / 6)) for step in range(6)]
+    assert [rate for rate, _ in steps] == pytest.approx(cosine)
+
+
+def test_gradients_are_clipped_only_if_the_plan_says_so(dataset: Dataset, tmp_path: Path) -> None:
+    norms = {}
+    for limit in (0.01, 0.0):
+        with watched_steps() as steps:
+            trainer(plan(training__clip_norm=limit), tmp_path).fit(dataset.records, Budget(0, 1, 1), name="x")
+        norms[limit] = [norm for _, norm in steps]
+    assert all(norm <= 0.0101 for norm in norms[0.01])
+    assert all(norm > 0.1 for norm in norms[0.0])
+
+
+def test_scoring_between_passes_changes_nothing(dataset: Dataset, tmp_path: Path) -> None:
+    quiet, scoring = trainer(plan(), tmp_path), trainer(plan(), tmp_path)
+    quiet.fit(dataset.records[:8], Budget(0, 2, 2), name="x")
+    scoring.fit(
+        dataset.records[:8], Budget(0, 2, 2), name="x", on_pass=lambda *_: scoring.predict(dataset.records[8:]).sum()
+    )
+    assert all(torch.equal(*pair) for pair in zip(quiet.model.parameters(), scoring.model.parameters(), strict=True))
+
+
+def test_an_interrupted_training_leaves_the_model_fit_for_scoring(dataset: Dataset, tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    bench = trainer(plan(), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        bench.fit(dataset.records[:8], Budget(0, 1, 1), name="x", on_pass=interrupt)
+    assert not any(module.training for module in bench.model.modules())
 
 
 def test_a_training_that_diverges_says_so(dataset: Dataset, tmp_path: Path) -> None:

@@ -46,6 +46,25 @@ def test_a_noise_filter_brings_the_picture_closer_to_the_clean_one(method: str) 
     assert error(filtered) < 0.9 * error(noisy)
 
 
+def test_shrinking_averages_instead_of_picking_pixels() -> None:
+    board = np.indices((128, 128)).sum(axis=0) % 2 * 255
+    image = np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8)
+    shrunk = resize_and_denoise(image, DataPlan(size=32, denoise="none"))
+    assert np.abs(shrunk.astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize("size", [32, 200])
+def test_rows_columns_and_colours_keep_their_places(size: int) -> None:
+    image = np.zeros((100, 50, 3), np.uint8)
+    image[:50, :, 0] = 255
+    image[:, 25:, 2] = 255
+    changed = resize_and_denoise(image, DataPlan(size=size))
+    quarter = size // 4
+    assert changed[quarter, quarter].tolist() == [255, 0, 0]
+    assert changed[quarter, -quarter].tolist() == [255, 0, 255]
+    assert changed[-quarter, quarter].tolist() == [0, 0, 0]
+
+
 def test_normalisation_uses_the_given_constants() -> None:
     images = np.stack([scene(), scene()])
     tensor = normalise(images, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
@@ -73,6 +92,14 @@ def test_a_view_depends_on_seed_image_and_number_alone() -> None:
     assert done.stdout.strip() == hashlib.sha256(expected.tobytes()).hexdigest()
 
 
+def test_flips_go_the_way_they_are_called() -> None:
+    image = scene()
+    image[:20] //= 2
+    for name, flipped in (("horizontal_flip", image[:, ::-1]), ("vertical_flip", image[::-1])):
+        always = Augmentation(AugmentationPlan(**(STILL | {name: 1.0})), 64, seed=1)
+        assert np.array_equal(always.apply(image, "digest", 0), flipped)
+
+
 def test_augmentation_without_strength_changes_nothing() -> None:
     image = scene()
     still = Augmentation(AugmentationPlan(**STILL), 64, seed=1)
@@ -91,4 +118,17 @@ def test_each_strength_does_something(name: str) -> None:
 
 
 def test_importing_asks_no_network_for_a_newer_version() -> None:
-    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
+    program = (
+        "import os, socket\n"
+        "os.environ.pop('NO_ALBUMENTATIONS_UPDATE', None)\n"
+        "asked = []\n"
+        "def refuse(*wanted, **_):\n"
+        "    asked.append(wanted[0])\n"
+        "    raise OSError\n"
+        "socket.getaddrinfo = refuse\n"
+        "import common.transforms\n"
+        "print(asked)"
+    )
+    direct = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run([sys.executable, "-c", program], env=direct, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
