@@ -47,8 +47,8 @@ SCORE_CONFUSION = "score-confusion"
 SCORE_HISTOGRAM = "score-histogram"
 
 # Finite, but so large that their sums would not be: nothing that trains gives such numbers.
-LARGEST_LOSS = 1e6
-LARGEST_CHANGE = 1e6
+LARGEST_LOSS = 1e30
+LARGEST_CHANGE = 1e30
 
 # Counts of more images than this cannot be honest, and their sum over hospitals must not overflow int64.
 _LARGEST_COUNT = 2**31 - 1

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,15 @@ def test_progress_and_table_are_printed(finished: tuple[Path, subprocess.Complet
 def start_and_await_a_round(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     manifest(folder / "data")
     command = [COMMAND, "run", "--data", "data", *settings(federation__rounds="500")]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A test run in the background has Ctrl-C ignored, and hands that down.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     assert any("federated round 2/" in line for line in process.stdout)
     return process
