@@ -9,9 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from client.site import Site
-from common.cache import TensorCache, cache_folder
 from common.exchange import TailLayout
-from common.models import build_model
 from common.plan import TrainingPlan
 from common.scoring import Score
 from common.training import Budget, Trainer
@@ -86,9 +84,8 @@ def _workbench(plan_json: str, classes: int) -> tuple[Trainer, TailLayout]:
     """Build the model once a process; every message brings the tail that it shall hold."""
     plan = TrainingPlan.from_json(plan_json)
     torch.set_num_threads(plan.training.threads)
-    model = build_model(plan, classes)
-    trainer = Trainer(plan, model, TensorCache(cache_folder() / "trunk"))
-    return trainer, TailLayout.of(model.tail, plan.model.batch_norm)
+    trainer = Trainer.of_plan(plan, classes)
+    return trainer, TailLayout.of(trainer.model.tail, plan.model.batch_norm)
 
 
 def _clip(change: NDArray[np.float32], limit: float) -> NDArray[np.float32]:

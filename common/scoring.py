@@ -1,7 +1,9 @@
 """How good a model is on some images, in a form that can be summed over hospitals and holds no patient's score."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Self
 
 import numpy as np
@@ -47,12 +49,23 @@ class Score:
         loss = (self.loss * self.images + other.loss * other.images) / images if images else 0.0
         return type(self)(loss, self.confusion + other.confusion, self.histogram + other.histogram)
 
+    @classmethod
+    def pool(cls, scores: Iterable[Self]) -> Self | None:
+        """Add up any number of hospitals' scores; None for none."""
+        listed = list(scores)
+        return reduce(add, listed) if listed else None
+
     @property
     def images(self) -> int:
         """Number of scored images."""
         return int(self.confusion.sum())
 
     @property
+    def correct(self) -> int:
+        """Number of images whose class was predicted."""
+        return int(self.confusion.trace())
+
+    @property
     def accuracy(self) -> float | None:
         """Share of images whose class was predicted; None without images."""
-        return float(np.trace(self.confusion)) / self.images if self.images else None
+        return self.correct / self.images if self.images else None

@@ -5,6 +5,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from common.cache import TensorCache
+from common.cache import TensorCache, cache_folder
 from common.errors import InputError, RunError
 from common.manifest import ImageRecord
-from common.models import Classifier
+from common.models import Classifier, build_model
 from common.plan import TrainingPlan
 from common.views import Views
 
@@ -58,6 +59,11 @@ class Trainer:
         self.model = model
         self._views = Views(plan, model, self._device, cache)
         self._tail = model.tail.to(self._device).to(memory_format=torch.channels_last)
+
+    @classmethod
+    def of_plan(cls, plan: TrainingPlan, classes: int) -> Self:
+        """Build the plan's model for a number of classes, with the user's cache of activations."""
+        return cls(plan, build_model(plan, classes), TensorCache(cache_folder() / "trunk"))
 
     def fit(
         self,

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import add
 from typing import TypeVar
 
 import numpy as np
@@ -170,7 +168,7 @@ class Federation:
                 selection.offer(tail, report.score, (number - 1) / total)
             tail = self._strategy.next_tail(number, tail, updates)
             self._on_round(report)
-        last = _pool(self._score(tail, "validation"))
+        last = Score.pool(self._score(tail, "validation").values())
         validation.append(last)
         selection.offer(tail, last, 1.0)
         assert selection.tail is not None
@@ -208,13 +206,12 @@ class Federation:
             lambda reply, info: read_update(reply, info, self._layout, self._classes, bins),
         )
         if len(updates) < self._plan.federation.min_sites:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
             raise RunError(
                 f"round {number}: {len(updates)} of {len(self._members)} sites gave a usable reply, "
-                f"federation.min_sites is {self._plan.federation.min_sites} ({reasons})"
+                f"federation.min_sites is {self._plan.federation.min_sites} ({_say(failures)})"
             )
         sites = {name: update.report for name, update in updates.items()}
-        score = _pool({name: site.score for name, site in sites.items()})
+        score = Score.pool(site.score for site in sites.values())
         return RoundReport(number, time.monotonic() - started, sites, failures, score), updates
 
     def _score(self, tail: NDArray[np.float32], split: str) -> dict[str, Score]:
@@ -228,8 +225,7 @@ class Federation:
             ),
         )
         if not scores:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
-            raise RunError(f"no site scored the model on its {split} images ({reasons})")
+            raise RunError(f"no site scored the model on its {split} images ({_say(failures)})")
         return scores
 
     def _collect(
@@ -301,8 +297,8 @@ def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:
     return nodes
 
 
-def _pool(scores: dict[str, Score]) -> Score | None:
-    return reduce(add, scores.values()) if scores else None
+def _say(failures: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in failures.items())
 
 
 def _arrived(reply: Message | None) -> Message:

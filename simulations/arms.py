@@ -9,10 +9,8 @@ from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
 from common import exchange
-from common.cache import TensorCache, cache_folder
 from common.exchange import TailLayout
 from common.manifest import ImageRecord
-from common.models import build_model
 from common.plan import TrainingPlan
 from common.scoring import Score
 from common.selection import Selection
@@ -98,10 +96,9 @@ class Workshop:
     initial_tail: NDArray[np.float32] = field(init=False)
 
     def __post_init__(self) -> None:
-        model = build_model(self.plan, len(self.hospitals.dataset.classes))
-        self.trainer = Trainer(self.plan, model, TensorCache(cache_folder() / "trunk"))
-        self.layout = TailLayout.of(model.tail, self.plan.model.batch_norm)
-        self.initial_tail = self.layout.pack(model.tail)
+        self.trainer = Trainer.of_plan(self.plan, len(self.hospitals.dataset.classes))
+        self.layout = TailLayout.of(self.trainer.model.tail, self.plan.model.batch_norm)
+        self.initial_tail = self.layout.pack(self.trainer.model.tail)
 
     def test(self, tail: NDArray[np.float32], selected: float) -> Trained:
         """Predict every site's test images with a tail."""
@@ -199,7 +196,4 @@ def run_local(shop: Workshop, on_pass: Callable[[str, int, Moment], None]) -> Ar
 def _pool(moments: Sequence[Moment], images: Sequence[int]) -> Moment:
     loss = sum((m.train_loss or 0.0) * count for m, count in zip(moments, images, strict=True)) / sum(images)
     scores = [moment.validation for moment in moments if moment.validation]
-    pooled = scores[0]
-    for score in scores[1:]:
-        pooled += score
-    return Moment(moments[0].progress, loss, pooled)
+    return Moment(moments[0].progress, loss, Score.pool(scores))

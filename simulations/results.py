@@ -165,10 +165,8 @@ def _validation(score: Score | None) -> dict[str, float | None]:
 
 def _federated_evaluation(result: FederationResult) -> dict[str, Any]:
     """What the server knows of the test patients without having seen one: the hospitals' counts and histograms."""
-    scores = list(result.test.values())
-    pooled = scores[0]
-    for score in scores[1:]:
-        pooled += score
+    pooled = Score.pool(result.test.values())
+    assert pooled is not None
     return {
         "selected_round": result.selected_round,
         "images": pooled.images,

@@ -12,6 +12,7 @@ from rich.console import Console
 from common.errors import RarefedError
 from common.files import write_text_atomically
 from common.plan import TrainingPlan
+from common.scoring import Score
 from server.federation import RoundReport
 from server.run_folder import RUN_FOLDER_VARIABLE, RunFolder, reserve_run
 from simulations.arms import Arm, Moment, Workshop, run_centralized, run_federated, run_local
@@ -29,7 +30,7 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run all arms of the plan in Flower's run config and write the run folder."""
-    plan = TrainingPlan.from_flat(dict(context.run_config.items()))
+    plan = TrainingPlan.from_flat(dict(context.run_config))
     hospitals = load_hospitals(plan)
     with RunFolder(_run_path(plan, hospitals)) as folder:
         run = SimulationRun(plan, hospitals, folder)
@@ -165,6 +166,5 @@ def _run_path(plan: TrainingPlan, hospitals: Hospitals) -> Path:
     return Path(chosen) if chosen else reserve_run(output, plan.study.name or hospitals.dataset.name)
 
 
-def _say_score(score: Any) -> str:
-    right = int(score.confusion.trace())
-    return f"{right}/{score.images} right, loss {score.loss:.3f}"
+def _say_score(score: Score) -> str:
+    return f"{score.correct}/{score.images} right, loss {score.loss:.3f}"
