@@ -33,7 +33,7 @@ def build_client_app(load_site: SiteLoader) -> ClientApp:
 
     @app.query()
     def query(message: Message, context: Context) -> Message:
-        plan, config = _read(message)
+        plan, config = plan_of(message)
         site = load_site(plan, context, config)
         identity = ConfigRecord(
             {
@@ -53,7 +53,7 @@ def build_client_app(load_site: SiteLoader) -> ClientApp:
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        plan, config = _read(message)
+        plan, config = plan_of(message)
         site = load_site(plan, context, config)
         update = train_round(plan, site, exchange.tail_of(message.content), _round(config))
         metrics = MetricRecord(
@@ -68,7 +68,7 @@ def build_client_app(load_site: SiteLoader) -> ClientApp:
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
-        plan, config = _read(message)
+        plan, config = plan_of(message)
         site = load_site(plan, context, config)
         score = score_tail(plan, site, exchange.tail_of(message.content), _split(config))
         metrics = MetricRecord(exchange.score_to_metrics(score))
@@ -77,7 +77,14 @@ def build_client_app(load_site: SiteLoader) -> ClientApp:
     return app
 
 
-def _read(message: Message) -> tuple[TrainingPlan, ConfigRecord]:
+def plan_of(message: Message) -> tuple[TrainingPlan, ConfigRecord]:
+    """Return the checked plan that came with a message, and the record it came in.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it does not have the digest that came with it.
+    """
     config = message.content[exchange.CONFIG]
     if not isinstance(config, ConfigRecord):
         raise InputError(f"a message came without its {exchange.CONFIG} record")

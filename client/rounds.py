@@ -66,7 +66,8 @@ def train_round(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], round
     score = score_tail(plan, site, tail, "validation")
     epochs = plan.federation.local_epochs
     budget = Budget((round_number - 1) * epochs, round_number * epochs, plan.federation.rounds * epochs)
-    train_loss = trainer.fit(site.split.train, budget, name=site.name)
+    proximal_mu = plan.federation.proximal_mu if plan.federation.strategy == "fedprox" else 0.0
+    train_loss = trainer.fit(site.split.train, budget, name=site.name, proximal_mu=proximal_mu)
     change = _clip(layout.pack(trainer.model.tail) - tail, plan.privacy.update_clip_norm)
     return SiteUpdate(change, len(site.split.train), train_loss, score)
 
@@ -76,7 +77,8 @@ def score_tail(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], split:
     trainer, layout = _workbench(plan.to_json(), len(site.classes))
     layout.unpack(tail, trainer.model.tail)
     records = getattr(site.split, split)
-    return Score.of(records, trainer.predict(records), plan.exchange.score_bins)
+    views = plan.augmentation.tested if split == "test" else 0
+    return Score.of(records, trainer.predict(records, views), plan.exchange.score_bins)
 
 
 @lru_cache(maxsize=1)

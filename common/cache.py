@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import time
 from pathlib import Path
 
 import platformdirs
@@ -11,12 +12,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 _DEFAULT_LIMIT_BYTES = 4 * 1024**3
+# After so many writes of its own a process looks how much others have written.
+_WRITES_BETWEEN_LOOKS = 100
+# No write takes this long: whoever left the file was killed.
+_ABANDONED_SECONDS = 3600
 
 
 def cache_folder() -> Path:
     """Return where rarefed keeps what it can compute again: `$RAREFED_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("RAREFED_CACHE")
     return Path(chosen) if chosen else platformdirs.user_cache_path("rarefed")
+
+
+def trunk_cache() -> "TensorCache | None":
+    """Return the user's cache of activations; None when `$RAREFED_NO_CACHE` is set, and all is computed anew."""
+    return None if os.environ.get("RAREFED_NO_CACHE") else TensorCache(cache_folder() / "trunk")
 
 
 class TensorCache:
@@ -38,6 +48,7 @@ class TensorCache:
         self._limit = limit_bytes
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._size = self._measure()
+        self._writes = 0
 
     def read(self, key: str, name: str) -> torch.Tensor | None:
         """Return tensor `name` of entry `key` and mark the entry as used; None when it is missing or damaged."""
@@ -68,6 +79,9 @@ class TensorCache:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+        self._writes += 1
+        if self._writes % _WRITES_BETWEEN_LOOKS == 0:
+            self._size = self._measure()
         if self._size > self._limit:
             self._evict()
 
@@ -75,6 +89,10 @@ class TensorCache:
         return self._folder / key[:2] / f"{key}.safetensors"
 
     def _measure(self) -> int:
+        for path in self._folder.glob("*/.*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                    path.unlink()
         return sum(size for _, size, _ in self._entries())
 
     def _entries(self) -> list[tuple[float, int, Path]]:

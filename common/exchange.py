@@ -11,10 +11,11 @@ from typing import Self
 
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 from torch import nn
 
+from common.plan import TrainingPlan
 from common.roc import ScoreHistogram
 from common.scoring import Score
 
@@ -101,6 +102,11 @@ class TailLayout:
 def digest_of(vector: NDArray[np.float32]) -> str:
     """SHA-256 of a tail's bytes: equal digests mean equal weights, bit for bit."""
     return hashlib.sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes()).hexdigest()
+
+
+def config_record(plan: TrainingPlan, config: Mapping[str, int | str]) -> ConfigRecord:
+    """Return what every message carries: the plan, its digest, and what is asked for."""
+    return ConfigRecord({PLAN: plan.to_json(), PLAN_DIGEST: plan.digest, **config})
 
 
 def tail_record(vector: NDArray[np.float32]) -> ArrayRecord:

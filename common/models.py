@@ -57,6 +57,16 @@ class Classifier(nn.Module):
         logits: torch.Tensor = self.tail(self.trunk(images))
         return logits
 
+    @property
+    def value_count(self) -> int:
+        """Number of values in all tensors, BatchNorm's statistics included: what sending the whole model would send."""
+        return sum(tensor.numel() for tensor in self.state_dict().values())
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of weights, frozen ones included."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     def train(self, mode: bool = True) -> "Classifier":
         """Set training mode, except where the plan keeps pretrained statistics."""
         super().train(mode)

@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -80,8 +80,17 @@ class DataPlan(_Group):
 class AugmentationPlan(_Group):
     """Random changes of training images; each strength 0 switches its transform off."""
 
+    seed: int = Field(
+        1, ge=0, lt=2**31, description="of the views; apart from training.seed, for repeats to share them"
+    )
     views: int = Field(
         12, ge=0, le=1000, description="fixed augmented views an image, cycled; 0: fresh ones every pass"
+    )
+    test_views: int = Field(
+        12, ge=0, le=1000, description="averaged with the unchanged image when patients are tested; at most views"
+    )
+    share: Probability = Field(
+        0.5, description="of the views that crop and rotation change; the others stay as sharp as the image"
     )
     rotation: float = Field(20.0, ge=0, le=180, description="degrees, either way")
     contrast: Probability = Field(0.2, description="relative change, either way")
@@ -93,6 +102,11 @@ class AugmentationPlan(_Group):
     saturation: Probability = Field(0.0, description="relative change, either way")
     blur: Probability = Field(0.0, description="probability of a slight Gaussian blur")
     noise: Probability = Field(0.0, description="probability of slight Gaussian noise")
+
+    @property
+    def tested(self) -> int:
+        """Number of augmented views that a test averages."""
+        return min(self.test_views, self.views) if self.views else self.test_views
 
 
 class TrainingSettings(_Group):
@@ -115,11 +129,28 @@ class TrainingSettings(_Group):
     )
 
 
+StrategyName = Literal["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedmedian", "fedtrimmedavg", "krum"]
+STRATEGIES: tuple[str, ...] = get_args(StrategyName)
+
+
 class FederationPlan(_Group):
     """How hospitals and server work together."""
 
-    strategy: Literal["fedavg"] = "fedavg"
-    rounds: int = Field(24, ge=1, le=10_000)
+    strategy: StrategyName = Field("fedavg", description="how updates make the next tail; server/strategies.py")
+    proximal_mu: float = Field(
+        0.01, ge=0, le=100, description="fedprox: pull of a site's weights towards the global ones"
+    )
+    server_learning_rate: float = Field(
+        0.0, ge=0, le=100, description="fedavgm, fedadam, fedyogi: step of the server; 0: the strategy's usual one"
+    )
+    server_momentum: float = Field(0.9, ge=0, lt=1, description="fedavgm; first moment of fedadam, fedyogi")
+    server_second_moment: Fraction = Field(0.99, description="fedadam, fedyogi")
+    server_adaptivity: float = Field(
+        1e-3, gt=0, le=1, description="fedadam, fedyogi: added to the second moment's root"
+    )
+    trim: float = Field(0.2, ge=0, lt=0.5, description="fedtrimmedavg: share left out at either end")
+    malicious_sites: int = Field(0, ge=0, le=1000, description="krum: how many hostile sites to withstand")
+    rounds: int = Field(12, ge=1, le=10_000)
     local_epochs: int = Field(2, ge=1, le=1000)
     select: Literal["best", "last"] = Field("best", description="which round's model is kept, by validation loss")
     min_sites: int = Field(1, ge=1, description="a round with fewer usable replies ends the run")
@@ -139,38 +170,62 @@ class PrivacyPlan(_Group):
     update_clip_norm: float = Field(0.0, ge=0, description="largest L2 norm of a site's update; 0: no limit")
 
 
+PartitionName = Literal["auto", "natural", "iid", "dirichlet", "quantity-skew"]
+PARTITIONS: tuple[str, ...] = get_args(PartitionName)
+ARMS = ("federated", "centralized", "local", "scratch", "probe")
+
+
 class StudyPlan(_Group):
-    """The simulation around the federation: hospitals out of one data set, and the arms to compare."""
+    """The simulation around the federation: hospitals out of one data set, the arms to compare, and how often."""
 
     name: str = Field(
         "", max_length=60, pattern=r"^[A-Za-z0-9._-]*$", description="run folder's name; empty: the data set's"
     )
     output: str = Field("", description="folder of the run folders; empty: runs")
-    partition: Literal["auto", "natural", "iid", "dirichlet", "quantity-skew"] = Field(
+    seed: int = Field(1, ge=0, lt=2**31, description="of the partition; not training.seed: repeats share it")
+    partition: PartitionName = Field(
         "auto", description="auto: natural where the data name their sites and study.sites is 0, else dirichlet"
     )
     sites: int = Field(0, ge=0, le=1000, description="number of hospitals; 0: as the data say, else 4")
     alpha: float = Field(1.0, gt=0, le=1000, description="dirichlet and quantity-skew: the smaller, the more unequal")
-    arms: str = Field("federated,centralized,local", description="comma-separated")
-    centralized_epochs: int = Field(36, ge=1, le=10_000, description="also of a hospital that trains alone")
+    arms: str = Field("federated,centralized,local,probe", description=f"comma-separated, of {', '.join(ARMS)}")
+    centralized_epochs: int = Field(24, ge=1, le=10_000, description="also of a hospital that trains alone")
     centralized_batch_size: int = Field(16, ge=1, le=1024)
+    folds: int = Field(0, ge=0, le=100, description="cross-validation: every image tested once a repeat; 0: one split")
+    repeats: int = Field(1, ge=1, le=1000, description="of the cross-validation, with seeds training.seed, +1, +2 ...")
+    models: str = Field("", description="comma-separated families to compare; empty: model.family")
+    strategies: str = Field("", description="comma-separated strategies to compare; empty: federation.strategy")
+    partitions: str = Field("", description="comma-separated partitions to compare; empty: study.partition")
+    site_counts: str = Field("", description="comma-separated numbers of hospitals to compare; empty: study.sites")
+    missing_weights: Literal["report", "scratch"] = Field(
+        "report", description="a family of study.models without weights: only say so, or train it from scratch"
+    )
 
     @model_validator(mode="after")
-    def _check_arms(self) -> Self:
-        for arm in self.arm_names:
-            if arm not in ARMS:
-                raise ValueError(f"study.arms names {arm!r}{_nearest(arm, ARMS)}")
+    def _check_lists(self) -> Self:
+        lists = {"arms": ARMS, "models": tuple(FAMILIES), "strategies": STRATEGIES, "partitions": PARTITIONS}
+        for key, known in lists.items():
+            for word in _words(getattr(self, key)):
+                if word not in known:
+                    raise ValueError(f"study.{key} names {word!r}{_nearest(word, known)}")
+        for word in _words(self.site_counts):
+            if not word.isdecimal() or not 0 < int(word) <= 1000:
+                raise ValueError(f"study.site_counts names {word!r}: expected numbers of hospitals, such as 2,4,8")
         if not self.arm_names:
             raise ValueError(f"study.arms is empty; name some of {', '.join(ARMS)}")
+        if self.folds == 1:
+            raise ValueError("study.folds = 1: nothing would be left to train on; take 2 or more, or 0 for one split")
         return self
 
     @property
     def arm_names(self) -> tuple[str, ...]:
         """The arms to run, in the order given."""
-        return tuple(dict.fromkeys(arm.strip() for arm in self.arms.split(",") if arm.strip()))
+        return _words(self.arms)
 
 
-ARMS = ("federated", "centralized", "local")
+def _words(text: str) -> tuple[str, ...]:
+    """Split a comma-separated list, without repetitions."""
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
 class TrainingPlan(_Group):

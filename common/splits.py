@@ -11,10 +11,13 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from common.errors import InputError
 from common.manifest import ImageRecord
+
+Use = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,15 @@ class Split:
     train: tuple[ImageRecord, ...]
     validation: tuple[ImageRecord, ...]
     test: tuple[ImageRecord, ...]
+
+    def use_of_patients(self) -> dict[str, Use]:
+        """Return what each patient's images are used for."""
+        uses: tuple[tuple[Use, tuple[ImageRecord, ...]], ...] = (
+            ("train", self.train),
+            ("validation", self.validation),
+            ("test", self.test),
+        )
+        return {record.patient: use for use, records in uses for record in records}
 
 
 class _Patient(NamedTuple):
@@ -60,6 +72,7 @@ def split_records(
     validation_fraction: float = 0.15,
     fold: int = 0,
     seed: int,
+    decided: Mapping[str, Use] = MappingProxyType({}),
 ) -> Split:
     """Split one hospital's images for one fold of a cross-validation.
 
@@ -84,6 +97,8 @@ def split_records(
         0 to k-1.
     seed : int
         Other seeds give other folds.
+    decided : mapping of str to str
+        By patient: what another hospital of the same study, which has images of the same patient, uses him for.
 
     Returns
     -------
@@ -107,14 +122,18 @@ def split_records(
         _Patient(name, Counter(record.label for record in images), len(images)) for name, images in grouped.items()
     ]
     fold_of = _assign_folds(patients, folds, seed)
-    test = {name for name, its_fold in fold_of.items() if its_fold == fold and len(patients) > 1}
+    test = {name for name, its_fold in fold_of.items() if its_fold == fold and len(patients) > 1} - decided.keys()
+    test |= {name for name in grouped if decided.get(name) == "test"}
     rest = [patient for patient in patients if patient.name not in test]
-    validation = _choose_validation(rest, validation_fraction, seed)
+    validation = _choose_validation([one for one in rest if one.name not in decided], validation_fraction, seed)
+    validation |= {name for name in grouped if decided.get(name) == "validation"}
 
     def images_of(chosen: Iterable[str]) -> tuple[ImageRecord, ...]:
         return tuple(sorted((record for name in chosen for record in grouped[name]), key=_by_name))
 
-    train = (patient.name for patient in rest if patient.name not in validation)
+    train = [patient.name for patient in rest if patient.name not in validation]
+    if not train:
+        raise InputError("a hospital has only patients that others have too, and none of them is left to train on here")
     return Split(images_of(train), images_of(validation), images_of(test))
 
 

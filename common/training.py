@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from common.cache import TensorCache, cache_folder
+from common.cache import TensorCache, trunk_cache
 from common.errors import InputError, RunError
 from common.manifest import ImageRecord
 from common.models import Classifier, build_model
@@ -63,7 +63,7 @@ class Trainer:
     @classmethod
     def of_plan(cls, plan: TrainingPlan, classes: int) -> Self:
         """Build the plan's model for a number of classes, with the user's cache of activations."""
-        return cls(plan, build_model(plan, classes), TensorCache(cache_folder() / "trunk"))
+        return cls(plan, build_model(plan, classes), trunk_cache())
 
     def fit(
         self,
@@ -72,6 +72,7 @@ class Trainer:
         *,
         name: str,
         batch_size: int | None = None,
+        proximal_mu: float = 0.0,
         on_pass: Callable[[int, float], None] | None = None,
     ) -> float:
         """Train the tail on the given images.
@@ -89,6 +90,8 @@ class Trainer:
             The site's or arm's name; with the plan's seed it fixes the order of images and the dropout.
         batch_size : int, optional
             Instead of the plan's.
+        proximal_mu : float
+            Weight of FedProx's proximal term mu/2 |w - w_start|^2 (Li et al. 2020, equation 2); 0: none.
         on_pass : callable, optional
             Called after each pass with its number and mean loss; may score the model.
 
@@ -106,7 +109,10 @@ class Trainer:
         labels = torch.tensor([record.label for record in records])
         weights = _class_weights(labels, self.model.classes) if self._plan.class_weights == "balanced" else None
         parameters = [parameter for parameter in self._tail.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=self._plan.learning_rate, weight_decay=self._plan.weight_decay)
+        optimizer = torch.optim.AdamW(
+            parameters, lr=self._plan.learning_rate, weight_decay=self._plan.weight_decay, fused=True
+        )
+        start = [parameter.detach().clone() for parameter in parameters] if proximal_mu else []
         loss_of_pass = math.nan
         try:
             for pass_index in range(budget.first, budget.last):
@@ -122,6 +128,9 @@ class Trainer:
                         loss = self._loss(self._tail(inputs), labels[chosen], weights)
                         optimizer.zero_grad()
                         loss.backward()  # type: ignore[no-untyped-call]
+                        for parameter, origin in zip(parameters if start else (), start, strict=True):
+                            assert parameter.grad is not None
+                            parameter.grad.add_(parameter.detach() - origin, alpha=proximal_mu)
                         if self._plan.clip_norm:
                             nn.utils.clip_grad_norm_(parameters, self._plan.clip_norm)
                         optimizer.step()
@@ -138,16 +147,34 @@ class Trainer:
         return loss_of_pass
 
     @torch.inference_mode()
-    def predict(self, records: Sequence[ImageRecord]) -> NDArray[np.float64]:
-        """Return class probabilities of shape (N, classes), rows adding up to 1, in the order of `records`."""
+    def predict(self, records: Sequence[ImageRecord], views: int = 0) -> NDArray[np.float64]:
+        """Return class probabilities of shape (N, classes), rows adding up to 1, in the order of `records`.
+
+        Parameters
+        ----------
+        records : sequence of ImageRecord
+            Any number.
+        views : int
+            How many augmented views of each image are averaged with what the unchanged image gives (test-time
+            augmentation: Krizhevsky et al. 2012, section 4.1).
+        """
         self.model.eval()
+        rows = []
+        for start in range(0, len(records), _SCORING_BATCH):
+            batch = records[start : start + _SCORING_BATCH]
+            inputs = [self._views.plain_batch(batch)]
+            inputs += [self._views.training_batch(batch, view) for view in range(views)]
+            rows.append(torch.stack([functional.softmax(self._tail(one).cpu().double(), 1) for one in inputs]).mean(0))
+        return torch.cat(rows).numpy() if rows else np.empty((0, self.model.classes))
+
+    @torch.inference_mode()
+    def features(self, records: Sequence[ImageRecord]) -> NDArray[np.float64]:
+        """Return the pooled outputs of the frozen stages, shape (N, channels), for what is fitted on them alone."""
         rows = [
-            functional.softmax(
-                self._tail(self._views.plain_batch(records[i : i + _SCORING_BATCH])).cpu().double(), dim=1
-            )
+            self._views.plain_batch(records[i : i + _SCORING_BATCH]).mean(dim=(2, 3)).cpu().double()
             for i in range(0, len(records), _SCORING_BATCH)
         ]
-        return torch.cat(rows).numpy() if rows else np.empty((0, self.model.classes))
+        return torch.cat(rows).numpy() if rows else np.empty((0, self.model.family.features))
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         smoothing, truth = self._plan.label_smoothing, labels.to(self._device)

@@ -77,8 +77,8 @@ class Augmentation:
     arms of a comparison and all machines see the same views.
     """
 
-    def __init__(self, plan: AugmentationPlan, size: int, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, plan: AugmentationPlan, size: int) -> None:
+        self._seed = plan.seed
         self._compose = albumentations.Compose(_transforms(plan, size))
 
     def apply(self, image: NDArray[np.uint8], image_digest: str, view: int) -> NDArray[np.uint8]:
@@ -93,7 +93,9 @@ def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
     steps: list[Any] = []
     if plan.crop:
         steps.append(
-            albumentations.RandomResizedCrop(size=(size, size), scale=(1 - plan.crop, 1.0), ratio=(0.85, 1.18), p=1.0)
+            albumentations.RandomResizedCrop(
+                size=(size, size), scale=(1 - plan.crop, 1.0), ratio=(0.85, 1.18), p=plan.share
+            )
         )
     if plan.horizontal_flip:
         steps.append(albumentations.HorizontalFlip(p=plan.horizontal_flip))
@@ -102,7 +104,9 @@ def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
     if plan.rotation:
         # Reflecting the border keeps black corners out, which a network would learn as a sign of augmentation.
         steps.append(
-            albumentations.Rotate(limit=(-plan.rotation, plan.rotation), border_mode=cv2.BORDER_REFLECT_101, p=1.0)
+            albumentations.Rotate(
+                limit=(-plan.rotation, plan.rotation), border_mode=cv2.BORDER_REFLECT_101, p=plan.share
+            )
         )
     if plan.brightness or plan.contrast:
         steps.append(

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common import images, intensity, transforms
 from common.cache import TensorCache
 from common.manifest import ImageRecord
 from common.models import Classifier
@@ -32,7 +34,7 @@ class Views:
     Parameters
     ----------
     plan : TrainingPlan
-        `data.*`, `augmentation.*`, `training.seed` and `training.precision` are read.
+        `data.*`, `augmentation.*` and `training.precision` are read.
     model : Classifier
         Its trunk is moved to `device`.
     device : torch.device
@@ -48,7 +50,7 @@ class Views:
         self._has_trunk = len(model.trunk) > 0
         self._dtype = _trunk_dtype(plan, device)
         self._trunk = model.trunk.to(device, self._dtype).to(memory_format=torch.channels_last)
-        self._augmentation = Augmentation(plan.augmentation, plan.data.size, plan.training.seed)
+        self._augmentation = Augmentation(plan.augmentation, plan.data.size)
         self._views = plan.augmentation.views
         # Without a trunk the activations are the images themselves: cheaper to compute than to keep.
         self._cache = cache if self._has_trunk and self._views else None
@@ -123,7 +125,7 @@ class Views:
             "denoise": self._plan.data.denoise,
             "normalisation": [self._mean, self._std],
             "augmentation": self._plan.augmentation.model_dump(),
-            "seed": self._plan.training.seed,
+            "code": [inspect.getsource(module) for module in (images, intensity, transforms)],
             "libraries": {name: version(name) for name in _LIBRARIES},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,12 +1,12 @@
 """One federation from first to last round, over Flower's Grid."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
-from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.app import Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
@@ -20,6 +20,16 @@ from server.replies import BadReply, SiteInfo, SiteReport, Update, read_info, re
 from server.strategies import make_strategy
 
 Answer = TypeVar("Answer")
+
+
+class Courier(Protocol):
+    """The part of Flower's Grid that a federation needs."""
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send messages; return their ids in the same order."""
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies to the given messages that have arrived since the last call."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +112,8 @@ class Federation:
 
     Parameters
     ----------
-    grid : Grid
-        Flower's way to the nodes.
+    courier : Courier
+        Flower's Grid, or what stands before it.
     plan : TrainingPlan
         What to do.
     classes : int
@@ -118,7 +128,7 @@ class Federation:
 
     def __init__(
         self,
-        grid: Grid,
+        courier: Courier,
         plan: TrainingPlan,
         *,
         classes: int,
@@ -126,7 +136,7 @@ class Federation:
         trunk_digest: str,
         on_round: Callable[[RoundReport], None],
     ) -> None:
-        self._grid = grid
+        self._courier = courier
         self._plan = plan
         self._classes = classes
         self._layout = layout
@@ -254,18 +264,13 @@ class Federation:
         tail: NDArray[np.float32] | None = None,
     ) -> list[Message | None]:
         """Send one message to each member; return the replies in the members' order, None where none came in time."""
-        common_config: dict[str, int | str] = {
-            exchange.PLAN: self._plan.to_json(),
-            exchange.PLAN_DIGEST: self._plan.digest,
-            **config,
-        }
         messages = []
         for member in members:
-            content = RecordDict({exchange.CONFIG: ConfigRecord({**common_config, **member.config})})
+            content = RecordDict({exchange.CONFIG: exchange.config_record(self._plan, {**config, **member.config})})
             if tail is not None:
                 content[exchange.ARRAYS] = exchange.tail_record(tail)
             messages.append(Message(content, message_type=kind, dst_node_id=member.node_id))
-        message_ids = list(self._grid.push_messages(messages))
+        message_ids = list(self._courier.push_messages(messages))
         return self._await(message_ids)
 
     def _await(self, message_ids: Sequence[str]) -> list[Message | None]:
@@ -273,7 +278,7 @@ class Federation:
         deadline = time.monotonic() + self._plan.federation.round_seconds
         pending = set(message_ids)
         while pending and time.monotonic() < deadline:
-            for reply in self._grid.pull_messages(list(pending)):
+            for reply in self._courier.pull_messages(list(pending)):
                 replies[reply.metadata.reply_to_message_id] = reply
             pending -= replies.keys()
             if pending:

@@ -107,12 +107,17 @@ def read_score(reply: Message, images: int, classes: int, bins: int) -> Score:
     return _score(_metrics(reply, frozenset({exchange.METRICS}), _SCORE), images, classes, bins)
 
 
-def _metrics(reply: Message, records: frozenset[str], metrics_allowed: frozenset[str]) -> MetricRecord:
-    """Return the reply's metrics if it holds nothing beside what was asked for."""
+def refuse_error(reply: Message) -> None:
+    """Raise `BadReply` with the exception's own text if the reply says that the ClientApp failed."""
     if reply.has_error():
         # Flower's simulation sends whole tracebacks; their last line is the exception's own text.
         lines = (reply.error.reason or "").strip().splitlines() or [f"Flower error {reply.error.code}"]
         raise BadReply(lines[-1].removeprefix("Exception ClientAppException occurred. Message: ").removesuffix("'>"))
+
+
+def _metrics(reply: Message, records: frozenset[str], metrics_allowed: frozenset[str]) -> MetricRecord:
+    """Return the reply's metrics if it holds nothing beside what was asked for."""
+    refuse_error(reply)
     metrics = reply.content.get(exchange.METRICS)
     if not isinstance(metrics, MetricRecord):
         raise BadReply(f"no {exchange.METRICS} record")

@@ -1,6 +1,7 @@
 """The folder of one run: it grows under a provisional name and takes its final one when everything in it is whole."""
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -13,24 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from common.errors import RunError
 from common.exchange import TailLayout
-from common.files import write_bytes_atomically, write_json_atomically
+from common.files import write_bytes_atomically, write_json_atomically, write_text_atomically
 from common.plan import TrainingPlan
 
 RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
 """Set by whoever starts a run and must know its folder before the run does: to follow it, to tidy up after Ctrl-C."""
 
 
+# How long whoever was killed a moment ago may still hold its folder.
+_LOCK_SECONDS = 15
+
+
 class RunFolder:
     """A run's files; `latest` beside the folder points to the last run that was finished.
 
     While the run goes on the folder's name ends in ".unfinished". Use as a context manager: leaving it normally
-    publishes the folder; an error leaves the unfinished one for diagnosis.
+    publishes the folder; an error leaves the unfinished one, for diagnosis and to be continued. One process at a time
+    writes to a folder.
 
     Parameters
     ----------
     final : Path
-        The folder's name once the run is finished, from `reserve_run`.
+        The folder's name once the run is finished, from `reserve_run` or `continue_or_reserve`.
 
     Attributes
     ----------
@@ -38,12 +45,19 @@ class RunFolder:
         As given.
     path : Path
         Where the files are at this moment.
+
+    Raises
+    ------
+    RunError
+        If another process writes to the folder.
     """
 
     def __init__(self, final: Path) -> None:
         self.final = final
         self.path = unfinished(final)
         self._log: IO[str] = (self.path / "run.log").open("a", buffering=1)
+        if not _lock(self._log):
+            raise RunError(f"{self.path} is being written by another run: wait for its end, or stop it")
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +81,17 @@ class RunFolder:
         with (self.path / "rounds.jsonl").open("a") as stream:
             stream.write(json.dumps(entry, allow_nan=False) + "\n")
 
+    def keep_rounds(self, units: set[str]) -> None:
+        """Drop from `rounds.jsonl` what an interrupted run left of other trainings than these: they start anew."""
+        path = self.path / "rounds.jsonl"
+        lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+        kept = []
+        for line in lines:
+            with contextlib.suppress(ValueError):  # the last line may be torn
+                if json.loads(line).get("unit") in units:
+                    kept.append(line)
+        write_text_atomically(path, "".join(kept))
+
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file of the run."""
         write_json_atomically(self.path / name, value)
@@ -77,6 +102,25 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         tensors = {key: np.ascontiguousarray(value) for key, value in layout.tensors(tail).items()}
         write_bytes_atomically(folder / f"{name}.safetensors", save(tensors, metadata))
+
+
+def continue_or_reserve(output: Path, name: str, plan: TrainingPlan) -> Path:
+    """Return the final name of the latest interrupted run of this plan with a finished training, else of a new run."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    for folder in sorted(output.glob("*.unfinished"), reverse=True):
+        if not holds_outcomes(folder) or _digest_in(folder) != plan.digest:
+            continue
+        with contextlib.suppress(OSError), (folder / "run.log").open("a") as log:
+            while not (free := _lock(log)) and time.monotonic() < deadline:
+                time.sleep(0.2)
+            if free:
+                return folder.with_name(folder.name.removesuffix(".unfinished"))
+    return reserve_run(output, name)
+
+
+def holds_outcomes(folder: Path) -> bool:
+    """Say whether a run folder holds a finished training, and so is worth going on with."""
+    return any((folder / "units").glob("*.json"))
 
 
 def reserve_run(output: Path, name: str) -> Path:
@@ -97,6 +141,22 @@ def reserve_run(output: Path, name: str) -> Path:
 def unfinished(final: Path) -> Path:
     """Return the provisional name of a run folder."""
     return final.with_name(f"{final.name}.unfinished")
+
+
+def _digest_in(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / "plan.json").read_bytes())["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _lock(stream: IO[str]) -> bool:
+    """Take the folder's lock; it ends with the process, or when the stream is closed."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _point_latest(run: Path) -> None:

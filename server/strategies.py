@@ -4,11 +4,20 @@ from collections.abc import Mapping
 
 import numpy as np
 from flwr.app import Message, MessageType, MetricRecord, RecordDict
-from flwr.serverapp.strategy import FedAvg
+from flwr.serverapp.strategy import (
+    FedAdam,
+    FedAvg,
+    FedAvgM,
+    FedMedian,
+    FedProx,
+    FedTrimmedAvg,
+    FedYogi,
+    Krum,
+)
 from numpy.typing import NDArray
 
 from common import exchange
-from common.plan import TrainingPlan
+from common.plan import FederationPlan, TrainingPlan
 from server.replies import Update
 
 
@@ -44,14 +53,58 @@ class Strategy:
             By site name; at least one.
         """
         replies = [_as_reply(tail + updates[name].change, updates[name].report.images) for name in sorted(updates)]
+        self._remember(tail)
         arrays, _ = self._strategy.aggregate_train(round_number, replies)
-        return exchange.tail_of(RecordDict({exchange.ARRAYS: arrays})) if arrays is not None else tail
+        if arrays is None:
+            return tail
+        # Server optimisers and medians compute in float64; what travels stays float32.
+        return np.asarray(arrays[exchange.TAIL].numpy(), dtype=np.float32)
+
+    def _remember(self, tail: NDArray[np.float32]) -> None:
+        """Tell a server optimiser where the round started; Flower's own loop does so when it sends the model."""
+        if isinstance(self._strategy, FedAvgM):
+            self._strategy.current_arrays = exchange.tail_record(tail)
+        elif isinstance(self._strategy, FedAdam | FedYogi):
+            self._strategy.current_arrays = {exchange.TAIL: tail}
 
 
 def make_strategy(plan: TrainingPlan) -> Strategy:
-    """Return the strategy that `federation.strategy` names."""
-    strategies = {"fedavg": lambda: FedAvg(weighted_by_key=exchange.IMAGES)}
-    return Strategy(strategies[plan.federation.strategy]())
+    """Return the strategy that `federation.strategy` names.
+
+    References
+    ----------
+    fedavg: McMahan et al. 2017. fedprox: Li et al. 2020, whose proximal term is the hospital's part of the work, see
+    `client.rounds`. fedavgm: Hsu et al. 2019. fedadam, fedyogi: Reddi et al. 2021. fedmedian, fedtrimmedavg: Yin et al.
+    2018. krum: Blanchard et al. 2017.
+    """
+    return Strategy(_flower_strategy(plan.federation))
+
+
+def _flower_strategy(federation: FederationPlan) -> FedAvg:
+    key = exchange.IMAGES
+    step = federation.server_learning_rate
+    # Hospitals fine-tune by thousandths: the tenths that Flower steps by default would wipe out the pretraining.
+    eta, tau = step or 1e-3, federation.server_adaptivity
+    first, second = federation.server_momentum, federation.server_second_moment
+    match federation.strategy:
+        case "fedprox":
+            return FedProx(weighted_by_key=key, proximal_mu=federation.proximal_mu)
+        case "fedavgm":
+            return FedAvgM(
+                weighted_by_key=key, server_learning_rate=step or 1.0, server_momentum=federation.server_momentum
+            )
+        case "fedadam":
+            return FedAdam(weighted_by_key=key, eta=eta, beta_1=first, beta_2=second, tau=tau)
+        case "fedyogi":
+            return FedYogi(weighted_by_key=key, eta=eta, beta_1=first, beta_2=second, tau=tau)
+        case "fedmedian":
+            return FedMedian(weighted_by_key=key)
+        case "fedtrimmedavg":
+            return FedTrimmedAvg(weighted_by_key=key, beta=federation.trim)
+        case "krum":
+            return Krum(weighted_by_key=key, num_malicious_nodes=federation.malicious_sites)
+        case _:
+            return FedAvg(weighted_by_key=key)
 
 
 def _as_reply(tail: NDArray[np.float32], images: int) -> Message:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.cache import TensorCache
+from common.cache import TensorCache, trunk_cache
 
 KEYS = [f"{number:064x}" for number in range(1, 40)]
 
@@ -70,7 +70,7 @@ def test_two_processes_may_write_the_same_entry(tmp_path: Path) -> None:
     program = f"""
 import sys, torch
 from pathlib import Path
-from common.cache import TensorCache
+from common.cache import TensorCache, trunk_cache
 cache = TensorCache(Path(sys.argv[1]))
 for _ in range(50):
     cache.write({KEYS[0]!r}, {{"0": torch.ones(5000)}})
@@ -79,3 +79,30 @@ for _ in range(50):
     both = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     assert [path.name for path in tmp_path.rglob("*.part")] == []
+
+
+def test_what_other_processes_write_counts_too(tmp_path: Path) -> None:
+    ours, theirs = (TensorCache(tmp_path, limit_bytes=400_000) for _ in range(2))
+    for number in range(150):
+        for cache, name in ((ours, "a"), (theirs, "b")):
+            cache.write(f"{number:03d}{name}" + "0" * 60, {"0": torch.ones(500)})
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) <= 450_000
+
+
+def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    TensorCache(tmp_path).write(KEYS[0], {"0": torch.ones(1)})
+    folder = next(tmp_path.iterdir())
+    fresh, abandoned = folder / ".fresh.part", folder / ".abandoned.part"
+    for path in (fresh, abandoned):
+        path.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    TensorCache(tmp_path)
+    assert fresh.exists()
+    assert not abandoned.exists()
+
+
+def test_the_cache_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAREFED_CACHE", str(tmp_path))
+    assert trunk_cache() is not None
+    monkeypatch.setenv("RAREFED_NO_CACHE", "1")
+    assert trunk_cache() is None

@@ -36,6 +36,11 @@ def test_defaults_are_those_of_flowers_run_config() -> None:
         ({"study.arms": "local,central"}, "did you mean 'centralized'?"),
         ({"study.arms": " , "}, "study.arms is empty"),
         ({"study.name": "a/b"}, "study.name = 'a/b'"),
+        ({"study.folds": 1}, "nothing would be left to train on"),
+        ({"study.models": "vgg16,resnet"}, "did you mean 'resnet50'?"),
+        ({"study.strategies": "fedavrg"}, "did you mean 'fedavg'?"),
+        ({"study.partitions": "random"}, "study.partitions names 'random'"),
+        ({"study.site_counts": "2,0"}, "study.site_counts names '0'"),
     ],
 )
 def test_a_wrong_plan_is_refused_in_one_line(changes: dict[str, Any], said: str) -> None:

@@ -248,3 +248,37 @@ def test_a_missing_device_is_said() -> None:
     with pytest.raises(InputError, match="this machine has none"):
         pick_device("cuda")
     assert pick_device("auto") == torch.device("cpu") or torch.backends.mps.is_available()
+
+
+def test_the_proximal_term_holds_the_weights_back(dataset: Dataset, tmp_path: Path) -> None:
+    moved = []
+    for mu in (0.0, 100.0):
+        one = trainer(plan(), tmp_path)
+        layout = TailLayout.of(one.model.tail, "frozen")
+        start = layout.pack(one.model.tail)
+        one.fit(dataset.records[:8], Budget(0, 6, 6), name="x", proximal_mu=mu)
+        moved.append(float(np.linalg.norm(layout.pack(one.model.tail) - start)))
+    assert moved[1] < 0.7 * moved[0]
+
+
+def test_test_time_augmentation_averages_the_image_with_its_views(dataset: Dataset, tmp_path: Path) -> None:
+    one = trainer(plan(), tmp_path)
+    records = dataset.records[:4]
+    inputs = [one._views.plain_batch(records), *(one._views.training_batch(records, view) for view in (0, 1))]
+    with torch.inference_mode():
+        expected = np.mean([one.model.tail(batch).double().softmax(dim=1).numpy() for batch in inputs], axis=0)
+    found = one.predict(records, views=2)
+    assert np.allclose(found, expected, atol=1e-7)
+    assert not np.allclose(found, one.predict(records))
+    assert np.allclose(found.sum(axis=1), 1)
+
+
+def test_features_are_the_pooled_outputs_of_the_frozen_network(dataset: Dataset, tmp_path: Path) -> None:
+    frozen = trainer(plan(model__freeze="all"), tmp_path)
+    features = frozen.features(dataset.records[:3])
+    assert features.shape == (3, 1280)
+    head = frozen.model.tail.head.classifier
+    logits = torch.from_numpy(features).float() @ head.weight.T + head.bias
+    expected = frozen.predict(dataset.records[:3])
+    assert np.allclose(logits.softmax(dim=1).detach().numpy(), expected, atol=1e-5)
+    assert frozen.features([]).shape == (0, 1280)

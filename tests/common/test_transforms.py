@@ -76,16 +76,16 @@ def test_normalisation_uses_the_given_constants() -> None:
 
 def test_a_view_depends_on_seed_image_and_number_alone() -> None:
     image = scene()
-    first = Augmentation(AugmentationPlan(), 64, seed=1)
+    first = Augmentation(AugmentationPlan(), 64)
     expected = first.apply(image, "digest", 3)
-    other = Augmentation(AugmentationPlan(), 64, seed=1)
+    other = Augmentation(AugmentationPlan(), 64)
     for digest, view in (("else", 3), ("digest", 0), ("digest", 1)):
         assert not np.array_equal(other.apply(image, digest, view), expected)
     assert np.array_equal(other.apply(image, "digest", 3), expected)
-    assert not np.array_equal(Augmentation(AugmentationPlan(), 64, seed=2).apply(image, "digest", 3), expected)
+    assert not np.array_equal(Augmentation(AugmentationPlan(seed=2), 64).apply(image, "digest", 3), expected)
     program = (
         "from tests.common.test_transforms import *\n"
-        "view = Augmentation(AugmentationPlan(), 64, seed=1).apply(scene(), 'digest', 3)\n"
+        "view = Augmentation(AugmentationPlan(), 64).apply(scene(), 'digest', 3)\n"
         "print(hashlib.sha256(view.tobytes()).hexdigest())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -96,14 +96,22 @@ def test_flips_go_the_way_they_are_called() -> None:
     image = scene()
     image[:20] //= 2
     for name, flipped in (("horizontal_flip", image[:, ::-1]), ("vertical_flip", image[::-1])):
-        always = Augmentation(AugmentationPlan(**(STILL | {name: 1.0})), 64, seed=1)
+        always = Augmentation(AugmentationPlan(**(STILL | {name: 1.0})), 64)
         assert np.array_equal(always.apply(image, "digest", 0), flipped)
 
 
 def test_augmentation_without_strength_changes_nothing() -> None:
     image = scene()
-    still = Augmentation(AugmentationPlan(**STILL), 64, seed=1)
+    still = Augmentation(AugmentationPlan(**STILL), 64)
     assert np.array_equal(still.apply(image, "digest", 1), image)
+
+
+@pytest.mark.parametrize("name", ["crop", "rotation"])
+def test_a_share_of_the_views_stays_as_sharp_as_the_image(name: str) -> None:
+    strength = {"crop": 0.5, "rotation": 30}[name]
+    plan = AugmentationPlan(**(STILL | {name: strength}), share=0.5)
+    same = [np.array_equal(Augmentation(plan, 64).apply(scene(), "digest", view), scene()) for view in range(40)]
+    assert 8 <= sum(same) <= 32
 
 
 @pytest.mark.parametrize("name", [*STILL, "blur", "noise"])
@@ -111,7 +119,7 @@ def test_each_strength_does_something(name: str) -> None:
     strength = {"rotation": 30, "hue": 30}.get(name, 0.9)
     coloured = scene()
     coloured[:, :, 0] //= 2
-    alone = Augmentation(AugmentationPlan(**(STILL | {name: strength})), 64, seed=1)
+    alone = Augmentation(AugmentationPlan(**(STILL | {name: strength}), share=1), 64)
     views = [alone.apply(coloured, "digest", view) for view in range(6)]
     assert any(not np.array_equal(view, coloured) for view in views)
     assert all(view.shape == coloured.shape and view.dtype == np.uint8 for view in views)

@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
+import pytest
 
 from common.metrics import confusion_matrix
-from common.plan import TrainingPlan
+from common.plan import STRATEGIES, TrainingPlan
 from common.roc import ScoreHistogram
 from common.scoring import Score
 from server.replies import SiteReport, Update
@@ -27,3 +30,50 @@ def test_fedavg_weighs_hospitals_by_their_images() -> None:
 def test_one_hospital_alone_gets_its_own_tail_back() -> None:
     tail = np.array([0.25, -3.0], np.float32)
     assert np.array_equal(make_strategy(TrainingPlan()).next_tail(1, tail, {"x": update([0.5, 1], 3)}), [0.75, -2.0])
+
+
+UPDATES = {
+    "a": update([1, 0], 30),
+    "b": update([-1, 4], 10),
+    "c": update([0.9, 0.1], 10),
+    "d": update([0.8, 0.2], 5),
+    "e": update([0.5, 0.2], 5),
+}
+TAIL = np.array([1.0, 10.0], np.float32)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_moves_the_tail_in_float32_and_whatever_the_order_of_replies(name: str) -> None:
+    plan = TrainingPlan.from_flat({"federation.strategy": name})
+    strategy, other = make_strategy(plan), make_strategy(plan)
+    moved = strategy.next_tail(1, TAIL, UPDATES)
+    again = strategy.next_tail(2, moved, UPDATES)
+    assert moved.dtype == again.dtype == np.float32
+    assert moved.shape == TAIL.shape
+    assert moved[0] > TAIL[0]
+    assert np.array_equal(other.next_tail(1, TAIL, dict(reversed(UPDATES.items()))), moved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"federation.strategy": "fedprox"}, [35.5 / 60, 43.0 / 60]),  # its proximal term is the hospitals' part
+        ({"federation.strategy": "fedmedian"}, [0.8, 0.2]),
+        ({"federation.strategy": "fedtrimmedavg"}, [2.2 / 3, 0.5 / 3]),
+        ({"federation.strategy": "krum", "federation.malicious_sites": 1}, [0.9, 0.1]),
+        ({"federation.strategy": "fedavgm"}, [35.5 / 60, 43.0 / 60]),
+        ({"federation.strategy": "fedavgm", "federation.server_learning_rate": 0.5}, [35.5 / 120, 43.0 / 120]),
+    ],
+)
+def test_a_strategy_computes_what_its_paper_says(changes: dict[str, Any], expected: list[float]) -> None:
+    moved = make_strategy(TrainingPlan.from_flat(changes)).next_tail(1, TAIL, UPDATES)
+    assert np.allclose(moved - TAIL, expected, atol=1e-6)
+
+
+def test_server_momentum_carries_the_last_change_on() -> None:
+    strategy = make_strategy(
+        TrainingPlan.from_flat({"federation.strategy": "fedavgm", "federation.server_momentum": 0.5})
+    )
+    first = strategy.next_tail(1, TAIL, UPDATES)
+    second = strategy.next_tail(2, first, UPDATES)
+    assert np.allclose(second - first, 1.5 * (first - TAIL), atol=1e-5)
