@@ -1,95 +1,193 @@
-"""How sure a number is: intervals for a share and for an AUC, and a paired test of two classifiers.
+"""How sure a number is: intervals for shares, AUCs, calibration errors, and differences of two classifiers.
 
-All of them take every image as one independent draw. Images of one patient resemble each other, so where patients
-have several images the true uncertainty is somewhat larger than what stands here.
+The spread comes from a bootstrap over patients (`common.bootstrap`); the form of the interval adds what a bootstrap of
+few patients lacks: limits that stay in [0, 1], lie unevenly round a value near the edge, and, for shares and AUCs, do
+not collapse where no resample differs. The interval of a difference is put together from those of its two values.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
-from scipy.stats import binomtest, norm, rankdata
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 
-def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Return the Wilson score interval of a share.
+@dataclass(frozen=True)
+class EffectiveSizes:
+    """How many independent predictions the predictions behind a share may be worth.
+
+    Attributes
+    ----------
+    least : float
+        Were all predictions of a patient alike: the number of patients, or Kish's where they weigh unequally.
+    most : float
+        Were all predictions independent: their number.
+    patients : int
+        Patients that have one.
+    """
+
+    least: float
+    most: float
+    patients: int
+
+    @classmethod
+    def of_predictions(cls, by_patient: NDArray[np.float64], most: float | None = None) -> Self:
+        """Return the sizes for patients with that many predictions; at least one has one.
+
+        References
+        ----------
+        L. Kish (1965). Survey Sampling, section 11.7.
+        """
+        total = float(by_patient.sum())
+        least = total**2 / float((by_patient**2).sum())
+        return cls(least, max(least, total if most is None else most), int((by_patient > 0).sum()))
+
+
+def resampled_share_interval(
+    value: float, resampled: NDArray[np.float64], sizes: EffectiveSizes, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return Wilson's interval of a share, with the effective sample size that the bootstrap variance implies.
+
+    The effective size is that of independent predictions with the same variance, n = p (1 - p) / variance, made smaller
+    for a variance estimated from few patients, and kept within `sizes`. At a value of 0 or 1, where every resample
+    agrees, it is the least possible. Where each patient has one prediction, the least and the most are equal, and the
+    interval is Wilson's own.
 
     Parameters
     ----------
-    successes, total : int
-        Counts with 0 <= successes <= total.
+    value : float
+        The share, in [0, 1].
+    resampled : ndarray of float64, shape (B,)
+        Its value in each resample; NaN where it has none.
+    sizes : EffectiveSizes
+        What the effective size can be.
     confidence : float
         Coverage, in (0, 1).
 
     Returns
     -------
-    tuple of float or None
-        Lower and upper limit in [0, 1]; None when `total` is 0.
+    tuple of float
+        Lower and upper limit in [0, 1].
 
     References
     ----------
-    E. B. Wilson (1927). Probable inference, the law of succession, and statistical inference. JASA 22, 209-212.
+    E. L. Korn, B. I. Graubard (1998). Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data. Survey Methodology 24, 193-201. Wilson's form: C. Franco, R. J. A. Little, T. A.
+    Louis, E. V. Slud (2019). Comparative study of confidence intervals for proportions in complex sample surveys.
+    Journal of Survey Statistics and Methodology 7, 334-364.
     """
-    if total == 0:
-        return None
-    limits = binomtest(successes, total).proportion_ci(confidence_level=confidence, method="wilson")
-    return float(limits.low), float(limits.high)
+    upper_tail = (1 + confidence) / 2
+    z = float(norm.ppf(upper_tail))
+    variance = _variance(resampled)
+    size = sizes.least
+    if 0 < value < 1 and variance > 0 and sizes.patients > 1:
+        few = (1 - 1 / sizes.patients) * (z / float(student_t.ppf(upper_tail, sizes.patients - 1))) ** 2
+        size = float(np.clip(value * (1 - value) / variance * few, sizes.least, sizes.most))
+    centre = (value + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z / (1 + z**2 / size) * float(np.sqrt(value * (1 - value) / size + z**2 / (4 * size**2)))
+    # At the ends the formula meets 0 and 1 up to rounding only.
+    return (0.0 if value == 0 else centre - half), (1.0 if value == 1 else centre + half)
 
 
-def auc_interval(labels: ArrayLike, probabilities: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Return an interval of the binary AUC: DeLong's variance on the logit scale.
+def resampled_auc_interval(
+    value: float, resampled: NDArray[np.float64], positives: int, negatives: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return an interval of an AUC: the bootstrap standard error on the logit scale.
 
-    DeLong's variance says 0, and so "perfectly sure", when the scores separate the classes wholly or not at all, and it
-    is undefined with a single image in a class. Small hospitals meet both; there the score-type interval of Newcombe
-    (method 5), which needs only the AUC and the counts, takes its place.
+    The bootstrap variance is made larger by m / (m - 1), m patients being in the smaller class, as DeLong's is. Where
+    it says nothing (an AUC of 0 or 1, a class with a single patient), Newcombe's interval for as many patients takes
+    its place.
 
     Parameters
     ----------
-    labels : array_like, shape (images,)
-        0 or 1.
-    probabilities : array_like, shape (images, 2)
-        Column 1 is the score of class 1.
+    value : float
+        The AUC, in [0, 1].
+    resampled : ndarray of float64, shape (B,)
+        Its value in each resample; NaN where a resample has no pair.
+    positives, negatives : int
+        Patients with an image of the class, and with an image of another; at least 1.
     confidence : float
         Coverage, in (0, 1).
 
-    Returns
-    -------
-    tuple of float or None
-        Lower and upper limit in [0, 1]; None when there are more than two classes or only one occurs.
-
     References
     ----------
-    Variance: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson (1988). Biometrics 44, 837-845. Placement values through
-    ranks: X. Sun, W. Xu (2014). IEEE Signal Processing Letters 21, 1389-1393. Logit scale: M. S. Pepe (2003). The
-    Statistical Evaluation of Medical Tests, chapter 5. Fallback: R. G. Newcombe (2006). Statistics in Medicine 25,
-    559-573.
+    DeLong's variance: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson (1988). Biometrics 44, 837-845. Logit scale:
+    M. S. Pepe (2003). The Statistical Evaluation of Medical Tests, chapter 5. Fallback: R. G. Newcombe (2006).
+    Statistics in Medicine 25, 559-573.
     """
-    truth = np.asarray(labels)
-    scores = np.asarray(probabilities, dtype=np.float64)
-    if scores.ndim != 2 or scores.shape[1] != 2:
-        return None
-    positive, negative = scores[truth == 1, 1], scores[truth == 0, 1]
-    if positive.size == 0 or negative.size == 0:
-        return None
-
-    ranks = rankdata(np.concatenate([positive, negative]))
-    positive_placements = (ranks[: positive.size] - rankdata(positive)) / negative.size
-    negative_placements = (ranks[positive.size :] - rankdata(negative)) / positive.size
-    area = float(positive_placements.mean())
     z = float(norm.ppf((1 + confidence) / 2))
+    variance, smaller = _variance(resampled), min(positives, negatives)
+    if variance == 0 or not 0 < value < 1 or smaller < 2:
+        return _newcombe_interval(value, positives, negatives, z)
+    half = z * np.sqrt(variance * smaller / (smaller - 1)) / (value * (1 - value))
+    return float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
-    variance = 0.0
-    if min(positive.size, negative.size) > 1:
-        variance = float(
-            positive_placements.var(ddof=1) / positive.size + negative_placements.var(ddof=1) / negative.size
-        )
-    # Constant placements leave rounding dust, and dust would pass for certainty.
-    if variance < 1e-12 or not 0 < area < 1:
-        return _newcombe_interval(area, positive.size, negative.size, z)
-    half = z * np.sqrt(variance) / (area * (1 - area))
-    return float(expit(logit(area) - half)), float(expit(logit(area) + half))
+
+def calibration_error_interval(
+    value: float, resampled: NDArray[np.float64], noise: NDArray[np.float64], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return an interval of an expected calibration error, which chance alone lifts above 0.
+
+    The error is a sum of distances. Noise in the bins adds to it, at most its own sum of distances (the triangle
+    inequality); so the lower limit is the value less that noise, as the bootstrap shows it, and 0 for a model that may
+    well be calibrated. Percentiles of the bootstrap, which adds the same noise once more, would nearly always lie above
+    the truth. The upper limit is the value plus the usual multiple of its standard error, for the bias is on this side.
+
+    Parameters
+    ----------
+    value : float
+        The error, in [0, 1].
+    resampled : ndarray of float64, shape (B,)
+        Its value in each resample.
+    noise : ndarray of float64, shape (B,)
+        Sum over bins of the distance between the resample's gap and the estimate's.
+    confidence : float
+        Coverage, in (0, 1).
+    """
+    upper_tail = (1 + confidence) / 2
+    spread = float(norm.ppf(upper_tail)) * float(np.sqrt(_variance(resampled)))
+    known = noise[~np.isnan(noise)]
+    return max(0.0, value - float(np.quantile(known, upper_tail))), min(1.0, value + spread)
+
+
+def difference_interval(
+    first: float,
+    first_limits: tuple[float, float],
+    second: float,
+    second_limits: tuple[float, float],
+    correlation: float,
+) -> tuple[float, float]:
+    """Return an interval of first - second out of the interval of each and the correlation of their errors.
+
+    Newcombe's square-and-add: each limit is as far away as the two errors that lead there are together. It keeps the
+    coverage of the two intervals, and stays open where both classifiers were right on every image.
+
+    Parameters
+    ----------
+    first, second : float
+        The two values.
+    first_limits, second_limits : tuple of float
+        Their intervals, of equal coverage, with the values inside.
+    correlation : float
+        Of the two estimates, in [-1, 1]; 0 is the cautious choice.
+
+    References
+    ----------
+    R. G. Newcombe (1998). Improved confidence intervals for the difference between binomial proportions based on paired
+    data. Statistics in Medicine 17, 2635-2650. G. Y. Zou, A. Donner (2008). Construction of confidence limits about
+    effect measures. Statistics in Medicine 27, 1693-1702.
+    """
+
+    def together(one: float, other: float) -> float:
+        return float(np.sqrt(max(0.0, one**2 - 2 * correlation * one * other + other**2)))
+
+    down = together(first - first_limits[0], second_limits[1] - second)
+    up = together(first_limits[1] - first, second - second_limits[0])
+    return first - second - down, first - second + up
 
 
 def _newcombe_interval(area: float, positives: int, negatives: int, z: float) -> tuple[float, float]:
@@ -108,53 +206,8 @@ def _newcombe_interval(area: float, positives: int, negatives: int, z: float) ->
     return lower, upper
 
 
-@dataclass(frozen=True)
-class PairedTest:
-    """Two classifiers on the same images.
-
-    Attributes
-    ----------
-    only_first, only_second : int
-        Images that one of them got right and the other wrong.
-    total : int
-        Images that both classified.
-    p_value : float
-        Two-sided; the chance of a split at least as uneven if both were equally good. 1 when they never differ.
-    """
-
-    only_first: int
-    only_second: int
-    total: int
-    p_value: float
-
-    def detectable_difference(self) -> float:
-        """Return the share of images by which the two must differ for the test to notice (5 % level).
-
-        With d images on which just one is right, the difference has a standard error of sqrt(d) images; and below six
-        such images not even a clean sweep is significant (2 * 0.5^5 > 0.05).
-        """
-        if self.total == 0:
-            return 1.0
-        return min(1.0, max(6.0, 1.96 * float(np.sqrt(self.only_first + self.only_second))) / self.total)
-
-
-def mcnemar_test(first_correct: ArrayLike, second_correct: ArrayLike) -> PairedTest:
-    """Test whether two classifiers are equally often right on the same images (exact McNemar test).
-
-    Parameters
-    ----------
-    first_correct, second_correct : array_like of bool, shape (images,)
-        Whether each was right, image by image in the same order.
-
-    References
-    ----------
-    Q. McNemar (1947). Psychometrika 12, 153-157; exact binomial form.
-    """
-    first: NDArray[np.bool_] = np.asarray(first_correct, dtype=bool)
-    second: NDArray[np.bool_] = np.asarray(second_correct, dtype=bool)
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f"the two classifiers saw different images: shapes {first.shape} and {second.shape}")
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    discordant = only_first + only_second
-    p_value = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
-    return PairedTest(only_first, only_second, int(first.size), p_value)
+def _variance(resampled: NDArray[np.float64]) -> float:
+    """Return the variance of the resamples that have a value; 0 for rounding dust, which would pass for certainty."""
+    known = resampled[~np.isnan(resampled)]
+    variance = float(known.var()) if known.size else 0.0
+    return variance if variance > 1e-12 else 0.0

@@ -1,34 +1,16 @@
-"""How good a classifier is, from labels and predicted probabilities; two classes or more.
+"""How good a classifier is: counts by true and predicted class, the rates that follow from them, the log loss.
 
-With two classes, class 1 is the positive one. A number that is 0/0 (the sensitivity where nobody is ill) is None, never
-a guess, and becomes `null` in JSON. ROC curves and intervals have modules of their own and are offered here as well.
+With two classes, class 1 is the positive one. A rate that is 0/0 (the sensitivity where nobody is ill) is None, never a
+guess.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from common.intervals import PairedTest, auc_interval, mcnemar_test, wilson_interval
-from common.roc import RocCurve, ScoreHistogram, auc, checked_scores, mean_roc, roc_curve
-
-__all__ = [
-    "PairedTest",
-    "Rates",
-    "RocCurve",
-    "ScoreHistogram",
-    "arm_metrics",
-    "auc",
-    "auc_interval",
-    "confusion_matrix",
-    "mcnemar_test",
-    "mean_log_loss",
-    "mean_roc",
-    "rates",
-    "roc_curve",
-    "wilson_interval",
-]
+from common.roc import checked_scores
+from common.weighted_metrics import rates_of_confusions
 
 
 @dataclass(frozen=True)
@@ -97,20 +79,9 @@ def rates(confusion: ArrayLike) -> Rates:
     matrix = np.asarray(confusion, dtype=np.int64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2 or (matrix < 0).any():
         raise ValueError(f"a confusion matrix is square and counts images; this one has the shape {matrix.shape}")
-    per_class = [_one_vs_rest(matrix, index) for index in range(len(matrix))]
-    correct, total = int(np.trace(matrix)), int(matrix.sum())
-    if len(matrix) == 2:
-        return Rates(correct, total, _share(correct, total), **per_class[1])
-    present = [one for one, row in zip(per_class, matrix, strict=True) if row.any()]
-    return Rates(
-        correct,
-        total,
-        _share(correct, total),
-        sensitivity=_mean([one["sensitivity"] for one in present]),
-        specificity=_mean([one["specificity"] for one in present if one["specificity"] is not None]),
-        precision=_mean([one["precision"] for one in present]),
-        f1=_mean([one["f1"] for one in present]),
-    )
+    found = rates_of_confusions(matrix[None].astype(np.float64))
+    values = {name: None if np.isnan(value[0]) else float(value[0]) for name, value in found.items()}
+    return Rates(int(np.trace(matrix)), int(matrix.sum()), **values)
 
 
 def mean_log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
@@ -127,65 +98,3 @@ def mean_log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
     if truth.size == 0:
         raise ValueError("the log loss of no image is undefined")
     return float(-np.log(scores[np.arange(truth.size), truth].clip(1e-7, 1)).mean())
-
-
-def arm_metrics(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, Any]:
-    """Return everything the comparison reports about one set of predictions, ready for JSON.
-
-    Parameters
-    ----------
-    labels : array_like of int, shape (images,)
-        In [0, classes); may be empty.
-    probabilities : array_like of float, shape (images, classes)
-        In [0, 1]; the predicted class is the most probable one.
-
-    Returns
-    -------
-    dict
-        The fields of `Rates`, `auc`, `confusion` (nested lists) and `ci95`: [lower, upper] or None for accuracy,
-        sensitivity, specificity, precision (Wilson) and auc (DeLong). With more than two classes the rates are means of
-        shares, for which no such interval exists; only accuracy has one then.
-    """
-    truth, scores = checked_scores(labels, probabilities)
-    classes = scores.shape[1]
-    matrix = confusion_matrix(truth, scores.argmax(axis=1), classes)
-    found = rates(matrix)
-    parts = {"accuracy": (found.correct, found.total)}
-    if classes == 2:
-        true_negative, false_positive, false_negative, true_positive = (int(count) for count in matrix.ravel())
-        parts["sensitivity"] = (true_positive, true_positive + false_negative)
-        parts["specificity"] = (true_negative, true_negative + false_positive)
-        parts["precision"] = (true_positive, true_positive + false_positive)
-    intervals: dict[str, list[float] | None] = {
-        name: _as_list(wilson_interval(*parts[name])) if name in parts else None
-        for name in ("accuracy", "sensitivity", "specificity", "precision")
-    }
-    intervals["auc"] = _as_list(auc_interval(truth, scores))
-    return {**asdict(found), "auc": auc(truth, scores), "confusion": matrix.tolist(), "ci95": intervals}
-
-
-def _one_vs_rest(matrix: NDArray[np.int64], index: int) -> dict[str, float | None]:
-    """Return the rates of one class against all others."""
-    hits = int(matrix[index, index])
-    missed = int(matrix[index].sum()) - hits
-    false_alarms = int(matrix[:, index].sum()) - hits
-    rest = int(matrix.sum()) - hits - missed - false_alarms
-    return {
-        "sensitivity": _share(hits, hits + missed),
-        "specificity": _share(rest, rest + false_alarms),
-        "precision": _share(hits, hits + false_alarms),
-        "f1": _share(2 * hits, 2 * hits + missed + false_alarms),
-    }
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _mean(values: list[float | None]) -> float | None:
-    """Return the mean with None as 0, or None for an empty list."""
-    return float(np.mean([value or 0.0 for value in values])) if values else None
-
-
-def _as_list(interval: tuple[float, float] | None) -> list[float] | None:
-    return None if interval is None else list(interval)

@@ -69,7 +69,7 @@ def roc_curve(labels: ArrayLike, probabilities: ArrayLike) -> RocCurve | None:
     """
     truth, scores = checked_scores(labels, probabilities)
     curves = []
-    for index in _scored_classes(scores.shape[1]):
+    for index in scored_classes(scores.shape[1]):
         relevant = truth == index
         if relevant.any() and not relevant.all():
             x, y, _ = sklearn_metrics.roc_curve(relevant, scores[:, index])
@@ -162,7 +162,7 @@ class ScoreHistogram:
 
     def _rankable(self) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Yield (others, own) of every class for which there is something to rank."""
-        for index in _scored_classes(len(self.counts)):
+        for index in scored_classes(len(self.counts)):
             negative, positive = self.counts[index]
             if negative.any() and positive.any():
                 yield negative, positive
@@ -188,6 +188,6 @@ def checked_scores(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray
     return truth, scores.clip(0, 1)
 
 
-def _scored_classes(classes: int) -> Iterable[int]:
-    """Return the classes whose ranking counts: of two, the second says all."""
+def scored_classes(classes: int) -> Iterable[int]:
+    """Return the classes whose ranking counts: of two, the second says all; of more, each against the rest."""
     return (1,) if classes == 2 else range(classes)
