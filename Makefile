@@ -10,26 +10,26 @@ DATA ?=
 SITES ?= 0
 ARGS ?=
 
-.PHONY: simulate folds test test-all check bench format clean
+.PHONY: simulate study test test-slow test-all check bench format clean
 
 # A relative DATA is looked for where the user stands, which is not this folder after `make -C`.
 FIND_DATA = data='$(DATA)'; case "$$data" in ''|/*) ;; *) [ ! -e '$(PWD)'/"$$data" ] || data='$(PWD)'/"$$data" ;; esac
-RUN = $(BIN)/rarefed-sim run $${data:+--data "$$data"} --sites $(SITES) $(ARGS)
+OPTIONS = $${data:+--data "$$data"} --sites $(SITES) $(ARGS)
 
 simulate: $(INSTALLED)
-	@$(FIND_DATA); $(RUN)
+	@$(FIND_DATA); $(BIN)/rarefed-sim run $(OPTIONS)
 
-# The same over all five folds, so that every image is tested once; then their sum.
-folds: $(INSTALLED)
-	@set -e; $(FIND_DATA); output=runs/folds-$$(date +%Y%m%d-%H%M%S); \
-	for fold in 0 1 2 3 4; do $(RUN) --set data.fold=$$fold --output $$output; done; \
-	$(BIN)/python -m tests.folds $$output/2*
+# make study [DATA=...] [SITES=4] [ARGS="--folds 5 --repeats 3"]
+study: $(INSTALLED)
+	@$(FIND_DATA); $(BIN)/rarefed-sim study $(OPTIONS)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-all: $(INSTALLED)
-	@$(BIN)/python -m pytest
+test-slow: $(INSTALLED)
+	@$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,33 +25,80 @@ def _common(
     pass
 
 
+DATA = Annotated[Path | None, typer.Option(help="Image folder, manifest.csv or .npz. [default: the phantom]")]
+SITES = Annotated[int, typer.Option(help="Number of hospitals; 0: as the data say, else 4.", min=0)]
+OUTPUT = Annotated[Path, typer.Option(help="Folder of the run folders.")]
+CHANGES = Annotated[list[str], typer.Option("--set", help="Any plan key, as in training.seed=2.")]
+AS_JSON = Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")]
+FRESH = Annotated[bool, typer.Option("--fresh", help="Do not go on from an interrupted run of the same plan.")]
+
+
 @app.command()
 def run(
-    data: Annotated[
-        Path | None, typer.Option(help="Image folder, manifest.csv or .npz. [default: the phantom]")
-    ] = None,
-    sites: Annotated[int, typer.Option(help="Number of hospitals; 0: as the data say, else 4.", min=0)] = 0,
-    output: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
-    changes: Annotated[list[str], typer.Option("--set", help="Any plan key, as in training.seed=2.")] = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
+    data: DATA = None,
+    sites: SITES = 0,
+    output: OUTPUT = Path("runs"),
+    changes: CHANGES = [],  # noqa: B006
+    fresh: FRESH = False,
+    as_json: AS_JSON = False,
 ) -> None:
     """Train centralised, federated and per hospital on one split, and compare."""
-    from server.run_folder import reserve_run
-    from simulations.hospitals import load_hospitals
+    plan = TrainingPlan.from_flat(dict(_parse_change(change) for change in changes))
+    _simulate(_with_paths(plan, data, sites, output), fresh, as_json)
+
+
+@app.command()
+def study(
+    data: DATA = None,
+    sites: SITES = 0,
+    folds: Annotated[
+        int, typer.Option(help="Of the cross-validation: every image is tested once a repeat.", min=2)
+    ] = 5,
+    repeats: Annotated[int, typer.Option(help="Of the cross-validation, with other folds.", min=1)] = 1,
+    arms: Annotated[
+        str, typer.Option(help="federated,centralized,local,probe,scratch. [default: all but scratch]")
+    ] = "",
+    models: Annotated[str, typer.Option(help="Families to compare, such as vgg16,resnet50.")] = "",
+    strategies: Annotated[str, typer.Option(help="Strategies to compare, such as fedavg,fedprox.")] = "",
+    partitions: Annotated[str, typer.Option(help="Partitions to compare, such as natural,iid,dirichlet.")] = "",
+    site_counts: Annotated[str, typer.Option(help="Numbers of hospitals to compare, such as 2,4,8.")] = "",
+    output: OUTPUT = Path("runs"),
+    changes: CHANGES = [],  # noqa: B006
+    fresh: FRESH = False,
+    as_json: AS_JSON = False,
+) -> None:
+    """Answer whether federating is worth it: repeated cross-validation of all arms, with statistics and a report.
+
+    Interrupt it at any moment: the same command goes on where it stopped.
+    """
+    flat: dict[str, Scalar] = {"study.folds": folds, "study.repeats": repeats}
+    lists = {"arms": arms, "models": models, "strategies": strategies, "partitions": partitions}
+    flat |= {f"study.{key}": value for key, value in (lists | {"site_counts": site_counts}).items() if value}
+    plan = TrainingPlan.from_flat(flat | dict(_parse_change(change) for change in changes))
+    _simulate(_with_paths(plan, data, sites, output), fresh, as_json)
+
+
+def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
+    """Run a plan in a Flower of its own and show what came of it."""
+    from server.run_folder import continue_or_reserve, reserve_run
     from simulations.launch import simulate
     from simulations.table import TABLE_WIDTH, render_table
+    from simulations.units import units_of, variants_of
 
-    plan = TrainingPlan.from_flat(dict(_parse_change(change) for change in changes))
-    plan = _with_paths(plan, data, sites, output)
     # Whatever is wrong with plan or data is found here, before Flower starts and could only say "failed".
-    hospitals = load_hospitals(plan)
-    _check_weights(plan)
-    path = reserve_run(Path(plan.study.output), plan.study.name or hospitals.dataset.name)
+    variants, _ = variants_of(plan)
+    units = [unit for variant in variants for unit in units_of(variant)]
+    for variant in variants:
+        _check_weights(variant.plan)
+    output, name = Path(plan.study.output), plan.study.name or variants[0].hospitals.dataset.name
+    path = reserve_run(output, name) if fresh else continue_or_reserve(output, name, plan)
     console = Console(stderr=as_json)
     if not console.is_terminal:
         console = Console(stderr=as_json, width=TABLE_WIDTH)
     with _Follow(console) as follow:
-        simulate(plan, len(hospitals.sites), path, follow.line)
+        sites = max(len(variant.hospitals.sites) for variant in variants)
+        trainings = sum(sites if unit.arm == "federated" else 1 for unit in units)
+        simulate(plan, sites, trainings, path, follow.line)
     summary = json.loads((path / "summary.json").read_text())
     if as_json:
         print(json.dumps(summary, indent=2))
@@ -62,10 +109,33 @@ def run(
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """Draw report.html again from a run's summary.json and predictions.csv."""
+    """Draw report.html, figures/ and tables/ again from a run's summary.json and predictions.csv."""
     from simulations.report import write_report
 
     print(write_report(run))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.")],
+    page: Annotated[Path | None, typer.Option(help="Also write the comparison as an HTML page.")] = None,
+) -> None:
+    """Set finished runs side by side: their arms, what differs in their plans, and paired tests on the same images."""
+    from common.bootstrap import Bootstrap
+    from simulations.evaluation import compare as compare_panels
+    from simulations.panel import Panel
+    from simulations.side_by_side import compare_runs, write_comparison
+    from simulations.table import TABLE_WIDTH
+
+    def paired(first: Panel, second: Panel) -> dict[str, Any]:
+        return compare_panels(first, second, Bootstrap.draw(first.patients), ("first", "second"))
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=TABLE_WIDTH)
+    console.print(compare_runs(runs, paired))
+    if page:
+        console.print(write_comparison(runs, page, paired), soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The simulated consortium: one data set, dealt out to sites, each split into train, validation and test patients."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -8,8 +9,8 @@ from client.site import Site
 from common.cache import cache_folder
 from common.errors import InputError
 from common.manifest import Dataset, ImageRecord, ManifestSettings, load_dataset
-from common.plan import TrainingPlan
-from common.splits import split_records
+from common.plan import DataPlan, StudyPlan, TrainingPlan
+from common.splits import Use, split_records
 from simulations.partition import partition
 from simulations.phantom import phantom_folder
 
@@ -39,6 +40,17 @@ class Hospitals:
         """Return one split ("train", "validation", "test") of all sites, site by site."""
         return [record for site in self.sites for record in getattr(site.split, split)]
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything about the images that a training could depend on."""
+        lines = sorted(
+            f"{site.name}\0{split}\0{record.name}\0{record.sha256}\0{record.label}\0{record.patient}"
+            for site in self.sites
+            for split in ("train", "validation", "test")
+            for record in getattr(site.split, split)
+        )
+        return hashlib.sha256("\n".join([*self.dataset.classes, *lines]).encode("utf-8", "surrogatepass")).hexdigest()
+
     def site_of_each(self, split: str) -> list[str]:
         """Return the site's name for every image of `pooled(split)`."""
         return [site.name for site in self.sites for _ in getattr(site.split, split)]
@@ -52,31 +64,29 @@ def load_hospitals(plan: TrainingPlan) -> Hospitals:
     InputError
         If the data set cannot be read or dealt out as the plan says.
     """
-    return _load(plan.to_json())
+    return _hospitals(plan.data.model_dump_json(), plan.study.model_dump_json(), plan.training.seed)
 
 
-@lru_cache(maxsize=1)
-def _load(plan_json: str) -> Hospitals:
-    plan = TrainingPlan.from_json(plan_json)
-    synthetic = not plan.data.path
-    folder = phantom_folder(cache_folder()) if synthetic else Path(plan.data.path).expanduser()
-    if not synthetic and not folder.exists() and not folder.is_absolute():
-        raise InputError(f"data.path {plan.data.path} does not exist below {Path.cwd()}: give an absolute path")
-    dataset = load_dataset(folder, _manifest_settings(plan))
-    if synthetic:
-        dataset = replace(dataset, name="phantom")
-    kind, groups = partition(dataset.records, plan.study, plan.training.seed)
+@lru_cache(maxsize=64)
+def _hospitals(data_json: str, study_json: str, seed: int) -> Hospitals:
+    data, study = DataPlan.model_validate_json(data_json), StudyPlan.model_validate_json(study_json)
+    dataset = _dataset(data.path, _manifest_settings(data))
+    kind, groups = partition(dataset.records, study)
     sites = []
+    # A patient whom two hospitals know must not be trained on in one and tested in the other.
+    decided: dict[str, Use] = {}
     for name, records in groups.items():
         split = split_records(
             records,
-            test_fraction=plan.data.test_fraction,
-            validation_fraction=plan.data.validation_fraction,
-            fold=plan.data.fold,
-            seed=plan.training.seed,
+            test_fraction=data.test_fraction,
+            validation_fraction=data.validation_fraction,
+            fold=data.fold,
+            seed=seed,
+            decided=decided,
         )
+        decided |= split.use_of_patients()
         sites.append(Site(name, dataset.classes, split))
-    hospitals = Hospitals(dataset, synthetic, kind, tuple(sites))
+    hospitals = Hospitals(dataset, not data.path, kind, tuple(sites))
     if not hospitals.pooled("test"):
         raise InputError(
             "no site has enough patients to keep some for testing: use fewer sites (study.sites) or more images"
@@ -84,8 +94,17 @@ def _load(plan_json: str) -> Hospitals:
     return hospitals
 
 
-def _manifest_settings(plan: TrainingPlan) -> ManifestSettings:
-    data = plan.data
+@lru_cache(maxsize=2)
+def _dataset(path: str, settings: ManifestSettings) -> Dataset:
+    if not path:
+        return replace(load_dataset(phantom_folder(cache_folder()), settings), name="phantom")
+    folder = Path(path).expanduser()
+    if not folder.exists() and not folder.is_absolute():
+        raise InputError(f"data.path {path} does not exist below {Path.cwd()}: give an absolute path")
+    return load_dataset(folder, settings)
+
+
+def _manifest_settings(data: DataPlan) -> ManifestSettings:
     return ManifestSettings(
         path_column=data.path_column,
         label_column=data.label_column,

@@ -2,7 +2,8 @@
 
 It reads its standard input, whose other end the launcher holds: when the launcher is done or dead, the input ends. Then
 the janitor ends every process that carries the run's mark in its environment, and removes the run's temporary folder.
-It also discards the unfinished run folder, unless the launcher said "keep" before, as it does for a failed run.
+It also discards the unfinished run folder, unless it holds a finished training that the next run can go on from, or the
+launcher said "keep" before, as it does for a failed run.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+
+from server.run_folder import holds_outcomes
 
 MARK_VARIABLE = "RAREFED_LAUNCH"
 _STOP_SECONDS = 10
@@ -71,7 +74,7 @@ def main(mark: str, workplace: str, unfinished: str) -> None:
     said = sys.stdin.read()
     end_processes(mark)
     shutil.rmtree(workplace, ignore_errors=True)
-    if "keep" not in said:
+    if "keep" not in said and not holds_outcomes(Path(unfinished)):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 

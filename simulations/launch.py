@@ -31,12 +31,14 @@ from common.quiet import QUIET
 from common.weights import weights_folder
 from server.run_folder import RUN_FOLDER_VARIABLE, unfinished
 from simulations.janitor import MARK_VARIABLE, Janitor
+from simulations.study import WORKERS_VARIABLE
 
 _START_SECONDS = 60
 _CONNECTION = "simulation"
+_TRAININGS_PER_GPU = 2
 
 
-def simulate(plan: TrainingPlan, sites: int, run: Path, show: Callable[[str], None]) -> None:
+def simulate(plan: TrainingPlan, sites: int, trainings: int, run: Path, show: Callable[[str], None]) -> None:
     """Run a plan with `flwr run` and wait for its end.
 
     Parameters
@@ -45,6 +47,8 @@ def simulate(plan: TrainingPlan, sites: int, run: Path, show: Callable[[str], No
         Checked, with absolute paths.
     sites : int
         Number of simulated nodes.
+    trainings : int
+        How many could go on at the same time.
     run : Path
         The run folder to be made.
     show : callable
@@ -55,13 +59,13 @@ def simulate(plan: TrainingPlan, sites: int, run: Path, show: Callable[[str], No
     RunError
         If the run failed; the message ends with the reason.
     KeyboardInterrupt
-        After Ctrl-C or SIGTERM; the unfinished run folder is removed.
+        After Ctrl-C or SIGTERM; the unfinished run folder is removed unless a training in it was finished.
     """
     workplace = Path(tempfile.mkdtemp(prefix="rarefed-", dir=_short_temporary_folder()))
     mark = uuid.uuid4().hex
     with _terminate_like_interrupt(), Janitor(mark, workplace, unfinished(run)) as janitor:
         try:
-            flower = _Flower(workplace, mark, run)
+            flower = _Flower(workplace, mark, run, trainings)
             flower.start()
             flower.run(plan, sites, show)
         except RunError:
@@ -73,14 +77,16 @@ def simulate(plan: TrainingPlan, sites: int, run: Path, show: Callable[[str], No
 class _Flower:
     """One SuperLink with its home, and one run on it."""
 
-    def __init__(self, workplace: Path, mark: str, run: Path) -> None:
+    def __init__(self, workplace: Path, mark: str, run: Path, trainings: int) -> None:
         self._run = run
         self._home = workplace / "flower"
         self._home.mkdir()
         self._app = workplace / "app"
         self._log = workplace / "flower.log"
         self._port = _free_port()
-        self._environment = _environment(workplace, self._home, mark, run)
+        # One core a training, and no more processes than can be busy: Ray would fill all cores of a large machine.
+        self._workers = min(os.cpu_count() or 1, trainings, _places_on_gpus() or trainings)
+        self._environment = _environment(workplace, self._home, mark, run) | {WORKERS_VARIABLE: str(self._workers)}
 
     def start(self) -> None:
         """Start the SuperLink and wait until it answers."""
@@ -103,11 +109,11 @@ class _Flower:
         }
         (self._home / "config.toml").write_text(tomli_w.dumps(config))
         write_app(self._app, plan)
-        # One core a site, and no more processes than can be busy: Ray would fill all cores of a large machine.
-        workers = min(os.cpu_count() or 1, sites)
+        # Ray hides the GPUs from trainings that ask for none.
+        gpu_share = 1 / _TRAININGS_PER_GPU if _places_on_gpus() else 0.0
         federation = (
-            f"num-supernodes={sites} client-resources-num-cpus=1 client-resources-num-gpus={_gpu_share():.3f} "
-            f"init-args-num-cpus={workers}"
+            f"num-supernodes={sites} client-resources-num-cpus=1 client-resources-num-gpus={gpu_share:.3f} "
+            f"init-args-num-cpus={self._workers}"
         )
         process = self._spawn(
             ["flwr", "run", str(self._app), _CONNECTION, "--stream", "--federation-config", federation]
@@ -154,6 +160,8 @@ class _Follower:
     def __init__(self, run: Path) -> None:
         self._path = unfinished(run) / "run.log"
         self._stream: IO[str] | None = None
+        # What an interrupted run said is no news.
+        self._start = self._path.stat().st_size if self._path.is_file() else 0
 
     def new_lines(self) -> Iterator[str]:
         """Return the whole lines that were written since the last call."""
@@ -161,6 +169,7 @@ class _Follower:
             if not self._path.is_file():
                 return
             self._stream = self._path.open()
+            self._stream.seek(self._start)
         while True:
             start = self._stream.tell()
             line = self._stream.readline()
@@ -227,11 +236,11 @@ def _free_port() -> int:
         return port
 
 
-def _gpu_share() -> float:
-    """Let two sites share each GPU; Ray hides all of them from sites that ask for none."""
+def _places_on_gpus() -> int:
+    """Return how many trainings the machine's GPUs take at a time: two each; 0 without a GPU."""
     import torch
 
-    return 0.5 if torch.cuda.is_available() else 0.0
+    return _TRAININGS_PER_GPU * torch.cuda.device_count()
 
 
 @contextlib.contextmanager

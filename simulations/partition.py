@@ -29,7 +29,7 @@ class _Patient:
         return min(set(labels), key=lambda label: (-labels.count(label), label))
 
 
-def partition(records: Sequence[ImageRecord], study: StudyPlan, seed: int) -> tuple[str, Sites]:
+def partition(records: Sequence[ImageRecord], study: StudyPlan) -> tuple[str, Sites]:
     """Deal a data set out to hospitals.
 
     Parameters
@@ -37,9 +37,7 @@ def partition(records: Sequence[ImageRecord], study: StudyPlan, seed: int) -> tu
     records : sequence of ImageRecord
         All images.
     study : StudyPlan
-        `partition`, `sites` and `alpha` are read.
-    seed : int
-        Equal seeds give equal sites.
+        `partition`, `sites`, `alpha` and `seed` are read; equal ones give equal sites.
 
     Returns
     -------
@@ -65,7 +63,7 @@ def partition(records: Sequence[ImageRecord], study: StudyPlan, seed: int) -> tu
         raise InputError(
             f"study.sites = {count}, but there are only {len(patients)} patients: a site needs at least one"
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(study.seed)
     shares = {"iid": _iid, "dirichlet": _dirichlet, "quantity-skew": _quantity_skew}[kind]
     dealt = _deal(patients, count, shares, study.alpha, rng)
     width = len(str(count))

@@ -35,6 +35,10 @@ class Progress:
         left = f"{_clock(since * max(self._total - self._done, 0) / done)} left" if done else "         "
         self._emit(f"[{share:4.0%} {left}] {text}")
 
+    def skip(self, passes: int) -> None:
+        """Count passes that need not be made any more."""
+        self._total = max(self._total - passes, 1)
+
     def say(self, text: str) -> None:
         """Say something that is no step."""
         self._emit(text)

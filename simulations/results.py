@@ -1,97 +1,204 @@
-"""From trained arms to the files of a run: `summary.json` and `predictions.csv`, out of which the report is drawn."""
+"""From trained units to the files of a run: `summary.json` and `predictions.csv`, out of which the report is drawn."""
 
-import csv
-import io
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from common.exchange import TailLayout, digest_of
-from common.metrics import arm_metrics
-from common.models import Classifier
+from common.bootstrap import Bootstrap
+from common.exchange import TailLayout
+from common.families import FAMILIES
+from common.files import write_json_atomically, write_text_atomically
+from common.models import build_model
 from common.plan import TrainingPlan
-from common.roc import RocCurve
-from common.scoring import Score
-from server.federation import FederationResult
-from simulations.arms import Arm, Moment
+from common.weights import find_weights
+from server.run_folder import RunFolder
+from simulations.evaluation import compare, evaluate, gap_closed, metrics_of
 from simulations.hospitals import Hospitals
+from simulations.out_of_fold import Trained, panels_of, predictions_csv
+from simulations.study import Study
+from simulations.units import Variant
 
 _BYTES_PER_VALUE = 4
-_MEANS = ("correct", "accuracy", "sensitivity", "specificity", "precision", "f1", "auc")
+# First against second; "local-all" are the hospitals' own models on all hospitals' patients.
+_TESTS = (
+    *(("federated", other) for other in ("centralized", "local", "local-all", "probe", "scratch")),
+    *(("centralized", other) for other in ("local-all", "probe")),
+)
+# What a table over variants does not show.
+_BULKY = frozenset({"per_repeat", "per_site", "reliability", "history", "models"})
+_CURVE = ("train_loss", "validation_loss", "validation_accuracy", "validation_auc")
 
 
-def summarise(
-    plan: TrainingPlan,
-    hospitals: Hospitals,
-    model: Classifier,
-    layout: TailLayout,
-    arms: dict[str, Arm],
-    federation: FederationResult | None,
-    wall_s: float,
-) -> dict[str, Any]:
-    """Return the content of `summary.json`: the machine-readable truth of a run.
+def write_results(study: Study, folder: RunFolder) -> dict[str, Any]:
+    """Write the summary and predictions of a trained study, and of each variant of a sweep; return the summary."""
+    summaries = []
+    for variant in study.variants:
+        trained = study.outcomes(variant)
+        summary = summarise(variant, trained)
+        summaries.append(summary)
+        place = folder.path if variant is study.variants[0] else folder.path / "variants" / variant.name
+        place.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(place / "predictions.csv", predictions_csv(variant, trained))
+        if place != folder.path:
+            write_json_atomically(place / "summary.json", summary)
+    first = summaries[0]
+    first["missing"] = [{"family": family, "reason": reason} for family, reason in study.missing.items()]
+    if len(summaries) > 1:
+        first["variants"] = [
+            _variant(variant, summary, "" if summary is first else f"variants/{variant.name}")
+            for variant, summary in zip(study.variants, summaries, strict=True)
+        ]
+    write_json_atomically(folder.path / "summary.json", first)
+    return first
+
+
+def summarise(variant: Variant, trained: Trained) -> dict[str, Any]:
+    """Return the content of `summary.json`: the machine-readable truth of a study.
 
     Parameters
     ----------
-    plan, hospitals, model, layout
+    variant : Variant
         What was run.
-    arms : dict of str to Arm
-        By name.
-    federation : FederationResult or None
-        None if the federated arm was left out.
-    wall_s : float
-        Seconds of the whole run.
+    trained : sequence of (Unit, Outcome)
+        All of the variant's units.
     """
-    dataset = hospitals.dataset
+    plan, hospitals = variant.plan, variant.hospitals
+    panels = panels_of(variant, trained)
+    bootstrap = Bootstrap.draw(next(iter(panels.values())).patients)
+    weights = find_weights(FAMILIES[plan.model.family], plan.model.weights)
+    arms = {}
+    for arm in plan.study.arm_names:
+        of_arm = [(unit, outcome) for unit, outcome in trained if unit.arm == arm]
+        arms[arm] = evaluate(panels[arm], bootstrap) | _course(of_arm, plan)
+        if arm == "local":
+            everywhere = panels["local-all"]
+            model_of_each = np.arange(len(everywhere.repeats)) % len(hospitals.sites)
+            arms[arm]["on_all_sites"] = metrics_of(everywhere, bootstrap)
+            arms[arm]["models"] = {
+                site.name: metrics_of(everywhere.of_sets(model_of_each == index), bootstrap)
+                for index, site in enumerate(hospitals.sites)
+            }
+    evaluations = [outcome.federated_evaluation for _, outcome in trained if outcome.federated_evaluation]
+    seeds = [plan.training.seed + repeat for repeat in range(plan.study.repeats if plan.study.folds else 1)]
     return {
         "rarefed": version("rarefed"),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "name": plan.study.name or dataset.name,
+        "name": plan.study.name or hospitals.dataset.name,
         "dataset": _describe(hospitals),
         "plan": plan.model_dump(),
         "plan_digest": plan.digest,
         "family": plan.model.family,
-        "weights_source": model.weights.source if model.weights else "none",
-        "weights_sha256": model.weights.sha256 if model.weights else None,
-        "arms": {name: _arm(arm, hospitals) for name, arm in arms.items()},
-        "federated_evaluation": _federated_evaluation(federation) if federation else None,
-        "cost": {
-            "wall_s": round(wall_s, 2),
-            "bytes_up_per_site_per_round": layout.size * _BYTES_PER_VALUE,
-            "bytes_down_per_site_per_round": layout.size * _BYTES_PER_VALUE,
-            # As it would be sent; in memory the trunk may have a shorter format.
-            "bytes_model_full": sum(tensor.numel() for tensor in model.state_dict().values()) * _BYTES_PER_VALUE,
-            "rounds": plan.federation.rounds,
-            "sites": len(hospitals.sites),
+        "weights_source": weights.source if weights else "none",
+        "weights_sha256": weights.sha256 if weights else None,
+        "study": {
+            "folds": plan.study.folds or 1,
+            "repeats": len(seeds),
+            "tested": len(next(iter(panels.values())).labels),
+            "seeds": seeds,
+            "partition": hospitals.partition,
+            "strategy": plan.federation.strategy,
         },
+        "arms": arms,
+        "tests": {
+            f"{one}-{other}": compare(panels[one], panels[other], bootstrap, (one, other))
+            for one, other in _TESTS
+            if one in panels and other in panels
+        },
+        "gap_closed": gap_closed(panels["federated"], panels["local-all"], panels["centralized"], bootstrap)
+        if {"federated", "local-all", "centralized"} <= panels.keys()
+        else None,
+        "federated_evaluation": evaluations[0] if evaluations and not plan.study.folds else None,
+        "cost": _cost(variant, trained),
+        "variants": [],
+        "missing": [],
     }
 
 
-def predictions_csv(hospitals: Hospitals, arms: dict[str, Arm]) -> str:
-    """Return one line for each test image and model: what it is and what the model says."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    classes = hospitals.dataset.classes
-    writer.writerow(
-        ["arm", "model", "site", "image", "patient", "label", "predicted", *(f"p_{name}" for name in classes)]
-    )
-    records, sites = hospitals.pooled("test"), hospitals.site_of_each("test")
-    for arm in arms.values():
-        for model, trained in arm.models.items():
-            for record, site, row in zip(records, sites, trained.probabilities, strict=True):
-                predicted = classes[int(row.argmax())]
-                scores = [f"{value:.6f}" for value in row]
-                writer.writerow(
-                    [arm.name, model, site, record.name, record.patient, classes[record.label], predicted, *scores]
-                )
-    return text.getvalue()
+def _course(trained: Trained, plan: TrainingPlan) -> dict[str, Any]:
+    """Return how an arm's trainings went: the mean learning curve, and what they cost."""
+    outcomes = [outcome for _, outcome in trained]
+    repeats = len({unit.repeat for unit, _ in trained})
+    course: dict[str, Any] = {
+        "history": _mean_history(trained),
+        "selected": {"progress": float(np.mean([outcome.selected for outcome in outcomes]))},
+        # Of one repeat: what a user who does this once would wait and pay for.
+        "wall_s": round(sum(outcome.wall_s for outcome in outcomes) / repeats, 2),
+        "image_passes": round(sum(outcome.image_passes for outcome in outcomes) / repeats),
+        "parameters": {"trained": outcomes[0].trained_parameters, "total": outcomes[0].total_parameters},
+    }
+    if not plan.study.folds:
+        course["weights_digest"] = {unit.site or "global": outcome.weights_digest for unit, outcome in trained}
+    return course
 
 
-def moment_entry(moment: Moment) -> dict[str, float | None]:
-    """Return a point of a learning curve as JSON values."""
-    return {"progress": round(moment.progress, 6), "train_loss": moment.train_loss, **_validation(moment.validation)}
+def _mean_history(trained: Trained) -> list[dict[str, Any]]:
+    """Average the learning curves, and say how far those of the folds are spread; of the local arm pool the sites."""
+    curves: defaultdict[tuple[int, int], list[tuple[int, list[dict[str, float | None]]]]] = defaultdict(list)
+    for unit, outcome in trained:
+        if outcome.history:
+            curves[unit.repeat, unit.fold].append((outcome.image_passes, outcome.history))
+    pooled = [_pool(parts) for parts in curves.values()]
+    points = []
+    for moments in zip(*pooled, strict=True):
+        point: dict[str, Any] = {"progress": moments[0]["progress"]}
+        spread = {}
+        for name in _CURVE:
+            values = [moment[name] for moment in moments if moment[name] is not None]
+            point[name] = float(np.mean(values)) if values else None
+            if len(values) > 1 and name != "validation_auc":
+                deviation = float(np.std(values, ddof=1))
+                spread[name] = [point[name] - deviation, point[name] + deviation]
+        points.append(point | {"spread": spread or None})
+    return points
+
+
+def _pool(parts: Sequence[tuple[int, list[dict[str, float | None]]]]) -> list[dict[str, float | None]]:
+    """Average the curves of one fold's trainings, weighted by their image passes."""
+    pooled = []
+    for moments in zip(*(history for _, history in parts), strict=True):
+        point: dict[str, float | None] = {"progress": moments[0]["progress"]}
+        for name in _CURVE:
+            known = [(passes, moment[name]) for (passes, _), moment in zip(parts, moments, strict=True)]
+            values = [(passes, value) for passes, value in known if value is not None]
+            weight = sum(passes for passes, _ in values)
+            point[name] = sum(passes * value for passes, value in values) / weight if values else None
+        pooled.append(point)
+    return pooled
+
+
+def _cost(variant: Variant, trained: Trained) -> dict[str, Any]:
+    plan = variant.plan
+    model = build_model(plan, len(variant.hospitals.dataset.classes))
+    exchanged = TailLayout.of(model.tail, plan.model.batch_norm).size * _BYTES_PER_VALUE
+    return {
+        # Trainings that shared the machine count each; a person waited for less.
+        "wall_s": round(sum(outcome.wall_s for _, outcome in trained), 2),
+        "bytes_up_per_site_per_round": exchanged,
+        "bytes_down_per_site_per_round": exchanged,
+        "bytes_model_full": model.value_count * _BYTES_PER_VALUE,
+        "rounds": plan.federation.rounds,
+        "sites": len(variant.hospitals.sites),
+    }
+
+
+def _variant(variant: Variant, summary: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return what a table over variants shows of one."""
+    return {
+        "family": summary["family"],
+        "strategy": summary["study"]["strategy"],
+        "partition": summary["study"]["partition"],
+        "sites": len(variant.hospitals.sites),
+        "folder": folder,
+        "arms": {
+            name: {key: value for key, value in arm.items() if key not in _BULKY}
+            for name, arm in summary["arms"].items()
+        },
+        **{key: summary[key] for key in ("weights_source", "tests", "gap_closed", "cost")},
+    }
 
 
 def _describe(hospitals: Hospitals) -> dict[str, Any]:
@@ -122,69 +229,3 @@ def _describe(hospitals: Hospitals) -> dict[str, Any]:
         "excluded": [{"name": image.name, "reason": image.reason} for image in dataset.excluded],
         "sites": sites,
     }
-
-
-def _arm(arm: Arm, hospitals: Hospitals) -> dict[str, Any]:
-    labels = np.array([record.label for record in hospitals.pooled("test")])
-    sites = np.array(hospitals.site_of_each("test"))
-    if "" in arm.models:
-        probabilities = arm.models[""].probabilities
-    else:
-        # At home: every patient is judged by the model of his own hospital.
-        probabilities = np.stack([arm.models[site].probabilities[i] for i, site in enumerate(sites)])
-    entry = arm_metrics(labels, probabilities)
-    tested = [site.name for site in hospitals.sites if site.split.test]
-    entry["per_site"] = {site: arm_metrics(labels[sites == site], probabilities[sites == site]) for site in tested}
-    entry["history"] = [moment_entry(moment) for moment in arm.history]
-    entry["wall_s"] = round(arm.wall_s, 2)
-    entry["image_passes"] = arm.image_passes
-    entry["selected"] = {"progress": float(np.mean([trained.selected for trained in arm.models.values()]))}
-    entry["weights_digest"] = {name or "global": digest_of(trained.tail) for name, trained in arm.models.items()}
-    if "" not in arm.models:
-        entry["models"] = {name: arm_metrics(labels, trained.probabilities) for name, trained in arm.models.items()}
-        entry["on_all_sites"] = _mean(list(entry["models"].values()))
-    return entry
-
-
-def _mean(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    mean: dict[str, Any] = {"total": entries[0]["total"]}
-    for key in _MEANS:
-        values = [entry[key] for entry in entries if entry[key] is not None]
-        mean[key] = float(np.mean(values)) if values else None
-    return mean
-
-
-def _validation(score: Score | None) -> dict[str, float | None]:
-    scored = score if score is not None and score.images else None
-    return {
-        "validation_loss": scored.loss if scored else None,
-        "validation_accuracy": scored.accuracy if scored else None,
-        "validation_auc": scored.histogram.auc() if scored else None,
-    }
-
-
-def _federated_evaluation(result: FederationResult) -> dict[str, Any]:
-    """What the server knows of the test patients without having seen one: the hospitals' counts and histograms."""
-    pooled = Score.pool(result.test.values())
-    assert pooled is not None
-    return {
-        "selected_round": result.selected_round,
-        "images": pooled.images,
-        "confusion": pooled.confusion.tolist(),
-        "auc": pooled.histogram.auc(),
-        "roc": _points(pooled.histogram.roc()),
-        "loss": pooled.loss,
-        "left_out": [
-            {"round": report.round, "site": site, "reason": reason}
-            for report in result.rounds
-            for site, reason in report.failures.items()
-        ],
-    }
-
-
-def _points(curve: RocCurve | None) -> list[list[float]] | None:
-    """Return a ROC curve as pairs of false and true positive rate."""
-    if curve is None:
-        return None
-    points: list[list[float]] = np.column_stack([curve.false_positive_rate, curve.true_positive_rate]).tolist()
-    return points

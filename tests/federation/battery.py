@@ -15,10 +15,10 @@ from flwr.simulation import run_simulation
 
 from common import exchange
 from common.errors import RunError
-from common.exchange import digest_of
+from common.exchange import TailLayout, digest_of
+from common.models import build_model
 from common.plan import TrainingPlan
 from server.federation import Federation, FederationResult, Member, RoundReport
-from simulations.arms import Workshop
 from simulations.client_app import app as client_app
 from simulations.hospitals import load_hospitals
 
@@ -47,7 +47,8 @@ def federate(
 ) -> tuple[FederationResult, list[RoundReport]]:
     plan = TrainingPlan.from_flat(changes)
     hospitals = load_hospitals(plan)
-    shop = Workshop(plan, hospitals)
+    model = build_model(plan, len(hospitals.dataset.classes))
+    layout = TailLayout.of(model.tail, plan.model.batch_norm)
     nodes = sorted(grid.get_node_ids())
     numbers = list(order or range(len(hospitals.sites)))
     members = [Member(nodes[index % len(nodes)], {exchange.SITE: number}) for index, number in enumerate(numbers)]
@@ -59,11 +60,11 @@ def federate(
         grid,
         plan,
         classes=len(hospitals.dataset.classes),
-        layout=shop.layout,
-        trunk_digest=shop.trainer.model.trunk_digest,
+        layout=layout,
+        trunk_digest=model.trunk_digest,
         on_round=reports.append,
     )
-    return federation.run(members, shop.initial_tail), reports
+    return federation.run(members, layout.pack(model.tail)), reports
 
 
 def tell(result: FederationResult, reports: list[RoundReport]) -> dict[str, Any]:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from client.rounds import train_round
-from common.exchange import digest_of
+from common.exchange import TailLayout, digest_of
 from common.families import FAMILIES
-from common.plan import TrainingPlan
+from common.models import build_model
+from common.plan import STRATEGIES, TrainingPlan
 from common.quiet import QUIET
-from simulations.arms import Workshop
 from simulations.hospitals import load_hospitals
 from tests.federation.data import LOADERS, folders, manifest
 
@@ -46,6 +46,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     tasks += [
         {"name": "first", "changes": natural},
         {"name": "again, other order and nodes", "changes": natural, "order": [1, 0]},
+        *({"name": name, "changes": natural | {"federation.strategy": name}} for name in STRATEGIES),
         {"name": "other seed", "changes": natural | {"training.seed": 2}},
         {"name": "no such sites", "changes": natural, "order": [7, 8]},
         {
@@ -89,6 +90,14 @@ def test_sites_answer_in_any_order_with_the_same_weights(answers: dict[str, Any]
     assert answers["first"]["digest"] != answers["other seed"]["digest"]
 
 
+def test_every_strategy_makes_a_model_of_its_own(answers: dict[str, Any]) -> None:
+    digests = {name: answers[name]["digest"] for name in STRATEGIES}
+    assert digests.pop("fedavg") == answers["first"]["digest"]
+    # Of two hospitals the median and the trimmed mean are both the plain mean.
+    assert digests.pop("fedmedian") == digests.pop("fedtrimmedavg")
+    assert len(set(digests.values())) == len(digests)
+
+
 def test_flower_adds_nothing_to_the_arithmetic(
     answers: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +106,8 @@ def test_flower_adds_nothing_to_the_arithmetic(
     path = manifest(tmp_path / "manifest")
     plan = TrainingPlan.from_flat(TWO_ROUNDS | {"data.path": str(path), "study.sites": 0})
     hospitals = load_hospitals(plan)
-    tail = Workshop(plan, hospitals).initial_tail
+    model = build_model(plan, 2)
+    tail = TailLayout.of(model.tail, plan.model.batch_norm).pack(model.tail)
     for number in (1, 2):
         updates = [train_round(plan, site, tail, number) for site in hospitals.sites]
         total = sum(update.images for update in updates)

@@ -15,9 +15,9 @@ import client.cli
 import server.cli
 import simulations.cli
 from common.plan import TrainingPlan
-from simulations.hospitals import load_hospitals
 from simulations.launch import _environment, write_app
-from simulations.server_app import describe
+from simulations.study import describe
+from simulations.units import Variant
 from tests.federation.data import manifest
 from tests.simulations.invented_runs import write_run
 
@@ -118,14 +118,14 @@ def test_a_site_with_one_class_is_allowed_and_said(tmp_path: Path) -> None:
     rows = [line for line in lines.splitlines() if not (",sick," in line and ",north," in line)]
     (path / "manifest.csv").write_text("\n".join(rows) + "\n")
     plan = TrainingPlan.from_flat({"data.path": str(path)})
-    assert "north has images of one class only (healthy)" in describe(load_hospitals(plan), plan)
+    assert "north has images of one class only (healthy)" in describe(Variant(plan))
 
 
 def test_an_unreadable_image_is_named_and_left_out(tmp_path: Path) -> None:
     class_folders(tmp_path / "data")
     (tmp_path / "data" / "negative" / "3.png").write_bytes(b"\x89PNG broken")
     plan = TrainingPlan.from_flat({"data.path": str(tmp_path / "data")})
-    said = describe(load_hospitals(plan), plan)
+    said = describe(Variant(plan))
     assert "11 images (5 negative, 6 positive)" in said[0]
     assert said[1].startswith("left out: negative/3.png: ")
 
@@ -154,6 +154,19 @@ def test_a_report_can_be_drawn_again(run: Run, tmp_path: Path) -> None:
     write_run(tmp_path / "invented")
     assert run("report", "invented")[0] == 0
     assert (tmp_path / "invented" / "report.html").is_file()
+
+
+def test_runs_are_compared_on_the_terminal_and_on_a_page(run: Run, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_run(tmp_path / name)
+    code, printed, _ = run("compare", "one", "two", "--page", "page.html")
+    assert code == 0
+    assert "Centralised" in printed
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+    code, _, complaint = run("compare", "one")
+    assert code == 2
+    assert "name 2 to 26" in complaint
     assert run("report", "nothing")[0] == 2
 
 

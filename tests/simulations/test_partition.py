@@ -25,7 +25,7 @@ def records(patients: int = 60, site: bool = False) -> list[ImageRecord]:
 
 
 def deal(kind: str = "auto", sites: int = 0, alpha: float = 1.0, seed: int = 1, named: bool = False) -> Sites:
-    return partition(records(site=named), StudyPlan(partition=kind, sites=sites, alpha=alpha), seed)[1]
+    return partition(records(site=named), StudyPlan(partition=kind, sites=sites, alpha=alpha, seed=seed))[1]
 
 
 @pytest.mark.parametrize("kind", DRAWN)
@@ -45,7 +45,7 @@ def test_the_seed_decides(kind: str) -> None:
     assert deal(kind, 4) == deal(kind, 4)
     assert deal(kind, 4) != deal(kind, 4, seed=2)
     study = StudyPlan(partition=kind, sites=4)
-    assert partition(list(reversed(records())), study, 1)[1] == deal(kind, 4)
+    assert partition(list(reversed(records())), study)[1] == deal(kind, 4)
 
 
 def share_of_sick(dealt: Sites) -> list[float]:

@@ -1,82 +1,126 @@
+"""From outcomes to summary.json and predictions.csv, with outcomes that are known."""
+
 import csv
 import io
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
 
-from client.site import Site
 from common.exchange import TailLayout
-from common.manifest import ArraySource, Dataset, ImageRecord
 from common.models import build_model
 from common.plan import TrainingPlan
-from common.splits import Split
-from simulations.arms import Arm, Moment, Trained
-from simulations.hospitals import Hospitals
+from simulations.moments import Moment, moment_entry
+from simulations.out_of_fold import panels_of, predictions_csv
+from simulations.outcomes import Outcome
 from simulations.progress import Progress
-from simulations.results import predictions_csv, summarise
+from simulations.results import summarise
+from simulations.units import Unit, Variant, units_of, variants_of
+from tests.federation.data import manifest
 
-CLASSES = ("healthy", "sick")
-PLAN = TrainingPlan.from_flat({"model.weights": "none", "model.freeze": "all"})
-MODEL = build_model(PLAN, 2)
-LAYOUT = TailLayout.of(MODEL.tail, "frozen")
-
-
-def record(name: str, label: int) -> ImageRecord:
-    return ImageRecord(name, label, name, None, "", ArraySource(np.zeros((2, 2, 3), np.uint8)))
+Trained = list[tuple[Unit, Outcome]]
 
 
-@pytest.fixture
-def hospitals() -> Hospitals:
-    north = Split(train=(record("n1", 0),), validation=(), test=(record("n2", 0), record("n3", 1)))
-    south = Split(train=(record("s1", 1),), validation=(), test=(record("s2", 1),))
-    sites = (Site("north", CLASSES, north), Site("south", CLASSES, south))
-    everything = tuple(r for split in (north, south) for r in (*split.train, *split.test))
-    return Hospitals(Dataset("tiny", CLASSES, everything, (), "each image its own patient"), False, "natural", sites)
+def outcome_of(unit: Unit) -> Outcome:
+    """Be right about the own hospital (or all of them, for a model of all), wrong about others; surer in repeat 0."""
+    sure = 0.9 if unit.repeat == 0 else 0.7
+    rows = []
+    hospitals = unit.hospitals
+    for record, site in zip(hospitals.pooled("test"), hospitals.site_of_each("test"), strict=True):
+        truth = sure if unit.site in ("", site) else 1 - sure
+        rows.append([1 - truth, truth] if record.label else [truth, 1 - truth])
+    if unit.arm == "centralized":
+        rows[0] = rows[0][::-1]
+    loss = 0.5 + 0.1 * unit.fold
+    return Outcome(
+        probabilities=rows,
+        history=[moment_entry(Moment(p, loss / p, None)) | {"validation_loss": loss} for p in (0.5, 1.0)],
+        selected=0.5,
+        wall_s=2.0,
+        image_passes=100,
+        trained_parameters=10,
+        total_parameters=20,
+        weights_digest="ab" * 32,
+    )
 
 
-def trained(sick: list[float]) -> Trained:
-    column = np.array(sick)
-    probabilities: NDArray[np.float64] = np.stack([1 - column, column], axis=1)
-    return Trained(np.zeros(LAYOUT.size, np.float32), probabilities, selected=0.5)
+@pytest.fixture(scope="module")
+def variant(tmp_path_factory: pytest.TempPathFactory) -> Variant:
+    data = manifest(tmp_path_factory.mktemp("data") / "tiny")
+    arms = "federated,centralized,local"
+    plan = {"data.path": str(data), "study.folds": 2, "study.repeats": 2, "study.arms": arms}
+    return variants_of(TrainingPlan.from_flat(plan))[0][0]
 
 
-def arms() -> dict[str, Arm]:
-    history = (Moment(1.0, 0.4, None),)
-    return {
-        "federated": Arm("federated", {"": trained([0.2, 0.9, 0.4])}, history, 1.0, 10),
-        # North's model is right about north and wrong about south; south's model says sick to everyone.
-        "local": Arm("local", {"north": trained([0.1, 0.8, 0.3]), "south": trained([0.9, 0.9, 0.9])}, history, 1.0, 10),
+@pytest.fixture(scope="module")
+def trained(variant: Variant) -> Trained:
+    return [(unit, outcome_of(unit)) for unit in units_of(variant)]
+
+
+def test_every_patient_is_judged_at_home_and_by_every_hospitals_model(variant: Variant, trained: Trained) -> None:
+    panels = panels_of(variant, trained)
+    assert {name: panel.probabilities.shape for name, panel in panels.items()} == {
+        "federated": (2, 24, 2),
+        "centralized": (2, 24, 2),
+        "local": (2, 24, 2),
+        "local-all": (4, 24, 2),
     }
+    assert (panels["local"].predicted == panels["local"].labels).all()
+    home = panels["local-all"].sites == "north"
+    north, south = (panels["local-all"].predicted[model] == panels["local-all"].labels for model in (0, 1))
+    assert (north == home).all()
+    assert (south == ~home).all()
+    assert panels["local-all"].repeats.tolist() == [0, 0, 1, 1]
+    for panel in panels.values():
+        assert panel.images.tolist() == panels["federated"].images.tolist()
 
 
-def test_every_patient_is_judged_by_the_own_hospitals_model(hospitals: Hospitals) -> None:
-    MODEL.trunk.to(torch.bfloat16)
-    summary = summarise(PLAN, hospitals, MODEL, LAYOUT, arms(), None, 2.0)
-    local = summary["arms"]["local"]
-    assert (local["correct"], local["total"]) == (3, 3)
-    assert local["per_site"]["north"]["correct"] == 2
-    assert local["per_site"]["south"]["correct"] == 1
-    assert {site: entry["correct"] for site, entry in local["models"].items()} == {"north": 2, "south": 2}
-    assert local["on_all_sites"]["correct"] == 2
-    assert local["on_all_sites"]["accuracy"] == pytest.approx(2 / 3)
-    federated = summary["arms"]["federated"]
-    assert federated["confusion"] == [[1, 0], [1, 1]]
-    assert summary["cost"]["bytes_up_per_site_per_round"] == LAYOUT.size * 4
-    assert summary["cost"]["bytes_model_full"] == sum(t.numel() for t in MODEL.state_dict().values()) * 4
-    assert summary["weights_sha256"] is None
-    assert summary["dataset"]["sites"][0]["per_class"] == {"healthy": 2, "sick": 1}
+def test_the_summary_counts_each_image_once_and_averages_over_repeats(variant: Variant, trained: Trained) -> None:
+    summary = summarise(variant, trained)
+    assert summary["study"]["tested"] == 24
+    assert (summary["study"]["folds"], summary["study"]["repeats"], summary["study"]["seeds"]) == (2, 2, [1, 2])
+    arms = summary["arms"]
+    assert (arms["federated"]["correct"], arms["federated"]["total"]) == (24, 24)
+    assert arms["centralized"]["correct"] == 22
+    assert (arms["local"]["correct"], arms["local"]["on_all_sites"]["correct"]) == (24, 12)
+    assert {site: entry["correct"] for site, entry in arms["local"]["models"].items()} == {"north": 12, "south": 12}
+    assert np.sum(arms["centralized"]["confusion"]) == 24
+    assert len(arms["federated"]["per_repeat"]) == 2
+    assert arms["federated"]["per_site"].keys() == {"north", "south"}
+    assert summary["tests"]["federated-centralized"]["accuracy"]["difference"] == pytest.approx(2 / 24)
+    assert summary["tests"].keys() >= {"federated-local", "federated-local-all", "centralized-local-all"}
+    assert summary["gap_closed"]["accuracy"]["value"] == pytest.approx(12 / 10)
 
 
-def test_predictions_have_a_line_for_each_model_and_image(hospitals: Hospitals) -> None:
-    rows = list(csv.DictReader(io.StringIO(predictions_csv(hospitals, arms()))))
-    assert [(row["model"], row["image"]) for row in rows if row["arm"] == "local"] == [
-        (model, image) for model in ("north", "south") for image in ("n2", "n3", "s2")
-    ]
+def test_the_course_of_an_arm_is_averaged_over_folds_and_costs_are_of_one_repeat(
+    variant: Variant, trained: Trained
+) -> None:
+    arm = summarise(variant, trained)["arms"]["federated"]
+    assert arm["image_passes"] == 200
+    assert arm["wall_s"] == 4
+    assert [point["progress"] for point in arm["history"]] == [0.5, 1.0]
+    assert arm["history"][1]["train_loss"] == pytest.approx(0.55)
+    low, high = arm["history"][1]["spread"]["validation_loss"]
+    assert (low + high) / 2 == pytest.approx(0.55)
+    assert arm["history"][1]["validation_accuracy"] is None
+    local = summarise(variant, trained)["arms"]["local"]
+    assert local["image_passes"] == 400
+
+
+def test_what_travels_is_counted_in_float32(variant: Variant, trained: Trained) -> None:
+    cost = summarise(variant, trained)["cost"]
+    model = build_model(variant.plan, 2)
+    assert cost["bytes_up_per_site_per_round"] == TailLayout.of(model.tail, "frozen").size * 4
+    assert cost["bytes_model_full"] == sum(tensor.numel() for tensor in model.state_dict().values()) * 4
+
+
+def test_predictions_have_a_line_for_each_image_model_and_repeat(variant: Variant, trained: Trained) -> None:
+    rows = list(csv.DictReader(io.StringIO(predictions_csv(variant, trained))))
+    assert len(rows) == 2 * 24 * (1 + 1 + 2)
+    keys = {(row["arm"], row["model"], row["repeat"], row["image"]) for row in rows}
+    assert len(keys) == len(rows)
     first = rows[0]
-    assert (first["site"], first["label"], first["predicted"]) == ("north", "healthy", "healthy")
-    assert float(first["p_sick"]) == 0.2
+    assert (first["arm"], first["model"], first["fold"], first["site"]) == ("federated", "", "0", "north")
+    assert float(first["p_healthy"]) + float(first["p_sick"]) == pytest.approx(1)
 
 
 def test_progress_tells_the_share_and_the_time_left() -> None:
@@ -91,3 +135,11 @@ def test_progress_tells_the_share_and_the_time_left() -> None:
     assert lines[1].startswith("[ 80%  0:00 left] two")
     assert lines[2].startswith("[100%  0:00 left] more")
     assert lines[3] == "done"
+
+
+def test_work_that_is_done_already_does_not_count() -> None:
+    lines: list[str] = []
+    progress = Progress(200, lines.append)
+    progress.skip(100)
+    progress.step(50, "half of the rest")
+    assert lines == ["[ 50%          ] half of the rest"]

@@ -1,0 +1,105 @@
+"""How the study hands work to Flower's workers: several threads share one Grid, each waits for its own replies."""
+
+import json
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.serverapp import Grid
+from numpy.typing import NDArray
+
+from common import exchange
+from common.errors import RunError
+from common.plan import TrainingPlan
+from server.replies import BadReply, refuse_error
+from simulations.outcomes import Outcome
+from simulations.units import Unit
+
+# The simulation's own kinds of message, and their keys in exchange.CONFIG.
+ALONE = "alone"
+PREDICT = "predict"
+ARM = "arm"
+RESULT = "result"
+
+_PAUSE_SECONDS = 0.1
+
+
+class StoppedError(RunError):
+    """A training was given up because another one failed."""
+
+
+class Workers:
+    """Flower's Grid for several threads; what a federation and the study's other trainings send their messages by.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the ServerApp.
+    nodes : list of int
+        Connected nodes.
+    """
+
+    def __init__(self, grid: Grid, nodes: list[int]) -> None:
+        self._grid = grid
+        self._nodes = nodes
+        self._next = 0
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Make every thread that waits for a reply give up, since one of them has failed."""
+        self._stopped.set()
+
+    def node(self, number: int) -> int:
+        """Return a node for site number `number`; any node can answer for any site."""
+        return self._nodes[number % len(self._nodes)]
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send messages, as `Grid.push_messages`."""
+        with self._lock:
+            return list(self._grid.push_messages(messages))
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies that are there, as `Grid.pull_messages`."""
+        if self._stopped.is_set():
+            raise StoppedError("another training of the study failed")
+        with self._lock:
+            return list(self._grid.pull_messages(message_ids))
+
+    def train_alone(self, unit: Unit) -> Outcome:
+        """Have a worker train a unit that needs no federation, and wait for it."""
+        config = {ARM: unit.arm, exchange.NAME: unit.site}
+        text = self._ask(f"{MessageType.TRAIN}.{ALONE}", unit.plan, config, None, unit.title)
+        return Outcome.model_validate_json(text)
+
+    def predict(self, unit: Unit, tail: NDArray[Any]) -> list[list[float]]:
+        """Have a worker predict a unit's test images with a tail, and wait for it."""
+        probabilities: list[list[float]] = json.loads(
+            self._ask(f"{MessageType.EVALUATE}.{PREDICT}", unit.plan, {}, tail, unit.title)
+        )
+        return probabilities
+
+    def _ask(self, kind: str, plan: TrainingPlan, config: dict[str, str], tail: NDArray[Any] | None, title: str) -> str:
+        content = RecordDict({exchange.CONFIG: exchange.config_record(plan, config)})
+        if tail is not None:
+            content[exchange.ARRAYS] = exchange.tail_record(tail)
+        with self._lock:
+            node = self.node(self._next)
+            self._next += 1
+        (message_id,) = self.push_messages([Message(content, message_type=kind, dst_node_id=node)])
+        while not (replies := list(self.pull_messages([message_id]))):
+            time.sleep(_PAUSE_SECONDS)
+        try:
+            refuse_error(replies[0])
+        except BadReply as error:
+            raise RunError(f"{title}: {error}") from error
+        config_of_reply = replies[0].content[exchange.CONFIG]
+        assert isinstance(config_of_reply, ConfigRecord)
+        return str(config_of_reply[RESULT])
+
+
+def to_json(value: Any) -> str:
+    """Return a result as the text that travels."""
+    return json.dumps(value, allow_nan=False)

@@ -1,0 +1,170 @@
+"""Studies as a person starts them: killed and gone on with, without a leak, over strategies and by Flower's command."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.federation.by_hand import flower_by_hand
+from tests.federation.data import manifest
+
+COMMAND = str(Path(sys.executable).parent / "rarefed-sim")
+QUICK = {
+    "data.size": "64",
+    "augmentation.views": "2",
+    "federation.rounds": "3",
+    "federation.local_epochs": "1",
+    "study.centralized_epochs": "3",
+    "training.learning_rate": "1e-3",
+}
+
+
+def study(folder: Path, *options: str, **changes: str) -> list[str]:
+    named = QUICK | {key.replace("__", "."): value for key, value in changes.items()}
+    sets = [word for key, value in named.items() for word in ("--set", f"{key}={value}")]
+    return [COMMAND, "study", "--data", str(folder / "data"), "--output", str(folder / "runs"), *options, *sets]
+
+
+def finish(command: list[str], folder: Path) -> dict[str, Any]:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary: dict[str, Any] = json.loads((folder / "runs" / "latest" / "summary.json").read_text())
+    return summary
+
+
+def without_times(value: Any) -> Any:
+    """Drop what may differ between two runs of one plan: the clock's part."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if key not in ("created", "wall_s")}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def predictions(run: Path) -> list[list[str]]:
+    with (run / "predictions.csv").open() as stream:
+        return list(csv.reader(stream))
+
+
+def test_a_study_killed_again_and_again_ends_with_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
+    manifest(tmp_path / "data")
+    command = study(tmp_path, "--folds", "2", "--repeats", "2")
+    undisturbed = finish(command, tmp_path)
+    whole = (tmp_path / "runs" / "latest").resolve()
+    for killed_after, how in ((2, signal.SIGKILL), (7, signal.SIGINT)):
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert process.stdout is not None
+        finished = 0
+        for line in process.stdout:
+            finished += " right, " in line and "round" not in line
+            if "trainings are there already" in line:
+                finished += int(line.split("going on: ")[1].split()[0])
+            if finished >= killed_after:
+                process.send_signal(how)
+                break
+        process.wait(timeout=60)
+        # The janitor of a killed launcher ends its processes a moment later.
+        deadline = time.monotonic() + 30
+        (unfinished,) = (tmp_path / "runs").glob("*.unfinished")
+        while len(list((unfinished / "units").glob("*.json"))) < killed_after and time.monotonic() < deadline:
+            time.sleep(0.2)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "trainings are there already" in done.stdout
+    continued = (tmp_path / "runs" / "latest").resolve()
+    assert continued != whole
+    assert list((tmp_path / "runs").glob("*.unfinished")) == []
+    assert predictions(continued) == predictions(whole)
+    assert without_times(json.loads((continued / "summary.json").read_text())) == without_times(undisturbed)
+    with (continued / "results.csv").open() as stream:
+        rows = list(csv.reader(stream))
+    assert len(rows) == 1 + 2 * 2 * (1 + 1 + 2 + 1)
+    entries = [json.loads(line) for line in (continued / "rounds.jsonl").read_text().splitlines()]
+    assert len({(e["unit"], e.get("round"), e.get("progress")) for e in entries}) == len(entries)
+
+
+def shuffled(root: Path, patients: int = 60) -> None:
+    """Noise with labels by chance; each patient has two images that only differ by a breath.
+
+    Whoever sees one of them in training knows the label of the others: any leak shows as a high AUC.
+    """
+    root.mkdir()
+    rng = np.random.default_rng(5)
+    labels = rng.permutation([number % 2 for number in range(patients)])
+    with (root / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "label", "patient", "site"])
+        for patient in range(patients):
+            face = rng.integers(0, 256, (8, 8, 3)).repeat(9, axis=0).repeat(9, axis=1)
+            for number in range(2):
+                pixels = (face + rng.normal(0, 4, face.shape)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(root / f"{patient}-{number}.png")
+                site = ("north", "south")[patient // 2 % 2]
+                writer.writerow([f"{patient}-{number}.png", ("no", "yes")[labels[patient]], f"p{patient}", site])
+
+
+@pytest.mark.slow
+def test_shuffled_labels_leave_every_arm_at_chance(tmp_path: Path) -> None:
+    shuffled(tmp_path / "data")
+    summary = finish(
+        study(tmp_path, "--arms", "federated,centralized,local,probe,scratch", federation__rounds="8"), tmp_path
+    )
+    arms = summary["arms"]
+    assert set(arms) == {"federated", "centralized", "local", "probe", "scratch"}
+    # Six intervals of 95 %: other labels by chance may well leave 0.5 outside one of them, but these do not.
+    for name, arm in [*arms.items(), ("local-all", arms["local"]["on_all_sites"])]:
+        low, high = arm["ci95"]["auc"]
+        assert low <= 0.5 <= high, f"{name}: {low:.2f} to {high:.2f}"
+        assert arm["total"] == 120
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_what_its_variants_share_once_and_reports_each(tmp_path: Path) -> None:
+    manifest(tmp_path / "data")
+    command = study(
+        tmp_path, "--folds", "2", "--strategies", "fedavg,fedprox,fedadam", "--models", "efficientnet_lite0,vgg16"
+    )
+    summary = finish(command, tmp_path)
+    run = tmp_path / "runs" / "latest"
+    assert [variant["strategy"] for variant in summary["variants"]] == ["fedavg", "fedprox", "fedadam"]
+    assert [entry["family"] for entry in summary["missing"]] == ["vgg16"]
+    central = [variant["arms"]["centralized"] for variant in summary["variants"]]
+    assert central[0] == central[1] == central[2]
+    federated = [variant["arms"]["federated"]["auc"] for variant in summary["variants"]]
+    assert None not in federated
+    for variant in summary["variants"][1:]:
+        assert (
+            json.loads((run / variant["folder"] / "summary.json").read_text())["arms"].keys() == summary["arms"].keys()
+        )
+    with (run / "results.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 * (3 + 1 + 2 + 1)
+
+
+@pytest.mark.slow
+def test_flwr_run_with_folds_is_the_same_study(tmp_path: Path) -> None:
+    manifest(tmp_path / "data")
+    changes = QUICK | {
+        "study.folds": "2",
+        "study.arms": '"federated,centralized"',
+        "data.path": f'"{tmp_path / "data"}"',
+    }
+    with flower_by_hand(tmp_path, {**os.environ, "RAREFED_TEST": str(tmp_path)}) as flwr_run:
+        printed = flwr_run(" ".join(f"{key}={value}" for key, value in changes.items()))
+    assert (tmp_path / "runs" / "latest" / "summary.json").is_file(), printed[-3000:]
+    by_flower = predictions((tmp_path / "runs" / "latest").resolve())
+    finish(study(tmp_path, "--folds", "2", "--arms", "federated,centralized"), tmp_path)
+    assert predictions((tmp_path / "runs" / "latest").resolve()) == by_flower
