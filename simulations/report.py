@@ -1,33 +1,42 @@
-"""One self-contained page about a run: no script, no request, readable on a phone, in the dark and on paper."""
+"""What a reviewer sees of a run: one self-contained page, and its figures and tables as files for a paper.
 
+The page has no script and makes no request; it is readable on a phone, in the dark and on paper.
+"""
+
+import csv
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from common.files import write_text_atomically
-from common.metrics import PairedTest, RocCurve, mean_roc, roc_curve
-from simulations import comparison, figures
-from simulations.comparison import Row, comparison_rows, site_columns
-from simulations.summary import (
-    Arm,
-    Metrics,
-    Predictions,
-    Progress,
-    Summary,
-    compare_paired,
-    read_predictions,
-    read_summary,
+from common.files import write_bytes_atomically, write_text_atomically
+from simulations import wording
+from simulations.comparison import (
+    Table,
+    arms_table,
+    calibration_table,
+    cost_table,
+    differences_table,
+    full_title,
+    metrics_by_arm,
+    sites_table,
 )
+from simulations.figures.canvas import DARK, LIGHT, PRINT
+from simulations.gallery import Gallery, hang_gallery
+from simulations.panel import Panel
+from simulations.predictions import read_predictions
+from simulations.summary import Summary, read_summary
+from simulations.sweeps import sweep_tables
 from simulations.verdict import reach_verdict
+
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_report(run: Path) -> Path:
-    """Draw `report.html` in a run folder from its `summary.json` and `predictions.csv`.
+    """Draw a run's report from its `summary.json` and `predictions.csv`: `report.html`, `figures/` and `tables/`.
 
     Parameters
     ----------
@@ -42,17 +51,48 @@ def write_report(run: Path) -> Path:
     Raises
     ------
     InputError
-        When one of the two files is missing or broken.
+        When one of the two files is missing, broken, or of another version.
     """
     summary = read_summary(run)
-    predictions = read_predictions(run, summary.dataset.classes)
+    panels = read_predictions(run, summary.dataset.classes)
+    gallery = hang_gallery(summary, panels)
+    (run / "figures").mkdir(exist_ok=True)
+    for drawing in gallery.all():
+        for suffix, content in drawing.files().items():
+            write_bytes_atomically(run / "figures" / f"{drawing.name}{suffix}", content)
+    (run / "tables").mkdir(exist_ok=True)
+    for table in all_tables(summary):
+        write_text_atomically(run / "tables" / f"{table.name}.csv", table_csv(table))
     path = run / "report.html"
-    write_text_atomically(path, render_report(summary, predictions))
+    write_text_atomically(path, render_report(summary, panels, gallery))
     return path
 
 
-def render_report(summary: Summary, predictions: dict[str, Predictions]) -> str:
+def render_report(summary: Summary, panels: Mapping[str, Panel], gallery: Gallery | None = None) -> str:
     """Return the page as HTML."""
+    classes = summary.dataset.classes
+    return (
+        page_templates()
+        .get_template("report.html.j2")
+        .render(
+            summary=summary,
+            verdict=reach_verdict(summary),
+            arms=metrics_by_arm(summary.arms),
+            arms_table=arms_table(summary),
+            sites_table=sites_table(summary),
+            differences_table=differences_table(summary.tests),
+            calibration_table=calibration_table(summary),
+            cost_table=cost_table(summary),
+            sweep_tables=sweep_tables(summary),
+            gallery=gallery or hang_gallery(summary, panels),
+            plan=_grouped(summary.plan),
+            positive=classes[1] if len(classes) == 2 else None,
+        )
+    )
+
+
+def page_templates() -> Environment:
+    """Return the environment of the pages: everything is escaped, and an unknown name is an error."""
     environment = Environment(
         loader=PackageLoader("simulations", "templates"),
         autoescape=True,
@@ -60,158 +100,49 @@ def render_report(summary: Summary, predictions: dict[str, Predictions]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"bytes": _bytes, "seconds": _seconds, "number": _number}
-    rows = comparison_rows(summary)
-    return environment.get_template("report.html.j2").render(
-        summary=summary,
-        verdict=reach_verdict(summary, _paired_tests(predictions)),
-        rows=rows,
-        site_columns=site_columns(summary),
-        rate_columns=list(zip(comparison.RATE_COLUMNS, comparison.RATE_TITLES, strict=True)),
-        format=comparison,
-        plan={
-            group: {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
-            for group, values in _grouped(summary.plan).items()
-        },
-        roc=_draw_roc(rows, predictions),
-        confusions=_draw_confusions(rows, summary.dataset.classes),
-        learning=_draw_learning(summary),
-        site_accuracy=_draw_site_accuracy(summary),
-        compositions=_draw_compositions(summary),
-    )
-
-
-def _paired_tests(predictions: dict[str, Predictions]) -> dict[str, PairedTest]:
-    """Test the federated arm against the others, on the images that both predicted."""
-    shared = dict(predictions)
-    if "local" in shared:
-        shared["local"] = shared["local"].select(shared["local"].own())
-    tests = {arm: compare_paired(shared, "federated", arm) for arm in ("centralized", "local")}
-    return {arm: test for arm, test in tests.items() if test is not None}
-
-
-def _draw_roc(rows: Sequence[Row], predictions: dict[str, Predictions]) -> Markup | None:
-    curves = []
-    for row in rows:
-        found = predictions.get("local" if row.key == "local-all" else row.key)
-        curve = None if found is None else _curve(row.key, found)
-        if curve is not None:
-            note = {"local": ", own", "local-all": ", all"}.get(row.key, "")
-            curves.append((row.key, f"{row.title}{note}: {comparison.decimal(row.metrics.auc)}", curve))
-    return figures.draw_roc(curves) if curves else None
-
-
-def _curve(key: str, found: Predictions) -> RocCurve | None:
-    """Return an arm's curve; of the hospitals' own models on all patients, the mean of one curve per model."""
-    if key == "local":
-        own = found.select(found.own())
-        return roc_curve(own.labels, own.probabilities)
-    if key == "local-all":
-        of_models = [found.select(np.array(found.model) == model) for model in sorted(set(found.model))]
-        curves = [roc_curve(one.labels, one.probabilities) for one in of_models]
-        return mean_roc([curve for curve in curves if curve is not None])
-    return roc_curve(found.labels, found.probabilities)
-
-
-def _draw_confusions(rows: Sequence[Row], classes: list[str]) -> list[tuple[str, Markup]]:
-    drawn = []
-    for row in rows:
-        if row.metrics.confusion is not None and row.metrics.total:
-            title = row.title + (f" ({row.note})" if row.note else "")
-            drawn.append((title, figures.draw_confusion(row.key, title, row.metrics.confusion, classes)))
-    return drawn
-
-
-def _draw_learning(summary: Summary) -> list[Markup]:
-    drawn = []
-    quantities = (("loss", "Validation loss"), ("accuracy", "Validation accuracy (%)"))
-    for name, title in quantities:
-        lines = [
-            figures.Line(row.key, row.title, points, _selected(row.metrics))
-            for row in comparison_rows(summary)
-            if isinstance(row.metrics, Arm) and (points := _points(row.metrics.history, name))
-        ]
-        if lines:
-            drawn.append(figures.draw_learning(name, title, lines))
-    return drawn
-
-
-def _points(history: Sequence[Progress], name: str) -> list[tuple[float, float]]:
-    if name == "loss":
-        return [(one.progress, one.validation_loss) for one in history if one.validation_loss is not None]
-    return [(one.progress, 100 * one.validation_accuracy) for one in history if one.validation_accuracy is not None]
-
-
-def _selected(arm: Arm) -> float | None:
-    progress = (arm.selected or {}).get("progress")
-    return float(progress) if isinstance(progress, int | float) else None
-
-
-def _draw_site_accuracy(summary: Summary) -> Markup | None:
-    bars = []
-    for row in comparison_rows(summary):
-        if isinstance(row.metrics, Arm) and row.metrics.per_site:
-            values, intervals = {}, {}
-            for name, found in row.metrics.per_site.items():
-                if found.accuracy is not None:
-                    values[name] = found.accuracy
-                    limits = found.ci95.get("accuracy")
-                    if limits is not None:
-                        intervals[name] = limits
-            bars.append(figures.Bars(row.key, row.title, values, intervals))
-    sites = [(site.name, _tested(summary, site.name)) for site in summary.dataset.sites]
-    return figures.draw_site_accuracy(sites, bars) if sites and bars else None
-
-
-def _tested(summary: Summary, site: str) -> int:
-    """Return how many test images of a site the arms were scored on."""
-    scored: list[Metrics] = [arm.per_site[site] for arm in summary.arms.values() if site in arm.per_site]
-    return max((found.total for found in scored), default=0)
-
-
-def _draw_compositions(summary: Summary) -> list[tuple[str, Markup]]:
-    sites = summary.dataset.sites
-    if not sites:
-        return []
-    names = [site.name for site in sites]
-    classes = {name: [site.per_class.get(name, 0) for site in sites] for name in summary.dataset.classes}
-    splits = {
-        "train": [site.train or 0 for site in sites],
-        "validation": [site.validation or 0 for site in sites],
-        "test": [site.test or 0 for site in sites],
+    environment.globals |= {
+        "wording": wording,
+        "full_title": full_title,
+        "palettes": {"light": LIGHT, "dark": DARK, "print": PRINT},
     }
-    parts = (("classes", "Images by class", classes), ("splits", "Images by use", splits))
-    return [(title, figures.draw_composition(name, title, names, counts)) for name, title, counts in parts]
+    return environment
 
 
-def _grouped(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the plan by group; keys that stand alone get a group without a name."""
+def all_tables(summary: Summary) -> list[Table]:
+    """Return every table of a study that has a row."""
+    tables = [
+        arms_table(summary),
+        sites_table(summary),
+        differences_table(summary.tests),
+        calibration_table(summary),
+        cost_table(summary),
+        *sweep_tables(summary),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def table_csv(table: Table) -> str:
+    """Return a table as CSV text; what qualifies a value follows it in brackets."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_plain(cell.text, cell.note) for cell in table.columns])
+    for row in table.rows:
+        writer.writerow([_plain(cell.text, cell.note) for cell in row.cells] + ([row.reason] if row.reason else []))
+    return text.getvalue()
+
+
+def _plain(text: str, note: str) -> str:
+    """Return a cell as one text, which no spreadsheet takes for a formula."""
+    whole = f"{text} ({note})" if note else text
+    return f"'{whole}" if whole.startswith(_FORMULA_SIGNS) else whole
+
+
+def _grouped(plan: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the plan by group, values as JSON; keys that stand alone get a group without a name."""
     groups = {name: values for name, values in plan.items() if isinstance(values, dict)}
     alone = {name: value for name, value in plan.items() if not isinstance(value, dict)}
-    return ({"": alone} if alone else {}) | groups
-
-
-def _bytes(number: int | None) -> str:
-    """Return a size in decimal units, as networks count."""
-    if number is None:
-        return comparison.MISSING
-    size = float(number)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}" if size < 1000 else f"{size:,.0f} {unit}"
-
-
-def _seconds(number: float | None) -> str:
-    if number is None:
-        return comparison.MISSING
-    if number < 120:
-        return f"{number:.1f} s"
-    minutes, seconds = divmod(round(number), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
-
-
-def _number(number: int | None) -> str:
-    return comparison.MISSING if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    nested = ({"": alone} if alone else {}) | groups
+    return {
+        group: {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+        for group, values in nested.items()
+    }

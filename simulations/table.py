@@ -5,28 +5,23 @@ from typing import Any
 
 from rich import box
 from rich.console import Group
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from simulations.comparison import (
-    MISSING,
-    RATE_COLUMNS,
-    RATE_TITLES,
-    comparison_rows,
-    correct_of_total,
-    interval,
-    percent,
-    rate,
-    site_columns,
-)
-from simulations.summary import Metrics, Summary
+from simulations.comparison import Cell, Table, arms_table, sites_table
+from simulations.summary import Summary
+from simulations.sweeps import sweep_tables
+from simulations.verdict import reach_verdict
+from simulations.wording import MISSING
+
+_MANY_COLUMNS = 5
 
 TABLE_WIDTH = 110
 """Columns to print in where no terminal says how wide it is."""
 
 
 def render_table(summary: Summary | Mapping[str, Any]) -> Group:
-    """Return the comparison as rich renderables: the arms, then the sites; fits 100 columns.
+    """Return the comparison as rich renderables: the arms, the sites, the variants, the verdict; fits 110 columns.
 
     Parameters
     ----------
@@ -34,50 +29,48 @@ def render_table(summary: Summary | Mapping[str, Any]) -> Group:
         What `summary.json` holds.
     """
     known = summary if isinstance(summary, Summary) else Summary.model_validate(summary)
-    parts: list[Table | Text] = []
+    parts: list[RichTable | Text] = []
     if known.dataset.synthetic:
         parts.append(Text("Synthetic data: these numbers say nothing about medicine.", style="bold"))
-    parts.append(_arms(known))
+    parts += draw_table(arms_table(known), "Test patients: correct images, and rates with their 95 % intervals below")
     if known.dataset.sites:
-        parts.append(_sites(known))
+        parts += draw_table(sites_table(known))
+    sweeps = sweep_tables(known)
+    for table in sweeps:
+        parts += draw_table(table)
+    empty = [row for table in sweeps for row in table.rows if row.reason]
+    # The same family is missing from several tables.
+    reasons = dict.fromkeys(f"{row.cells[0].text}: {row.reason}" for row in empty)
+    parts += [Text("\n".join([*reasons, ""]))] if reasons else []
+    verdict = reach_verdict(known)
+    parts += [Text(sentence) for sentence in (verdict.headline, verdict.gap, *verdict.limits[:1]) if sentence]
     return Group(*parts)
 
 
-def _arms(summary: Summary) -> Table:
-    table = _table("Test patients: correct, and rates in % with the AUC (95 % interval below)")
-    table.add_column("Arm", ratio=1, min_width=16)
-    for title in ("Correct", "Accuracy", *RATE_TITLES):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in comparison_rows(summary):
-        cells = [_stacked("accuracy", row.metrics)] + [_stacked(name, row.metrics) for name in RATE_COLUMNS]
-        # Text, not str: a name in square brackets would be taken for markup.
-        label = Text(row.title + (f"\n({row.note})" if row.note else ""))
-        table.add_row(label, correct_of_total(row.metrics), *cells)
-    return table
+def draw_table(table: Table, title: str = "") -> list[RichTable | Text]:
+    """Return a table as rich renderables; a row that has a reason instead of values shows dashes."""
+    drawn = RichTable(
+        title=title or table.title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 1)
+    )
+    narrow = len(table.columns) > _MANY_COLUMNS
+    # Text, not str: a name in square brackets would be taken for markup.
+    for index, heading in enumerate(table.columns):
+        # Where columns are many, rich would rather cut a heading off than break it.
+        name = heading.text.replace(" ", "\n", 1) if narrow and index and not heading.note else heading.text
+        stacked = Text(name + (f"\n({heading.note})" if heading.note else ""))
+        if index == 0:
+            words = [len(word) for row in table.rows for word in row.cells[0].text.split()]
+            drawn.add_column(stacked, min_width=min(max([12, *words]), 18), overflow="fold")
+        else:
+            drawn.add_column(stacked, justify="right", overflow="fold")
+    for row in table.rows:
+        heading, *cells = row.cells if not row.reason else [row.cells[0], *[Cell(MISSING)] * (len(table.columns) - 1)]
+        label = Text(heading.text + (f"\n({heading.note})" if heading.note else ""))
+        drawn.add_row(label, *(_stacked(cell, narrow) for cell in cells))
+    return [drawn, Text("")]
 
 
-def _sites(summary: Summary) -> Table:
-    columns = site_columns(summary)
-    table = _table("Correct by site")
-    table.add_column("Site", ratio=1, min_width=12, overflow="fold")
-    for title, note, _ in columns:
-        table.add_column(Text(title + (f"\n({note})" if note else "")), justify="right", no_wrap=True)
-    for site in summary.dataset.sites:
-        cells = []
-        for _, _, by_site in columns:
-            found = by_site.get(site.name)
-            share = f"{percent(found.accuracy):>8}" if found and found.total else ""
-            cells.append(f"{correct_of_total(found)}{share}")
-        table.add_row(Text(site.name), *cells)
-    return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, expand=False, padding=(0, 1))
-
-
-def _stacked(name: str, metrics: Metrics) -> str:
-    """Return the value, and below it its interval."""
-    value = rate(name, getattr(metrics, name)).removesuffix(" %")
-    limits = interval(name, metrics)
-    return f"{value}\n{limits}" if limits and value != MISSING else value
+def _stacked(cell: Cell, narrow: bool) -> Text:
+    """Return a value with its small print below, and an interval behind a rate one line lower still if need be."""
+    note = cell.note.replace(" (", "\n(") if narrow else cell.note
+    return Text(cell.text + (f"\n{note}" if note else ""))

@@ -1,19 +1,32 @@
 """What a study found, in plain sentences that claim no more than the test images can show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 
-from common.metrics import PairedTest
-from simulations.comparison import Row, comparison_rows, count, interval
+from simulations.arm_records import Difference, GapClosed, Metrics, PairedTest
+from simulations.caveats import ARM_NAMES, images_of, list_caveats
+from simulations.comparison import metrics_by_arm
 from simulations.summary import Summary
+from simulations.wording import (
+    correct_of_total,
+    count,
+    interval,
+    p_value,
+    share,
+    share_limits,
+    signed,
+    signed_limits,
+)
 
-_PHRASES = {
+_SUBJECTS = {
     "federated": "federated training",
     "centralized": "training on the pooled images",
     "local": "each hospital alone, on its own patients,",
     "local-all": "the hospitals’ own models, on all patients,",
+    "probe": "a linear probe on the frozen pretrained features",
+    "scratch": "training on the pooled images without pretraining",
 }
-_NAMES = {"centralized": "centralised training", "local": "each hospital alone"}
+_HEADLINE = ("federated", "centralized", "local-all")
 
 
 @dataclass(frozen=True)
@@ -23,97 +36,124 @@ class Verdict:
     Attributes
     ----------
     headline : str
-        One sentence: how many test images each arm got right, with 95 % intervals in percent.
-    comparisons : list of str
-        What the paired tests say, one sentence each.
-    cautions : list of str
-        How much of that is noise.
+        One sentence: how many test images the main arms got right, with 95 % intervals in percent.
+    gap : str
+        One sentence: how much of what separates a lonely hospital from pooled images federating closed; may be "".
+    findings : list of str
+        What the tests of two arms say, one sentence or two each; then the worst site.
+    limits : list of str
+        What the data cannot say.
     """
 
     headline: str
-    comparisons: list[str]
-    cautions: list[str]
+    gap: str
+    findings: list[str]
+    limits: list[str]
 
 
-def reach_verdict(summary: Summary, tests: dict[str, PairedTest]) -> Verdict:
-    """Put a study into words.
-
-    Parameters
-    ----------
-    summary : Summary
-        The study.
-    tests : dict of str to PairedTest
-        Federated (first) against the arm of that name (second).
-    """
-    rows = {row.key: row for row in comparison_rows(summary) if row.metrics.total}
-    ordered = [rows[key] for key in _PHRASES if key in rows]
-    if not ordered:
-        return Verdict("No arm of this study was scored on a test image.", [], [])
-    return Verdict(_headline(ordered), [_compare(arm, test) for arm, test in tests.items()], _cautions(summary, tests))
+def reach_verdict(summary: Summary) -> Verdict:
+    """Put a study into words."""
+    found = {key: metrics for key, metrics in metrics_by_arm(summary.arms).items() if metrics.total}
+    if not found:
+        return Verdict("No arm of this study was scored on a test image.", "", [], [])
+    findings = [_compare(test, found) for test in summary.tests.values()]
+    return Verdict(
+        _headline(found, summary.study.repeats),
+        _gap((summary.gap_closed or {}).get("accuracy")),
+        [*findings, *_worst_sites(summary)],
+        list_caveats(summary, found),
+    )
 
 
-def _headline(rows: list[Row]) -> str:
-    first, *others = rows
-    total = first.metrics.total
-    subject = _PHRASES[first.key]
-    sentence = f"{subject[0].upper()}{subject[1:]} got {count(first.metrics.correct)} of {total} test images right"
-    sentence += _sureness(first)
-    for row in others:
-        of_total = "" if row.metrics.total == total else f" of {row.metrics.total}"
-        sentence += f"; {_PHRASES[row.key]} {count(row.metrics.correct)}{of_total}{_sureness(row)}"
-    return sentence + "."
+def _headline(found: Mapping[str, Metrics], repeats: int) -> str:
+    shown = [key for key in _HEADLINE if key in found] or [key for key in _SUBJECTS if key in found]
+    first, *others = shown
+    total = found[first].total
+    subject = _SUBJECTS[first]
+    right = f"{count(found[first].correct)} of {images_of(total, 'test image')} right{_sureness(found[first])}"
+    sentence = f"{subject[0].upper()}{subject[1:]} got {right}"
+    for key in others:
+        of_total = "" if found[key].total == total else f" of {found[key].total}"
+        sentence += f"; {_SUBJECTS[key]} {count(found[key].correct)}{of_total}{_sureness(found[key])}"
+    return sentence + (f" (means of {repeats} repeats)." if repeats > 1 else ".")
 
 
-def _sureness(row: Row) -> str:
-    if row.key == "local-all":
-        return " on average"
-    limits = interval("accuracy", row.metrics)
+def _sureness(metrics: Metrics) -> str:
+    limits = interval("accuracy", metrics)
     return f" ({limits}\N{NO-BREAK SPACE}%)" if limits else ""
 
 
-def _compare(arm: str, test: PairedTest) -> str:
-    other = _NAMES[arm]
-    lead = test.only_first - test.only_second
-    if test.only_first + test.only_second == 0:
-        return f"Federated training and {other} got exactly the same images right."
-    both = (
-        f"only federated training was right on {_images(test.only_first)}, only {other} on {_images(test.only_second)}"
-    )
-    odds = f"exact McNemar p {'< 0.001' if test.p_value < 0.001 else f'= {test.p_value:.2g}'}"
-    if test.p_value >= 0.05:
-        return f"Against {other}: {both}. {test.total} images show no difference between the two ({odds})."
-    better = "federated training" if lead > 0 else other
-    return (
-        f"Against {other}: {both}. That is more than chance explains on these images, in favour of {better} ({odds})."
-    )
+def _gap(gap: GapClosed | None) -> str:
+    if gap is None:
+        return ""
+    subject = "the gap between a lonely hospital and pooled images"
+    if gap.value is None:
+        why = f": {gap.reason}" if gap.reason else ""
+        return f"How much of {subject} federating closed cannot be said{why}."
+    sentence = f"Federating closed {share(gap.value)}"
+    if gap.ci95 is None:
+        return f"{sentence} of {subject} (no interval{f': {gap.reason}' if gap.reason else ''})."
+    sentence += f" ({share_limits(gap.ci95)}\N{NO-BREAK SPACE}%) of {subject}"
+    if gap.ci95[0] <= 0:
+        return sentence + "; the interval reaches 0, so it may have closed none of it."
+    return sentence + "."
 
 
-def _cautions(summary: Summary, tests: dict[str, PairedTest]) -> list[str]:
-    rows = [row for row in comparison_rows(summary) if row.metrics.total]
-    total = rows[0].metrics.total
-    if tests:
-        noise = max(test.detectable_difference() for test in tests.values())
+def _compare(test: PairedTest, found: Mapping[str, Metrics]) -> str:
+    first, second = (ARM_NAMES.get(arm, arm) for arm in (test.first, test.second))
+    total = found[test.first].total if test.first in found else 0
+    accuracy, auc = test.accuracy, test.auc
+    if accuracy is None:
+        return f"{first[0].upper()}{first[1:]} and {second} could not be tested against each other: too few patients."
+    images = abs(accuracy.difference) * total
+    if count(images) == "0":
+        lead = f"{first} and {second} got equally many images right"
     else:
-        # Without pairs, the half-width of one accuracy's interval says how far it may be off.
-        limits = [row.metrics.ci95.get("accuracy") for row in rows]
-        noise = max(((high - low) / 2 for low, high in filter(None, limits)), default=1.0)
-    points = max(ceil(100 * noise), 1)
-    cautions = [
-        f"One image is {_points(100 / total)}; differences below about {_points(points)} mean nothing on "
-        f"{_images(total, 'test image')}. Another split of the same patients could move every number by as much."
-    ]
-    patients = summary.dataset.patients
-    if patients is not None and patients < summary.dataset.images:
-        cautions.append(
-            f"The {summary.dataset.images} images come from {patients} patients. The intervals take images as "
-            "independent, so they are somewhat too narrow."
-        )
-    return cautions
+        more = "more" if accuracy.difference > 0 else "fewer"
+        lead = f"{first} got {count(images)} {more} of {images_of(total)} right than {second}"
+    points = f"{signed(100 * accuracy.difference)} points"
+    if accuracy.ci95 is not None:
+        points += f", 95 % interval {signed_limits((100 * accuracy.ci95[0], 100 * accuracy.ci95[1]))}"
+    sentence = f"{lead[0].upper()}{lead[1:]} ({points}{_odds(accuracy)})."
+    if auc is not None:
+        limits = f", 95 % interval {signed_limits(auc.ci95, 3)}" if auc.ci95 else ""
+        sentence += f" AUC: {signed(auc.difference, 3)}{limits}{_odds(auc)}."
+    return f"{sentence} {_conclude(accuracy, auc, first, second, total)}"
 
 
-def _images(number: int, noun: str = "image") -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _odds(difference: Difference) -> str:
+    if difference.p_value is None:
+        return ""
+    odds = p_value(difference.p_value)
+    return (f"; p {odds}" if odds.startswith("<") else f"; p = {odds}").replace("p ", "p\N{NO-BREAK SPACE}")
 
 
-def _points(number: float) -> str:
-    return f"{number:.2g} point{'' if number == 1 else 's'}" if number < 100 else f"{number:.0f} points"
+def _conclude(accuracy: Difference, auc: Difference | None, first: str, second: str, total: int) -> str:
+    """Say which of two arms is better, if both the interval and the test say so."""
+    these = f"these {total} images" if total != 1 else "this one image"
+    if accuracy.clear:
+        better = first if accuracy.difference > 0 else second
+        opposed = auc is not None and auc.clear and (auc.difference > 0) != (accuracy.difference > 0)
+        return f"More than chance explains, in favour of {better}{'; the AUC says the opposite' if opposed else ''}."
+    if auc is not None and auc.clear:
+        better = first if auc.difference > 0 else second
+        return f"By accuracy {these} cannot tell the two apart; by AUC {better} ranks them better."
+    return f"{these[0].upper()}{these[1:]} cannot tell the two apart."
+
+
+def _worst_sites(summary: Summary) -> list[str]:
+    parts = []
+    for key in ("federated", "centralized", "local"):
+        arm = summary.arms.get(key)
+        if arm is None or arm.worst_site is None or len(arm.per_site) < 2:
+            continue
+        site = arm.per_site.get(arm.worst_site.name)
+        if site is not None and site.total:
+            right = correct_of_total(site).replace("/", " of ")
+            parts.append(f"{ARM_NAMES[key]} at {arm.worst_site.name} ({right} right{_range(site)})")
+    return [f"Least accurate site: {'; '.join(parts)}."] if parts else []
+
+
+def _range(metrics: Metrics) -> str:
+    limits = interval("accuracy", metrics)
+    return f", {limits}\N{NO-BREAK SPACE}%" if limits else ""

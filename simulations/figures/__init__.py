@@ -1,0 +1,1 @@
+"""The figures of a study, each drawn once for the page, once for paper."""
