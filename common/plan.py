@@ -222,6 +222,10 @@ class StudyPlan(_Group):
         """The arms to run, in the order given."""
         return _words(self.arms)
 
+    def swept(self, key: Literal["models", "strategies", "partitions", "site_counts"]) -> tuple[str, ...]:
+        """Return what a sweep's list names, in the order given; empty where nothing is swept."""
+        return _words(getattr(self, key))
+
 
 def _words(text: str) -> tuple[str, ...]:
     """Split a comma-separated list, without repetitions."""

@@ -142,9 +142,9 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
     study = plan.study
     families, missing = _families(plan)
     variants: dict[str, Variant] = {}
-    partitions = _words(study.partitions) or [study.partition]
-    counts = [int(word) for word in _words(study.site_counts)] or [study.sites]
-    strategies = _words(study.strategies) or [plan.federation.strategy]
+    partitions = study.swept("partitions") or (study.partition,)
+    counts = [int(word) for word in study.swept("site_counts")] or [study.sites]
+    strategies = study.swept("strategies") or (plan.federation.strategy,)
     for changes, strategy, partition, count in itertools.product(families, strategies, partitions, counts):
         # The sites that the data name are as many as they are.
         sites = 0 if partition == "natural" and study.site_counts else count
@@ -165,7 +165,7 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
 
 def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, str]]:
     """Return the plan's changes for every family that can be trained, and the reasons of the others."""
-    names = _words(plan.study.models) or [plan.model.family]
+    names = plan.study.swept("models") or (plan.model.family,)
     found: list[dict[str, Scalar]] = []
     missing: dict[str, str] = {}
     for name in names:
@@ -185,7 +185,3 @@ def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, st
     if not found:
         raise InputError("; ".join(missing.values()))
     return found, missing
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
