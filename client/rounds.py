@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -39,9 +39,27 @@ class SiteUpdate:
     score: Score
 
 
+class Workbench(NamedTuple):
+    """What a process trains and scores a plan's tails with.
+
+    Attributes
+    ----------
+    trainer : Trainer
+        Its model holds whatever tail was loaded last.
+    layout : TailLayout
+        How a tail lies in its vector.
+    initial_tail : ndarray of float32, shape (layout.size,)
+        The tail that every training of the plan starts from.
+    """
+
+    trainer: Trainer
+    layout: TailLayout
+    initial_tail: NDArray[np.float32]
+
+
 def trunk_digest(plan: TrainingPlan, site: Site) -> str:
     """Return which frozen trunk this hospital computes with."""
-    return _workbench(plan.to_json(), len(site.classes))[0].model.trunk_digest
+    return workbench(plan, len(site.classes)).trainer.model.trunk_digest
 
 
 def train_round(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], round_number: int) -> SiteUpdate:
@@ -62,7 +80,7 @@ def train_round(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], round
     -------
     SiteUpdate
     """
-    trainer, layout = _workbench(plan.to_json(), len(site.classes))
+    trainer, layout, _ = workbench(plan, len(site.classes))
     score = score_tail(plan, site, tail, "validation")
     epochs = plan.federation.local_epochs
     budget = Budget((round_number - 1) * epochs, round_number * epochs, plan.federation.rounds * epochs)
@@ -74,20 +92,26 @@ def train_round(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], round
 
 def score_tail(plan: TrainingPlan, site: Site, tail: NDArray[np.float32], split: SplitName) -> Score:
     """Score a global tail on one of the site's splits; leaves it loaded in the model."""
-    trainer, layout = _workbench(plan.to_json(), len(site.classes))
+    trainer, layout, _ = workbench(plan, len(site.classes))
     layout.unpack(tail, trainer.model.tail)
     records = getattr(site.split, split)
     views = plan.augmentation.tested if split == "test" else 0
     return Score.of(records, trainer.predict(records, views), plan.exchange.score_bins)
 
 
-@lru_cache(maxsize=1)
-def _workbench(plan_json: str, classes: int) -> tuple[Trainer, TailLayout]:
-    """Build the model once a process; every message brings the tail that it shall hold."""
+def workbench(plan: TrainingPlan, classes: int) -> Workbench:
+    """Return this process's model of a plan, built once; every user loads the tail that it shall hold."""
+    return _build(plan.to_json(), classes)
+
+
+# Two, since the simulation's linear probe freezes more of the network than the plan that it belongs to.
+@lru_cache(maxsize=2)
+def _build(plan_json: str, classes: int) -> Workbench:
     plan = TrainingPlan.from_json(plan_json)
     torch.set_num_threads(plan.training.threads)
     trainer = Trainer.of_plan(plan, classes)
-    return trainer, TailLayout.of(trainer.model.tail, plan.model.batch_norm)
+    layout = TailLayout.of(trainer.model.tail, plan.model.batch_norm)
+    return Workbench(trainer, layout, layout.pack(trainer.model.tail))
 
 
 def _clip(change: NDArray[np.float32], limit: float) -> NDArray[np.float32]:

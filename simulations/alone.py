@@ -6,23 +6,22 @@ They run in the workers of the simulation, each on one message, so that they sha
 import hashlib
 import time
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from common.exchange import TailLayout, digest_of
+from client.rounds import workbench
+from common.exchange import digest_of
 from common.manifest import ImageRecord
 from common.metrics import mean_log_loss
 from common.plan import TrainingPlan
 from common.scoring import Score
 from common.selection import Selection
 from common.splits import split_records
-from common.training import Budget, Trainer
+from common.training import Budget
 from simulations.hospitals import Hospitals, load_hospitals
 from simulations.moments import Moment, moment_entry
 from simulations.outcomes import Outcome, rounded
@@ -62,7 +61,7 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
 def predict_with(plan: TrainingPlan, tail: NDArray[np.float32]) -> list[list[float]]:
     """Return what a tail says of the test images of all hospitals."""
     hospitals = load_hospitals(plan)
-    trainer, layout, _ = _workbench(plan.to_json(), len(hospitals.dataset.classes))
+    trainer, layout, _ = workbench(plan, len(hospitals.dataset.classes))
     layout.unpack(tail, trainer.model.tail)
     return rounded(trainer.predict(hospitals.pooled("test"), plan.augmentation.tested))
 
@@ -77,7 +76,7 @@ def _train(
 ) -> Outcome:
     """Train on images that lie in one place, from the same start as the federation."""
     started = time.monotonic()
-    trainer, layout, initial_tail = _workbench(plan.to_json(), len(hospitals.dataset.classes))
+    trainer, layout, initial_tail = workbench(plan, len(hospitals.dataset.classes))
     tail = trainer.model.tail
     layout.unpack(initial_tail, tail)
     epochs = plan.study.centralized_epochs
@@ -104,16 +103,6 @@ def _train(
     )
 
 
-@lru_cache(maxsize=2)
-def _workbench(plan_json: str, classes: int) -> tuple[Trainer, TailLayout, NDArray[np.float32]]:
-    """Build the model once for all units that a worker gets of one fold; the vector is the tail that all start from."""
-    plan = TrainingPlan.from_json(plan_json)
-    torch.set_num_threads(plan.training.threads)
-    trainer = Trainer.of_plan(plan, classes)
-    layout = TailLayout.of(trainer.model.tail, plan.model.batch_norm)
-    return trainer, layout, layout.pack(trainer.model.tail)
-
-
 def _probe(plan: TrainingPlan, hospitals: Hospitals) -> Outcome:
     """Fit a logistic regression on the features of the wholly frozen network (Alain & Bengio 2016).
 
@@ -123,7 +112,7 @@ def _probe(plan: TrainingPlan, hospitals: Hospitals) -> Outcome:
     started = time.monotonic()
     classes = len(hospitals.dataset.classes)
     frozen = plan.changed({"model.freeze": "all"})
-    trainer, layout, _ = _workbench(frozen.to_json(), classes)
+    trainer, layout, _ = workbench(frozen, classes)
     known = [*hospitals.pooled("train"), *hospitals.pooled("validation")]
     features, labels = trainer.features(known), np.array([record.label for record in known])
     strength = _choose_strength(known, features, labels, plan.training.seed)

@@ -4,6 +4,8 @@ So the number of sites does not depend on how many nodes Flower was told to simu
 in Flower's pool of workers, whether it belongs to a federation or not.
 """
 
+import json
+
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from client.app import build_client_app, plan_of
@@ -37,7 +39,7 @@ def train_one_unit(message: Message, context: Context) -> Message:
 def predict_every_test_image(message: Message, context: Context) -> Message:
     """Predict all sites' test images one by one, as only a simulation may."""
     plan, _ = plan_of(message)
-    return _answer(message, work.to_json(predict_with(plan, exchange.tail_of(message.content))))
+    return _answer(message, json.dumps(predict_with(plan, exchange.tail_of(message.content)), allow_nan=False))
 
 
 def _answer(message: Message, text: str) -> Message:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from client.site import Site
@@ -40,7 +40,7 @@ class Hospitals:
         """Return one split ("train", "validation", "test") of all sites, site by site."""
         return [record for site in self.sites for record in getattr(site.split, split)]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything about the images that a training could depend on."""
         lines = sorted(

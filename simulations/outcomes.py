@@ -1,7 +1,6 @@
 """What came of each training, kept on disk as soon as it is there: an interrupted study goes on from them."""
 
 import csv
-import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from common.files import write_text_atomically
+from common.files import write_json_atomically
 from simulations.units import Unit
 
 _DECIMALS = 6
@@ -96,7 +95,7 @@ class OutcomeStore:
     def add(self, unit: Unit, outcome: Outcome) -> None:
         """Keep an outcome; once this returns it survives whatever happens to the process."""
         with self._lock:
-            write_text_atomically(self._units / f"{unit.key}.json", json.dumps(outcome.model_dump(), allow_nan=False))
+            write_json_atomically(self._units / f"{unit.key}.json", outcome.model_dump())
             self._found[unit.key] = outcome
             with self._results.open("a", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(_row(unit, outcome))

@@ -1,6 +1,6 @@
 """The predictions of one arm for all tested images, as the statistics take them: every repeat, every model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -44,26 +44,20 @@ class Panel:
 
     def of_images(self, chosen: NDArray[np.bool_]) -> Self:
         """Return the panel of some images, such as one hospital's; `chosen` has shape (N,)."""
-        return type(self)(
-            self.images[chosen],
-            self.sites[chosen],
-            self.patients[chosen],
-            self.labels[chosen],
-            self.repeats,
-            self.folds[:, chosen],
-            self.probabilities[:, chosen],
+        return replace(
+            self,
+            images=self.images[chosen],
+            sites=self.sites[chosen],
+            patients=self.patients[chosen],
+            labels=self.labels[chosen],
+            folds=self.folds[:, chosen],
+            probabilities=self.probabilities[:, chosen],
         )
 
     def of_sets(self, chosen: NDArray[np.bool_]) -> Self:
         """Return the panel of some sets; `chosen` has shape (S,)."""
-        return type(self)(
-            self.images,
-            self.sites,
-            self.patients,
-            self.labels,
-            self.repeats[chosen],
-            self.folds[chosen],
-            self.probabilities[chosen],
+        return replace(
+            self, repeats=self.repeats[chosen], folds=self.folds[chosen], probabilities=self.probabilities[chosen]
         )
 
     def of_repeat(self, repeat: int) -> Self:

@@ -175,11 +175,9 @@ def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, st
         try:
             find_weights(FAMILIES[name], plan.model.weights)
         except InputError as error:
-            if plan.study.missing_weights == "report" and len(names) > 1:
+            if plan.study.missing_weights == "report":
                 missing[name] = str(error)
                 continue
-            if plan.study.missing_weights == "report":
-                raise
             changes |= FROM_SCRATCH
         found.append(changes)
     if not found:

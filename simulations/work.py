@@ -98,8 +98,3 @@ class Workers:
         config_of_reply = replies[0].content[exchange.CONFIG]
         assert isinstance(config_of_reply, ConfigRecord)
         return str(config_of_reply[RESULT])
-
-
-def to_json(value: Any) -> str:
-    """Return a result as the text that travels."""
-    return json.dumps(value, allow_nan=False)
