@@ -22,22 +22,9 @@ from safetensors.numpy import load_file
 from common.roc import auc
 from tests.federation.by_hand import flower_by_hand
 from tests.federation.data import manifest
+from tests.federation.quick import COMMAND, QUICK, settings
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = str(Path(sys.executable).parent / "rarefed-sim")
-QUICK = {
-    "data.size": "64",
-    "augmentation.views": "2",
-    "federation.rounds": "2",
-    "federation.local_epochs": "1",
-    "study.centralized_epochs": "2",
-    "training.learning_rate": "1e-3",
-}
-
-
-def settings(**changes: str) -> list[str]:
-    named = QUICK | {key.replace("__", "."): value for key, value in changes.items()}
-    return [word for key, value in named.items() for word in ("--set", f"{key}={value}")]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,14 @@ from PIL import Image
 
 from tests.federation.by_hand import flower_by_hand
 from tests.federation.data import manifest
+from tests.federation.quick import COMMAND, QUICK, settings
 
-COMMAND = str(Path(sys.executable).parent / "rarefed-sim")
-QUICK = {
-    "data.size": "64",
-    "augmentation.views": "2",
-    "federation.rounds": "3",
-    "federation.local_epochs": "1",
-    "study.centralized_epochs": "3",
-    "training.learning_rate": "1e-3",
-}
+# A round and an epoch more, so that there is something to interrupt.
+LONGER = {"federation__rounds": "3", "study__centralized_epochs": "3"}
 
 
 def study(folder: Path, *options: str, **changes: str) -> list[str]:
-    named = QUICK | {key.replace("__", "."): value for key, value in changes.items()}
-    sets = [word for key, value in named.items() for word in ("--set", f"{key}={value}")]
+    sets = settings(**(LONGER | changes))
     return [COMMAND, "study", "--data", str(folder / "data"), "--output", str(folder / "runs"), *options, *sets]
 
 
@@ -158,6 +150,7 @@ def test_a_sweep_trains_what_its_variants_share_once_and_reports_each(tmp_path: 
 def test_flwr_run_with_folds_is_the_same_study(tmp_path: Path) -> None:
     manifest(tmp_path / "data")
     changes = QUICK | {
+        **{key.replace("__", "."): value for key, value in LONGER.items()},
         "study.folds": "2",
         "study.arms": '"federated,centralized"',
         "data.path": f'"{tmp_path / "data"}"',
