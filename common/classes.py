@@ -12,7 +12,9 @@ _HEALTHY = frozenset(
 _NUMBER = re.compile(r"^-?\d+$", re.ASCII)
 
 
-def order_classes(where: str, labels: Iterable[str], positive: str = "auto") -> tuple[str, ...]:
+def order_classes(
+    where: str, labels: Iterable[str], positive: str = "auto", classes: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """Return the distinct labels in the order that gives each its index.
 
     Of two classes the healthy one is 0 and the diseased one 1. More are sorted by name, numbers by value.
@@ -29,6 +31,10 @@ def order_classes(where: str, labels: Iterable[str], positive: str = "auto") -> 
         healthy, benign, control, no ...), else the alphabetically last. Case does not matter. Among more than two
         classes it has no effect, but must still name one.
 
+    classes : tuple of str
+        The order itself, where it is agreed on: a hospital of a federation may have no image of some class, and must
+        still number the others as everyone does. `positive` has no effect then.
+
     Returns
     -------
     tuple of str
@@ -40,6 +46,10 @@ def order_classes(where: str, labels: Iterable[str], positive: str = "auto") -> 
         One class only, two that differ by case alone, or `positive` names none.
     """
     names = sorted(set(labels), key=_by_number_then_name)
+    if classes:
+        if unknown := [name for name in names if name not in classes]:
+            raise InputError(f"{where}: the class {unknown[0]!r} is none of those agreed on: {', '.join(classes)}")
+        return classes
     if len(names) < 2:
         only = f"only the class {names[0]!r}" if names else "no class"
         raise InputError(f"{where}: holds {only}; training needs images of at least two classes")

@@ -1,4 +1,4 @@
-"""What the three console scripts share: an error is one line and an exit code, never a traceback."""
+"""What the three console scripts share: `--version`, `--set`, and errors of one line with an exit code."""
 
 import os
 import sys
@@ -6,13 +6,15 @@ from importlib.metadata import version
 
 import typer
 
-from common.errors import RarefedError
+from common.errors import InputError, RarefedError
 
 _INTERRUPTED = 130
 
 
 def run_command_line(app: typer.Typer) -> None:
     """Run a typer app and leave the process: 0, 2 for bad input, 1 for a failed run, 130 after Ctrl-C."""
+    # Only a fault of rarefed's own gets so far; a page of local variables would help nobody, and shows what is private.
+    app.pretty_exceptions_enable = False
     try:
         app(standalone_mode=True)
     except RarefedError as error:
@@ -32,3 +34,11 @@ def print_version(wanted: bool) -> None:
     if wanted:
         print(f"rarefed {version('rarefed')}")
         raise typer.Exit
+
+
+def parse_change(change: str) -> tuple[str, str]:
+    """Split what follows `--set` into a plan key and its value."""
+    key, separator, value = change.partition("=")
+    if not separator:
+        raise InputError(f"--set {change}: expected KEY=VALUE, such as training.seed=2")
+    return key.strip(), value.strip()

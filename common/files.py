@@ -1,11 +1,12 @@
 """Writes that are whole or absent, and digests of what lies on disk."""
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def sha256_of_file(path: Path) -> str:
@@ -55,3 +56,12 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_json_atomically(path: Path, value: Any) -> None:
     """Write `value` as indented JSON; NaN and infinity are refused, since JSON has no words for them."""
     write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def try_lock(stream: IO[Any]) -> bool:
+    """Take the lock of an open file, unless another process has it; it ends with the stream, or with the process."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

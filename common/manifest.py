@@ -30,6 +30,7 @@ __all__ = [
     "ImageRecord",
     "ImageSource",
     "ManifestSettings",
+    "list_images",
     "load_dataset",
 ]
 
@@ -128,9 +129,10 @@ def load_dataset(
         The path, the manifest, a label or a patient cannot be used; a class has no readable image; or one content has
         two labels. The message is one line that says how to mend it.
     """
-    listing = _list(path, settings, limits)
+    listing = list_images(path, settings, limits)
     patients, patient_source = name_patients(str(path), listing, settings)
-    classes = order_classes(str(path), (candidate.label for candidate in listing.candidates), settings.positive)
+    labels = (candidate.label for candidate in listing.candidates)
+    classes = order_classes(str(path), labels, settings.positive, settings.classes)
     digests = _verify_all(listing.candidates)
     _check_no_class_is_empty(path, listing.candidates, digests)
     _check_labels_agree(path, listing.candidates, digests)
@@ -150,8 +152,10 @@ def load_dataset(
     return Dataset(name, classes, tuple(records), tuple(excluded), patient_source)
 
 
-def _list(path: Path, settings: ManifestSettings, limits: ImageLimits) -> Listing:
-    """Choose the reader by what lies at `path`."""
+def list_images(
+    path: Path, settings: ManifestSettings = DEFAULT_SETTINGS, limits: ImageLimits = DEFAULT_LIMITS
+) -> Listing:
+    """List a hospital's images by the reader for what lies at `path`, without reading one; as `load_dataset` does."""
     if path.is_dir():
         manifest = path / MANIFEST_NAME
         if manifest.exists():

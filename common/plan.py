@@ -61,11 +61,23 @@ class DataPlan(_Group):
     site_column: str = "site"
     patient_pattern: str = Field("auto", description="auto | none | regular expression on the file name's stem")
     positive: str = Field("auto", description="name of the class that means disease")
+    classes: str = Field("", description="comma-separated, in label order (of two: healthy, diseased); empty: as found")
     size: int = Field(224, ge=32, le=1024, description="image side in pixels")
     denoise: Literal["none", "median", "bilateral", "nlm"] = "median"
     test_fraction: float = Field(0.2, gt=0, le=0.5)
     validation_fraction: float = Field(0.15, gt=0, le=0.5, description="of the patients that are not tested")
     fold: int = Field(0, ge=0, description="which of round(1/test_fraction) folds is tested")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that all hospitals share, in label order; empty: those that the data hold."""
+        return _words(self.classes)
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        if len(self.class_names) == 1:
+            raise ValueError(f"data.classes = {self.classes!r}: name at least two, such as negative,positive")
+        return self
 
     @model_validator(mode="after")
     def _check_fold(self) -> Self:

@@ -140,6 +140,8 @@ class ManifestSettings:
         the number is the patient, otherwise each image is its own patient. "none": each image is its own patient.
     positive : str
         Of two classes, the one that counts as diseased. "auto" goes by telling names, see `common.classes`.
+    classes : tuple of str
+        All classes in label order, where a federation agreed on them; empty: those that the data hold.
     """
 
     path_column: str = "path"
@@ -148,6 +150,7 @@ class ManifestSettings:
     site_column: str = "site"
     patient_pattern: str = "auto"
     positive: str = "auto"
+    classes: tuple[str, ...] = ()
 
 
 def shown_name(name: str) -> str:

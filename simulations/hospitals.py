@@ -112,4 +112,5 @@ def _manifest_settings(data: DataPlan) -> ManifestSettings:
         site_column=data.site_column,
         patient_pattern=data.patient_pattern,
         positive=data.positive,
+        classes=data.class_names,
     )
