@@ -1,0 +1,111 @@
+"""A program to be supervised: what to run, how to know that it works, and how patient to be with it."""
+
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How patient the supervisor is with a program; all in seconds, but for `patience`.
+
+    Attributes
+    ----------
+    first_delay, longest_delay : float
+        Before the first restart; it doubles with every further one up to the longest. A fifth of it is chance, so that
+        the hospitals of a federation do not come back in step.
+    settled : float
+        After this time up, the next restart is a first one again.
+    start : float
+        For a program to become ready, else it is restarted.
+    probe : float
+        Between two looks at whether it is ready or alive.
+    patience : int
+        So many failed looks in a row at a program that was ready, and it is restarted.
+    grace : float
+        Between SIGTERM and SIGKILL.
+    """
+
+    first_delay: float = 1.0
+    longest_delay: float = 60.0
+    settled: float = 60.0
+    start: float = 120.0
+    probe: float = 5.0
+    patience: int = 6
+    grace: float = 10.0
+
+    def delay(self, failures: int) -> float:
+        """Return the pause before the restart after so many failures in a row, from 1."""
+        pause = min(self.first_delay * 2.0 ** min(failures - 1, 30), self.longest_delay)
+        return pause * random.uniform(0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, and how to know that it works.
+
+    Attributes
+    ----------
+    name : str
+        Unique within a supervisor; also in its messages.
+    command : sequence of str
+        Program and arguments.
+    log : Path
+        Takes its output, standard and error, with the time before each line; rotated by size.
+    folder : Path
+        Its working directory.
+    environment : mapping of str to str
+        The whole environment.
+    ready : callable or None
+        Says whether it serves; looked at after every start. None: as soon as it runs.
+    alive : callable or None
+        Says whether it still works, looked at while it is ready; for a process that lives and does nothing.
+        Neither callable may take longer than some seconds; one that raises says no.
+    on_line : callable or None
+        Called with each line of output; what it raises is written to the log.
+    keep : callable or None
+        Says whether a line is worth a place in the log.
+    timing : Timing
+        How patient to be.
+    """
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    ready: Callable[[], bool] | None = None
+    alive: Callable[[], bool] | None = None
+    on_line: Callable[[str], None] | None = None
+    keep: Callable[[str], bool] | None = None
+    timing: Timing = Timing()
+
+
+@dataclass(frozen=True)
+class State:
+    """A program at one moment.
+
+    Attributes
+    ----------
+    name : str
+        The program's.
+    pid : int or None
+        None while it waits for its restart.
+    ready : bool
+        Whether it serves.
+    restarts : int
+        Since the supervisor started it.
+    since : float or None
+        Start of the present process, in seconds of the epoch.
+    last_exit : str or None
+        How the process before this one ended, such as "exit code 1", "killed by SIGKILL".
+    """
+
+    name: str
+    pid: int | None
+    ready: bool
+    restarts: int
+    since: float | None
+    last_exit: str | None

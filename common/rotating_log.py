@@ -1,0 +1,34 @@
+"""Log files that do not grow for ever."""
+
+import logging
+import logging.handlers
+import re
+from pathlib import Path
+
+_LOG_BYTES = 10_000_000
+_LOG_FILES = 5
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class RotatingLog:
+    """A log file with the time before each line; five older ones of at most 10 MB are kept beside it."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8"
+        )
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+
+    def write(self, line: str) -> None:
+        """Add one line; may be called from any thread."""
+        self._handler.handle(logging.LogRecord("", logging.INFO, "", 0, line, None, None))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handler.close()
+
+
+def without_colours(text: str) -> str:
+    """Return text without the codes by which a terminal colours it."""
+    return _COLOURS.sub("", text)
