@@ -1,0 +1,69 @@
+"""The server's folder: where each of its files lies."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+FOLDER_VARIABLE = "RAREFED_SERVER_FOLDER"
+"""Names the folder to commands, and to the ServerApp of a federation."""
+
+
+@dataclass(frozen=True)
+class ServerFolder:
+    """Paths below the folder that `rarefed-server provision` makes; nothing here exists before that.
+
+    Attributes
+    ----------
+    root : Path
+        Absolute.
+    """
+
+    root: Path
+
+    @cached_property
+    def consortium(self) -> Path:
+        """The consortium file as it was last provisioned."""
+        return self.root / "consortium.yaml"
+
+    @cached_property
+    def pki(self) -> Path:
+        """CA and certificates: ``ca``, ``gateway`` (what hospitals see), ``loopback`` (Flower's own), .crt and .key."""
+        return self.root / "pki"
+
+    @cached_property
+    def hospitals(self) -> Path:
+        """One JSON file a hospital: its state, public key and Flower node."""
+        return self.root / "hospitals"
+
+    @cached_property
+    def kits(self) -> Path:
+        """One start kit a hospital, as zip."""
+        return self.root / "kits"
+
+    @cached_property
+    def superlink(self) -> Path:
+        """Flower's home, database and the SuperExec's secret."""
+        return self.root / "superlink"
+
+    @cached_property
+    def logs(self) -> Path:
+        """Logs of the server and its children."""
+        return self.root / "logs"
+
+    @cached_property
+    def status(self) -> Path:
+        """What the running server says of itself: processes, ports, versions."""
+        return self.root / "server.json"
+
+    @cached_property
+    def lock(self) -> Path:
+        """Held by the running server; it ends with the process."""
+        return self.root / "server.lock"
+
+    def certificate(self, name: str) -> Path:
+        """Return the path of a certificate of `pki`, by name."""
+        return self.pki / f"{name}.crt"
+
+    def key(self, name: str) -> Path:
+        """Return the path of a private key of `pki`, by name."""
+        return self.pki / f"{name}.key"
