@@ -1,0 +1,110 @@
+"""One request as it came in over the server's interface (ASGI), read and answered within bounds."""
+
+import asyncio
+from collections.abc import Iterable
+
+from starlette.types import Receive, Scope, Send
+
+from server.gateway.limits import counted_as
+from server.gateway.refusal import RefusedError
+
+Headers = list[tuple[bytes, bytes]]
+
+_PIECE = 2**16
+
+# How long the rest of a refused body is read and thrown away. A connection that is closed while bytes come in is reset,
+# and the reset can overtake the answer; the SuperNode would then try again forever instead of learning its 413.
+_LINGER_SECONDS = 2
+
+
+class Call:
+    """A request and its one answer.
+
+    Attributes
+    ----------
+    address : str
+        Under which name the caller is counted and logged.
+    method : str
+        The HTTP method.
+    target : bytes
+        What the caller asked for, byte for byte: nothing decoded, no dots or slashes resolved, the query included.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.address = counted_as(scope["client"][0])
+        self.method: str = scope["method"]
+        self.target: bytes = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        self._headers: Headers = scope["headers"]
+        self._receive = receive
+        self._send = send
+        self._wholly_read = False
+        self._answered = False
+
+    def headers(self, names: Iterable[bytes]) -> Headers:
+        """Return those of the request's headers that have one of the names (in lower case)."""
+        return [(name, value) for name, value in self._headers if name in names]
+
+    async def read_body(self, most_bytes: int, seconds: float) -> bytes:
+        """Return the request's body.
+
+        Raises
+        ------
+        RefusedError
+            If it is larger, slower, or breaks off. What is said to be larger is not read at all.
+        """
+        if any(int(length) > most_bytes for _, length in self.headers([b"content-length"])):
+            raise RefusedError(413, "body too large")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._wholly_read:
+                    body += await self._read_piece()
+                    if len(body) > most_bytes:
+                        raise RefusedError(413, "body too large")
+        except TimeoutError:
+            raise RefusedError(503, "body too slow") from None
+        return bytes(body)
+
+    async def answer(self, status: int, headers: Headers, body: bytes, seconds: float) -> None:
+        """Send the answer in pieces, and wait for the caller to take them; cut off whoever takes longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._send_head(status, headers, len(body))
+                for start in range(0, len(body), _PIECE):
+                    await self._send_body(body[start : start + _PIECE], more=True)
+                await self._send_body(b"", more=False)
+        except TimeoutError:
+            raise RefusedError(503, "answer taken too slowly") from None
+
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a short answer; if the request has not been read, throw some of the rest away, and hang up.
+
+        An answer that has begun cannot be taken back: the server then cuts the connection.
+        """
+        if self._answered:
+            return
+        hang_up = [] if self._wholly_read else [(b"connection", b"close")]
+        await self._send_head(status, [*headers, *hang_up], len(body))
+        await self._send_body(body, more=True)
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while not self._wholly_read:
+                    await self._read_piece()
+        except (TimeoutError, RefusedError):
+            pass
+        await self._send_body(b"", more=False)
+
+    async def _read_piece(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError(503, "caller hung up")
+        self._wholly_read = not message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+    async def _send_head(self, status: int, headers: Headers, length: int) -> None:
+        self._answered = True
+        fields = [*headers, (b"content-length", str(length).encode())]
+        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+
+    async def _send_body(self, piece: bytes, more: bool) -> None:
+        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
