@@ -122,7 +122,7 @@ def resampled_auc_interval(
     z = float(norm.ppf((1 + confidence) / 2))
     variance, smaller = _variance(resampled), min(positives, negatives)
     if variance == 0 or not 0 < value < 1 or smaller < 2:
-        return _newcombe_interval(value, positives, negatives, z)
+        return newcombe_auc_interval(value, positives, negatives, confidence)
     half = z * np.sqrt(variance * smaller / (smaller - 1)) / (value * (1 - value))
     return float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
@@ -190,8 +190,16 @@ def difference_interval(
     return first - second - down, first - second + up
 
 
-def _newcombe_interval(area: float, positives: int, negatives: int, z: float) -> tuple[float, float]:
-    """Solve (area - t)^2 = z^2 V(t) for t, with V the Hanley-McNeil variance as Newcombe's method 5 modifies it."""
+def newcombe_auc_interval(area: float, positives: int, negatives: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return an interval of an AUC from the numbers of independent positives and negatives alone.
+
+    Solves (area - t)^2 = z^2 V(t) for t, with V the Hanley-McNeil variance as Newcombe's method 5 modifies it.
+
+    References
+    ----------
+    R. G. Newcombe (2006). Statistics in Medicine 25, 559-573.
+    """
+    z = float(norm.ppf((1 + confidence) / 2))
     pairs = positives * negatives
     spread = (positives + negatives) / 2 - 1
 

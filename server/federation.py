@@ -1,7 +1,7 @@
 """One federation from first to last round, over Flower's Grid."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -42,10 +42,18 @@ class Member:
         Flower's node.
     config : dict
         What else its messages carry; the simulation says here which of its sites is meant.
+    name : str
+        Under which it was admitted: it may go by no other. Empty: as it says itself.
     """
 
     node_id: int
     config: dict[str, int] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """How to speak of it before it said its name."""
+        return self.name or f"node {self.node_id}"
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,10 @@ class RoundReport:
     score: Score | None
 
     @property
-    def train_loss(self) -> float:
-        """Mean over the images of all hospitals that took part."""
-        images = sum(site.images for site in self.sites.values())
-        return sum(site.train_loss * site.images for site in self.sites.values()) / images
+    def train_loss(self) -> float | None:
+        """Mean over the images of all hospitals that took part and share it; None if none does."""
+        told = [(site.train_loss, site.images) for site in self.sites.values() if site.train_loss is not None]
+        return sum(loss * images for loss, images in told) / sum(images for _, images in told) if told else None
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,11 @@ class FederationResult:
     test: dict[str, Score]
 
 
+def _insist_on_all(infos: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
+    if left_out:
+        raise RunError(f"hospitals did not introduce themselves: {_say(left_out)}")
+
+
 class Federation:
     """Runs the rounds of a plan over the given hospitals.
 
@@ -124,6 +137,10 @@ class Federation:
         The trunk that every hospital must have.
     on_round : callable
         Called with each `RoundReport` as soon as the round is over.
+    on_introduced : callable
+        Called once with the hospitals that take part, and by name why others do not. By default all must.
+    poll_seconds : float
+        Between two looks for replies.
     """
 
     def __init__(
@@ -135,6 +152,8 @@ class Federation:
         layout: TailLayout,
         trunk_digest: str,
         on_round: Callable[[RoundReport], None],
+        on_introduced: Callable[[Sequence[SiteInfo], Mapping[str, str]], None] = _insist_on_all,
+        poll_seconds: float = 0.1,
     ) -> None:
         self._courier = courier
         self._plan = plan
@@ -142,6 +161,8 @@ class Federation:
         self._layout = layout
         self._trunk_digest = trunk_digest
         self._on_round = on_round
+        self._on_introduced = on_introduced
+        self._poll_seconds = poll_seconds
         self._strategy = make_strategy(plan)
         self._members: list[tuple[SiteInfo, Member]] = []
 
@@ -189,22 +210,34 @@ class Federation:
 
     def _introduce(self, members: Sequence[Member]) -> list[tuple[SiteInfo, Member]]:
         replies = self._ask(members, MessageType.QUERY, {})
-        introduced = []
+        introduced: dict[str, tuple[SiteInfo, Member]] = {}
+        left_out = {}
         for member, reply in zip(members, replies, strict=True):
             try:
-                info = read_info(_arrived(reply))
+                info = self._admitted(member, read_info(_arrived(reply)))
+                if info.name in introduced:
+                    raise BadReply(f"another hospital goes by the name {info.name} already")
+                introduced[info.name] = (info, member)
             except BadReply as error:
-                raise RunError(f"a hospital (node {member.node_id}) did not introduce itself: {error}") from error
-            if info.trunk_digest != self._trunk_digest:
-                raise RunError(
-                    f"{info.name} holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
-                    f"the server ({self._trunk_digest[:12]}): use the same weights file on both sides"
-                )
-            introduced.append((info, member))
-        names = [info.name for info, _ in introduced]
-        if len(set(names)) < len(names):
-            raise RunError(f"two hospitals go by one name: {', '.join(sorted(names))}")
-        return sorted(introduced, key=lambda pair: pair[0].name)
+                left_out[member.called] = str(error)
+        by_name = [introduced[name] for name in sorted(introduced)]
+        self._on_introduced([info for info, _ in by_name], left_out)
+        if len(by_name) < self._plan.federation.min_sites:
+            raise RunError(
+                f"{len(by_name)} of {len(members)} hospitals take part, federation.min_sites is "
+                f"{self._plan.federation.min_sites} ({_say(left_out)})"
+            )
+        return by_name
+
+    def _admitted(self, member: Member, info: SiteInfo) -> SiteInfo:
+        if member.name and info.name != member.name:
+            raise BadReply(f"goes by the name {info.name}, was admitted as {member.name}")
+        if info.trunk_digest != self._trunk_digest:
+            raise BadReply(
+                f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
+                f"the server ({self._trunk_digest[:12]}): use the same weights file on both sides"
+            )
+        return info
 
     def _round(self, number: int, tail: NDArray[np.float32]) -> tuple[RoundReport, dict[str, Update]]:
         started = time.monotonic()
@@ -221,7 +254,7 @@ class Federation:
                 f"federation.min_sites is {self._plan.federation.min_sites} ({_say(failures)})"
             )
         sites = {name: update.report for name, update in updates.items()}
-        score = Score.pool(site.score for site in sites.values())
+        score = Score.pool(site.score for site in sites.values() if site.score is not None)
         return RoundReport(number, time.monotonic() - started, sites, failures, score), updates
 
     def _score(self, tail: NDArray[np.float32], split: str) -> dict[str, Score]:
@@ -236,7 +269,7 @@ class Federation:
         )
         if not scores:
             raise RunError(f"no site scored the model on its {split} images ({_say(failures)})")
-        return scores
+        return {name: score for name, score in scores.items() if score is not None}
 
     def _collect(
         self,
@@ -282,7 +315,7 @@ class Federation:
                 replies[reply.metadata.reply_to_message_id] = reply
             pending -= replies.keys()
             if pending:
-                time.sleep(0.1)
+                time.sleep(self._poll_seconds)
         return [replies.get(message_id) for message_id in message_ids]
 
 
@@ -302,7 +335,7 @@ def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:
     return nodes
 
 
-def _say(failures: dict[str, str]) -> str:
+def _say(failures: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {reason}" for name, reason in failures.items())
 
 

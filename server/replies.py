@@ -14,7 +14,7 @@ from common.exchange import TailLayout
 from common.scoring import Score
 
 # The closed list of what a hospital may say in numbers.
-_COUNTS = frozenset({exchange.TRAIN_IMAGES, exchange.VALIDATION_IMAGES, exchange.TEST_IMAGES})
+_COUNTS = (exchange.TRAIN_IMAGES, exchange.VALIDATION_IMAGES, exchange.TEST_IMAGES)
 _SCORE = frozenset({exchange.SCORE_LOSS, exchange.SCORE_CONFUSION, exchange.SCORE_HISTOGRAM})
 _UPDATE = _SCORE | {exchange.IMAGES, exchange.TRAIN_LOSS}
 
@@ -25,14 +25,24 @@ class BadReply(Exception):  # noqa: N818 - what the server met, not a fault of t
 
 @dataclass(frozen=True)
 class SiteInfo:
-    """What a hospital said of itself before the first round."""
+    """What a hospital said of itself before the first round.
+
+    Attributes
+    ----------
+    name, version, trunk_digest : str
+        Its own, of its rarefed, and of the frozen trunk that it computes with.
+    train_images : int
+        The most that it may weigh in an average.
+    validation_images, test_images : int or None
+        None where a hospital does not tell so small a count.
+    """
 
     name: str
     version: str
     trunk_digest: str
     train_images: int
-    validation_images: int
-    test_images: int
+    validation_images: int | None
+    test_images: int | None
 
 
 @dataclass(frozen=True)
@@ -43,18 +53,18 @@ class SiteReport:
     ----------
     images : int
         It trained on; its weight in the average.
-    train_loss : float
-        Mean of its last local pass.
+    train_loss : float or None
+        Mean of its last local pass; None where a hospital does not share it.
     change_norm : float
         L2 norm of the change.
-    score : Score
-        Of the tail that the round started from, on its validation images.
+    score : Score or None
+        Of the tail that the round started from, on its validation images; None where a hospital does not share it.
     """
 
     images: int
-    train_loss: float
+    train_loss: float | None
     change_norm: float
-    score: Score
+    score: Score | None
 
 
 @dataclass(frozen=True)
@@ -67,16 +77,15 @@ class Update:
 
 def read_info(reply: Message) -> SiteInfo:
     """Check and read the reply to a query; raises `BadReply`."""
-    metrics = _metrics(reply, frozenset({exchange.CONFIG, exchange.METRICS}), _COUNTS)
+    metrics = _metrics(reply, frozenset({exchange.CONFIG, exchange.METRICS}), frozenset(_COUNTS))
     identity = reply.content.get(exchange.CONFIG)
     if not isinstance(identity, ConfigRecord):
         raise BadReply(f"no {exchange.CONFIG} record")
     words = [identity.get(key) for key in (exchange.NAME, exchange.VERSION, exchange.TRUNK_DIGEST)]
-    counts = [metrics.get(key) for key in (exchange.TRAIN_IMAGES, exchange.VALIDATION_IMAGES, exchange.TEST_IMAGES)]
     name, version, trunk = (word if isinstance(word, str) else "" for word in words)
-    train, validation, test = (count if isinstance(count, int) and count >= 0 else -1 for count in counts)
-    if not (name and version and trunk) or min(train, validation, test) < 0:
-        raise BadReply("name, version, trunk digest or image counts are missing or impossible")
+    train, validation, test = (_told_count(metrics, key) for key in _COUNTS)
+    if not (name and version and trunk) or train is None:
+        raise BadReply("name, version, trunk digest or number of training images is missing")
     return SiteInfo(name, version, trunk, train, validation, test)
 
 
@@ -96,14 +105,14 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
     images, train_loss = metrics.get(exchange.IMAGES), metrics.get(exchange.TRAIN_LOSS)
     if not isinstance(images, int) or not 0 < images <= site.train_images:
         raise BadReply(f"weight of {images} images, declared {site.train_images}")
-    if not isinstance(train_loss, float) or not 0 <= train_loss <= exchange.LARGEST_LOSS:
+    if train_loss is not None and not (isinstance(train_loss, float) and 0 <= train_loss <= exchange.LARGEST_LOSS):
         raise BadReply(f"{exchange.TRAIN_LOSS} is {train_loss}")
     score = _score(metrics, site.validation_images, classes, bins)
     return Update(change, SiteReport(images, train_loss, float(np.linalg.norm(change)), score))
 
 
-def read_score(reply: Message, images: int, classes: int, bins: int) -> Score:
-    """Check and read the reply to an evaluation over `images` images; raises `BadReply`."""
+def read_score(reply: Message, images: int | None, classes: int, bins: int) -> Score | None:
+    """Check and read the reply to an evaluation over `images` images; None if it is not shared; raises `BadReply`."""
     return _score(_metrics(reply, frozenset({exchange.METRICS}), _SCORE), images, classes, bins)
 
 
@@ -126,11 +135,20 @@ def _metrics(reply: Message, records: frozenset[str], metrics_allowed: frozenset
     return metrics
 
 
-def _score(metrics: MetricRecord, images: int, classes: int, bins: int) -> Score:
+def _told_count(metrics: MetricRecord, key: str) -> int | None:
+    count = metrics.get(key)
+    if count is not None and not (isinstance(count, int) and count >= 0):
+        raise BadReply(f"{key} is {count!r}")
+    return count
+
+
+def _score(metrics: MetricRecord, images: int | None, classes: int, bins: int) -> Score | None:
+    if not _SCORE & metrics.keys():
+        return None
     try:
         score = exchange.score_from_metrics(metrics, classes, bins)
     except ValueError as error:
         raise BadReply(str(error)) from error
     if score.images != images:
-        raise BadReply(f"scored {score.images} images, declared {images}")
+        raise BadReply(f"scored {score.images} images, declared {'none' if images is None else images}")
     return score

@@ -1,7 +1,6 @@
 """The folder of one run: it grows under a provisional name and takes its final one when everything in it is whole."""
 
 import contextlib
-import fcntl
 import itertools
 import json
 import os
@@ -16,7 +15,7 @@ from safetensors.numpy import save
 
 from common.errors import RunError
 from common.exchange import TailLayout
-from common.files import write_bytes_atomically, write_json_atomically, write_text_atomically
+from common.files import try_lock, write_bytes_atomically, write_json_atomically, write_text_atomically
 from common.plan import TrainingPlan
 
 RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
@@ -56,7 +55,7 @@ class RunFolder:
         self.final = final
         self.path = unfinished(final)
         self._log: IO[str] = (self.path / "run.log").open("a", buffering=1)
-        if not _lock(self._log):
+        if not try_lock(self._log):
             raise RunError(f"{self.path} is being written by another run: wait for its end, or stop it")
 
     def __enter__(self) -> Self:
@@ -111,7 +110,7 @@ def continue_or_reserve(output: Path, name: str, plan: TrainingPlan) -> Path:
         if not holds_outcomes(folder) or _digest_in(folder) != plan.digest:
             continue
         with contextlib.suppress(OSError), (folder / "run.log").open("a") as log:
-            while not (free := _lock(log)) and time.monotonic() < deadline:
+            while not (free := try_lock(log)) and time.monotonic() < deadline:
                 time.sleep(0.2)
             if free:
                 return folder.with_name(folder.name.removesuffix(".unfinished"))
@@ -148,15 +147,6 @@ def _digest_in(folder: Path) -> str | None:
         return str(json.loads((folder / "plan.json").read_bytes())["digest"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _lock(stream: IO[str]) -> bool:
-    """Take the folder's lock; it ends with the process, or when the stream is closed."""
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _point_latest(run: Path) -> None:

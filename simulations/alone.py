@@ -22,8 +22,8 @@ from common.scoring import Score
 from common.selection import Selection
 from common.splits import split_records
 from common.training import Budget
+from server.course import Moment, moment_entry
 from simulations.hospitals import Hospitals, load_hospitals
-from simulations.moments import Moment, moment_entry
 from simulations.outcomes import Outcome, rounded
 
 # The inverse strengths of the probe's regularisation to choose from, and into how many parts the choice splits.

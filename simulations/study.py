@@ -11,10 +11,10 @@ from flwr.serverapp import Grid
 
 from common.plan import TrainingPlan
 from common.scoring import Score
+from server.course import round_entry
 from server.federation import RoundReport, wait_for_nodes
 from server.run_folder import RunFolder
 from simulations.federated import passes_of, run_federated
-from simulations.moments import Moment, moment_entry
 from simulations.outcomes import Outcome, OutcomeStore, correct_of
 from simulations.progress import Progress
 from simulations.units import Unit, Variant, units_of, variants_of
@@ -136,19 +136,7 @@ class Study:
         text = f"{unit.title} round {report.round}/{rounds}: loss {report.train_loss:.3f} ({sites}){start}"
         for site, reason in report.failures.items():
             text += f"; {site} left out: {reason}"
-        entry: dict[str, Any] = {
-            "unit": unit.key,
-            **_place(unit),
-            "round": report.round,
-            "seconds": round(report.seconds, 3),
-            "sites": {
-                name: {"images": site.images, "train_loss": site.train_loss, "change_norm": site.change_norm}
-                for name, site in report.sites.items()
-            },
-            "left_out": report.failures,
-            "train_loss": report.train_loss,
-            "start": moment_entry(Moment((report.round - 1) / rounds, None, report.score)),
-        }
+        entry = {"unit": unit.key, **_place(unit), **round_entry(report, rounds)}
         with self._noting:
             self._progress.step(passes_of(unit, report), text)
             self._folder.append_round(entry)

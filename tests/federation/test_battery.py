@@ -119,7 +119,7 @@ def test_flower_adds_nothing_to_the_arithmetic(
 
 
 def test_a_federation_without_a_single_answer_fails(answers: dict[str, Any]) -> None:
-    assert "did not introduce itself" in answers["no such sites"]["error"]
+    assert "did not introduce themselves" in answers["no such sites"]["error"]
 
 
 def test_a_site_that_cannot_train_is_left_out_by_name(answers: dict[str, Any]) -> None:

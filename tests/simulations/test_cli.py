@@ -176,14 +176,6 @@ def test_every_command_knows_its_version_and_its_help(run: Run, main: Callable[[
     assert run("--help", main=main)[0] == 0
 
 
-@pytest.mark.parametrize(("main", "command"), [(server.cli.main, "provision"), (client.cli.main, "enroll")])
-def test_commands_to_come_are_said(run: Run, main: Callable[[], None], command: str) -> None:
-    code, _, err = run(main=main)
-    assert code == 2
-    assert command in err
-    assert err.count("\n") == 1
-
-
 def test_the_app_of_a_run_carries_the_plan_and_no_code(tmp_path: Path) -> None:
     plan = TrainingPlan.from_flat({"training.seed": 7, "data.path": str(tmp_path)})
     write_app(tmp_path / "app", plan)

@@ -9,7 +9,7 @@ import pytest
 from common.exchange import TailLayout
 from common.models import build_model
 from common.plan import TrainingPlan
-from simulations.moments import Moment, moment_entry
+from server.course import Moment, moment_entry
 from simulations.out_of_fold import panels_of, predictions_csv
 from simulations.outcomes import Outcome
 from simulations.progress import Progress

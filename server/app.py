@@ -1,0 +1,142 @@
+"""The production ServerApp: one federation over the consortium's hospitals, from Flower's run to the run folder."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from common.errors import InputError, RarefedError, RunError
+from common.exchange import TailLayout
+from common.models import build_model
+from common.plan import TrainingPlan
+from common.refusals import refusing_rule
+from server.consortium import read_consortium
+from server.course import round_entry
+from server.federation import Federation, Member, RoundReport
+from server.folder import FOLDER_VARIABLE, ServerFolder
+from server.registry import admitted_nodes
+from server.release import release_model
+from server.replies import SiteInfo
+from server.results import summarise
+from server.run_folder import RunFolder, reserve_run
+from server.tensorboard import RoundEvents
+
+_UNNAMED_CLASSES = ("negative", "positive")
+_POLL_SECONDS = 0.5  # every look for replies is a request to the SuperLink and a query of its database
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the federation that Flower's run config describes, and write its run folder."""
+    folder = _server_folder()
+    plan = TrainingPlan.from_flat(dict(context.run_config))
+    consortium = read_consortium(folder.consortium)
+    name = plan.study.name or consortium.name
+    with RunFolder(reserve_run(folder.root / consortium.server.runs, name)) as run:
+        run.write_json("flower.json", {"run_id": context.run_id})
+        run.write_plan(plan)
+        try:
+            _federate(grid, plan, name, admitted_nodes(folder), run)
+        except Exception as error:
+            # Flower marks the run as failed and prints the traceback; the folder keeps the reason in one line.
+            run.log(f"error: {error if isinstance(error, RarefedError) else repr(error)}")
+            raise
+
+
+def _federate(grid: Grid, plan: TrainingPlan, name: str, admitted: Mapping[int, str], run: RunFolder) -> None:
+    started = time.monotonic()
+    infos: list[SiteInfo] = []
+    events = RoundEvents(run.path / "tensorboard")
+
+    def emit(line: str) -> None:
+        print(line, flush=True)
+        run.log(line)
+
+    def note_hospitals(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
+        infos.extend(taking_part)
+        run.write_json("hospitals.json", _hospitals(taking_part, left_out))
+        emit(f"{len(taking_part)} hospitals take part: {', '.join(info.name for info in taking_part)}")
+        for hospital, reason in left_out.items():
+            emit(f"{hospital} left out: {reason}")
+
+    def note_round(report: RoundReport) -> None:
+        entry = round_entry(report, plan.federation.rounds)
+        run.append_round(entry)
+        events.add(entry)
+        loss = "" if report.train_loss is None else f", loss {report.train_loss:.3f}"
+        place = f"round {report.round}/{plan.federation.rounds}"
+        emit(f"{place}: {len(report.sites)} hospitals, {report.seconds:.0f} s{loss}")
+        for hospital, reason in report.failures.items():
+            emit(f"{hospital} left out of round {report.round}: {reason}")
+
+    classes = plan.data.class_names or _UNNAMED_CLASSES
+    model = build_model(plan, len(classes))
+    layout = TailLayout.of(model.tail, plan.model.batch_norm)
+    federation = Federation(
+        grid,
+        plan,
+        classes=len(classes),
+        layout=layout,
+        trunk_digest=model.trunk_digest,
+        on_round=note_round,
+        on_introduced=note_hospitals,
+        poll_seconds=_POLL_SECONDS,
+    )
+    members = _wait_for(grid, admitted, plan)
+    result = federation.run(members, layout.pack(model.tail))
+    events.close()
+    summary = summarise(name, plan, classes, infos, model, result, time.monotonic() - started)
+    run.write_tail("federated", result.tail, layout, {"plan_digest": plan.digest, "trunk_digest": model.trunk_digest})
+    release_model(run.path, plan, classes, model, result.tail, summary)
+    # The last: whoever sees the summary finds everything else.
+    run.write_json("summary.json", summary)
+    emit(f"run folder: {run.final}")
+
+
+def _wait_for(grid: Grid, admitted: Mapping[int, str], plan: TrainingPlan) -> list[Member]:
+    """Return the admitted hospitals that are online: all of them, or after `federation.wait_seconds` enough of them."""
+    deadline = time.monotonic() + plan.federation.wait_seconds
+    while True:
+        online = sorted(set(grid.get_node_ids()) & admitted.keys(), key=lambda node: admitted[node])
+        if len(online) == len(admitted) and online:
+            break
+        if time.monotonic() > deadline:
+            if len(online) >= plan.federation.min_sites:
+                break
+            absent = sorted(name for node, name in admitted.items() if node not in online)
+            raise RunError(
+                f"{len(online)} of {len(admitted)} admitted hospitals came online within "
+                f"{plan.federation.wait_seconds:.0f} s, federation.min_sites is {plan.federation.min_sites}; "
+                f"offline: {', '.join(absent) or 'nobody was approved yet (rarefed-server approve)'}"
+            )
+        time.sleep(_POLL_SECONDS)
+    return [Member(node, name=admitted[node]) for node in online]
+
+
+def _hospitals(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """Return what `rarefed-server status` shows of each hospital."""
+    told: dict[str, dict[str, object]] = {
+        info.name: {
+            "version": info.version,
+            "train_images": info.train_images,
+            "validation_images": info.validation_images,
+            "test_images": info.test_images,
+            "accepts": True,
+        }
+        for info in taking_part
+    }
+    for hospital, reason in left_out.items():
+        told[hospital] = {"accepts": False, "refused_by": refusing_rule(reason), "reason": reason}
+    return told
+
+
+def _server_folder() -> ServerFolder:
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if not chosen:
+        raise InputError(f"{FOLDER_VARIABLE} is not set: launch federations by `rarefed-server run`")
+    return ServerFolder(Path(chosen))

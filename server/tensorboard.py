@@ -1,0 +1,50 @@
+"""TensorBoard event files of a run: losses and metrics by round, for all hospitals and for each."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+class RoundEvents:
+    """Writes rounds as TensorBoard scalars; does nothing but say so once where TensorBoard is not installed.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the event files, made when it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._writer: Any = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            _log.warning("no TensorBoard files are written: install rarefed[tensorboard]")
+            return
+        self._writer = SummaryWriter(str(folder))
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Add one entry of `rounds.jsonl`."""
+        if self._writer is None:
+            return
+        for name, value in _scalars(entry).items():
+            self._writer.add_scalar(name, value, entry["round"])
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the event file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _scalars(entry: dict[str, Any]) -> dict[str, float]:
+    """Return what of a round is a curve, by TensorBoard's names: the part before the slash is a group of plots."""
+    named = {"all/train_loss": entry.get("train_loss"), "all/seconds": entry.get("seconds")}
+    # Of the model that the round started from.
+    named |= {f"start/{key}": value for key, value in entry.get("start", {}).items() if key != "train_loss"}
+    for site, values in entry.get("sites", {}).items():
+        named |= {f"{key}/{site}": value for key, value in values.items()}
+    named["all/left_out"] = len(entry.get("left_out", {}))
+    return {name: float(value) for name, value in named.items() if isinstance(value, int | float)}
