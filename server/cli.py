@@ -1,24 +1,24 @@
-"""`rarefed-server`: says what this version has, and what will come."""
+"""`rarefed-server`: the coordinator's command."""
 
 from typing import Annotated
 
 import typer
 
 from common.command_line import print_version, run_command_line
-from common.errors import InputError
+from server import cli_members, cli_runtime
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
-@app.callback(invoke_without_command=True)
-def _say(
+@app.callback()
+def _common(
     version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """To come: provision, start, run, status, resume: a federation over real hospitals."""
-    raise InputError(
-        "this version of rarefed has the simulation only (rarefed-sim); to come in rarefed-server: "
-        "provision, start, run, status, resume"
-    )
+    """A federation over real hospitals: start its server, run and follow trainings."""
+
+
+cli_members.register(app)
+cli_runtime.register(app)
 
 
 def main() -> None:
