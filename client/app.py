@@ -16,13 +16,17 @@ SiteLoader = Callable[[TrainingPlan, Context, ConfigRecord], Site]
 """Finds the hospital that a message is for; what differs between a real hospital and a simulated one."""
 
 
-def build_client_app(load_site: SiteLoader) -> ClientApp:
+def build_client_app(
+    load_site: SiteLoader, as_done_here: Callable[[TrainingPlan], TrainingPlan] = lambda plan: plan
+) -> ClientApp:
     """Build a ClientApp that answers for the hospital that `load_site` returns.
 
     Parameters
     ----------
     load_site : callable
         Called with the plan, Flower's context and the message's config for every message: it should remember.
+    as_done_here : callable
+        Turns the coordinator's plan into the one that this site carries out: with its own paths, on its own device.
 
     Returns
     -------
@@ -31,9 +35,13 @@ def build_client_app(load_site: SiteLoader) -> ClientApp:
     """
     app = ClientApp()
 
+    def asked(message: Message) -> tuple[TrainingPlan, ConfigRecord]:
+        plan, config = plan_of(message)
+        return as_done_here(plan), config
+
     @app.query()
     def query(message: Message, context: Context) -> Message:
-        plan, config = plan_of(message)
+        plan, config = asked(message)
         site = load_site(plan, context, config)
         identity = ConfigRecord(
             {
@@ -53,7 +61,7 @@ def build_client_app(load_site: SiteLoader) -> ClientApp:
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        plan, config = plan_of(message)
+        plan, config = asked(message)
         site = load_site(plan, context, config)
         update = train_round(plan, site, exchange.tail_of(message.content), _round(config))
         metrics = MetricRecord(
@@ -68,7 +76,7 @@ def build_client_app(load_site: SiteLoader) -> ClientApp:
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
-        plan, config = plan_of(message)
+        plan, config = asked(message)
         site = load_site(plan, context, config)
         score = score_tail(plan, site, exchange.tail_of(message.content), _split(config))
         metrics = MetricRecord(exchange.score_to_metrics(score))
@@ -104,3 +112,9 @@ def _round(config: ConfigRecord) -> int:
 
 def _split(config: ConfigRecord) -> SplitName:
     return "test" if config[exchange.SPLIT] == "test" else "validation"
+
+
+app = ClientApp()
+"""What the production bundle names, and nothing that answers: a hospital's messages are answered by `client.runner`
+alone, under the hospital's rules. A SuperNode that someone starts by hand finds no function here that trains.
+"""

@@ -1,0 +1,191 @@
+"""The audit log: what was asked of this hospital, what it decided and what it sent, in a chain of hashes.
+
+One JSON object a line. Each holds the hash of the line before, so that a changed, inserted or removed line shows. Lines
+cut off at the end do not show in the file itself: whoever wants to notice that keeps the head hash that `audit verify`
+prints somewhere else.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+from common.errors import InputError, RunError
+
+_FIRST = "0" * 64
+_HASH = "hash"
+
+
+class Event(StrEnum):
+    """What can stand in the log."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    REQUEST = "request"
+    INTRODUCED = "introduced"
+    TRAINED = "trained"
+    TESTED = "tested"
+    REFUSED = "refused"
+    FAILED = "failed"
+    TORN = "torn-record-removed"
+
+
+@dataclass(frozen=True)
+class AuditHead:
+    """Where an audit log stands: its number of records and the hash of the last, zeros for none."""
+
+    records: int
+    hash: str
+
+
+class AuditLog:
+    """Appends to the log; any number of processes may do so at once.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist. Readable by its owner alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, event: Event, **details: Any) -> None:
+        """Add a record and wait until it is on the disk.
+
+        What cannot be written down must not happen: so an error here ends what was to be logged.
+
+        Parameters
+        ----------
+        event : Event
+            What happened.
+        **details
+            JSON values.
+
+        Raises
+        ------
+        RunError
+            If the log cannot be written, or its last record cannot be read.
+        """
+        try:
+            with _locked(self._path) as stream:
+                head, lost = _resume(stream)
+                if lost:
+                    head = _write(stream, head, Event.TORN, {"bytes": lost})
+                _write(stream, head, event, details)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise RunError(
+                f"audit log {self._path} cannot be written ({error.strerror}), and nothing runs without"
+            ) from error
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield all records, unverified, oldest first; none if there is no log yet."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as stream:
+            for line in stream:
+                with contextlib.suppress(ValueError):
+                    yield json.loads(line)
+
+    def count_since(self, events: Set[Event], moment: datetime) -> int:
+        """Count the records of some events from a moment (with time zone) on."""
+        start = _stamp(moment)
+        return sum(record.get("event") in events and record.get("time", "") >= start for record in self.records())
+
+    def verify(self) -> AuditHead:
+        """Check the whole chain.
+
+        Returns
+        -------
+        AuditHead
+
+        Raises
+        ------
+        InputError
+            Naming the first record that is not what was written.
+        """
+        head = AuditHead(0, _FIRST)
+        if not self._path.exists():
+            return head
+        with self._path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                head = AuditHead(number, self._verified_hash(line, number, head.hash))
+        return head
+
+    def _verified_hash(self, line: bytes, number: int, previous: str) -> str:
+        broken = f"audit log {self._path}: record {number}"
+        try:
+            record = json.loads(line)
+            told = record.pop(_HASH)
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise InputError(f"{broken} is no audit record: it was changed or cut") from error
+        if record.get("previous") != previous or record.get("record") != number:
+            raise InputError(f"{broken} does not follow the one before: records were changed, removed or inserted")
+        if told != _hash(record) or line != _line(record, told):
+            raise InputError(f"{broken} was changed after it was written")
+        return str(told)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[IO[bytes]]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "r+b") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield stream
+
+
+def _resume(stream: IO[bytes]) -> tuple[AuditHead, int]:
+    """Return where the log stands, and how many bytes of a record that a power loss cut were taken off its end."""
+    content_end = stream.seek(0, os.SEEK_END)
+    whole_end = _end_of_last_line(stream, content_end)
+    stream.truncate(whole_end)
+    if not whole_end:
+        return AuditHead(0, _FIRST), content_end
+    stream.seek(_end_of_last_line(stream, whole_end - 1))
+    try:
+        last = json.loads(stream.read(whole_end))
+        return AuditHead(int(last["record"]), str(last[_HASH])), content_end - whole_end
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError("the audit log's last record is damaged: run `rarefed-hospital audit verify`") from error
+
+
+def _end_of_last_line(stream: IO[bytes], before: int) -> int:
+    """Return the position behind the last newline among the first `before` bytes; 0 if there is none."""
+    step = 4096
+    while before > 0:
+        start = max(0, before - step)
+        stream.seek(start)
+        found = stream.read(before - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        before = start
+    return 0
+
+
+def _write(stream: IO[bytes], head: AuditHead, event: Event, details: dict[str, Any]) -> AuditHead:
+    number = head.records + 1
+    record = {"record": number, "time": _stamp(datetime.now(UTC)), "event": event, **details, "previous": head.hash}
+    digest = _hash(record)
+    stream.write(_line(record, digest))
+    return AuditHead(number, digest)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _hash(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _line(record: dict[str, Any], digest: str) -> bytes:
+    return json.dumps({**record, _HASH: digest}, allow_nan=False).encode() + b"\n"

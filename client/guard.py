@@ -1,0 +1,139 @@
+"""The last gate: what may leave this hospital, whatever made the reply.
+
+A reply is built anew from the few values that are on the closed list, in the ranges they can have. Anything else ends
+as a failure that says nothing. The rules decide which of the allowed values are withheld.
+"""
+
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, MessageType, MetricRecord, RecordDict
+from numpy.typing import NDArray
+
+from client.hospital_file import RulesSection
+from client.policy import HospitalFailure, check_images
+from common import exchange
+from common.exchange import Metric
+from common.plan import TrainingPlan
+from common.refusals import Failure
+
+_COUNTS = (exchange.TRAIN_IMAGES, exchange.VALIDATION_IMAGES, exchange.TEST_IMAGES)
+_SCORE = (exchange.SCORE_LOSS, exchange.SCORE_CONFUSION, exchange.SCORE_HISTOGRAM)
+_BESIDE_METRICS = {MessageType.QUERY: {exchange.CONFIG}, MessageType.TRAIN: {exchange.ARRAYS}}
+_VERSION = re.compile(r"[0-9A-Za-z.+]{1,40}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Release(NamedTuple):
+    """What leaves of a reply: its records, and the keys that the rules kept back."""
+
+    content: RecordDict
+    withheld: tuple[str, ...]
+
+
+def release(reply: Message, kind: str, plan: TrainingPlan, rules: RulesSection, name: str) -> Release:
+    """Return what of a reply may leave.
+
+    Parameters
+    ----------
+    reply : Message
+        What the ClientApp answered.
+    kind : str
+        Flower's type of the message it answers: query, train or evaluate.
+    plan : TrainingPlan
+        What was asked for.
+    rules : RulesSection
+        What this hospital shares.
+    name : str
+        The hospital's, the only one it may give.
+
+    Returns
+    -------
+    Release
+
+    Raises
+    ------
+    HospitalFailure
+        With `Failure.REPLY` if it holds anything that is not on the closed list, or a value that cannot be.
+    Refusal
+        If it was trained on fewer images than the rules demand.
+    """
+    if not reply.has_content() or set(reply.content) != {exchange.METRICS, *_BESIDE_METRICS.get(kind, ())}:
+        raise _stopped("records other than those of the closed list")
+    metrics = reply.content[exchange.METRICS]
+    if not isinstance(metrics, MetricRecord):
+        raise _stopped("metrics of another type")
+    content = RecordDict()
+    if kind == MessageType.QUERY:
+        content[exchange.CONFIG] = _identity(reply.content[exchange.CONFIG], name)
+        allowed, withheld = _counts(metrics, rules)
+    else:
+        allowed, withheld = _scores(metrics, plan, rules)
+    if kind == MessageType.TRAIN:
+        allowed |= _training(metrics, rules)
+        withheld += [exchange.TRAIN_LOSS] if exchange.TRAIN_LOSS not in allowed else []
+        content[exchange.ARRAYS] = exchange.tail_record(_change(reply))
+    if surplus := metrics.keys() - allowed.keys() - set(withheld):
+        raise _stopped(f"metrics that are not on the closed list: {', '.join(sorted(surplus))}")
+    content[exchange.METRICS] = MetricRecord(dict(sorted(allowed.items())))
+    return Release(content, tuple(withheld))
+
+
+def _identity(record: object, name: str) -> ConfigRecord:
+    if not isinstance(record, ConfigRecord) or set(record) != {exchange.NAME, exchange.VERSION, exchange.TRUNK_DIGEST}:
+        raise _stopped("an identity other than name, version and trunk digest")
+    version, digest = str(record[exchange.VERSION]), str(record[exchange.TRUNK_DIGEST])
+    if record[exchange.NAME] != name or not _VERSION.fullmatch(version) or not _DIGEST.fullmatch(digest):
+        raise _stopped("a name, version or trunk digest that cannot be")
+    return ConfigRecord({exchange.NAME: name, exchange.VERSION: version, exchange.TRUNK_DIGEST: digest})
+
+
+def _counts(metrics: MetricRecord, rules: RulesSection) -> tuple[dict[str, Metric], list[str]]:
+    counts = {key: _count(metrics, key) for key in _COUNTS}
+    withheld = [key for key, count in counts.items() if 0 < count < rules.suppress_below]
+    return {key: count for key, count in counts.items() if key not in withheld}, withheld
+
+
+def _scores(metrics: MetricRecord, plan: TrainingPlan, rules: RulesSection) -> tuple[dict[str, Metric], list[str]]:
+    """Return the score as this hospital may tell it: whole, or not at all when it counts too few images."""
+    confusion = metrics.get(exchange.SCORE_CONFUSION)
+    classes = math.isqrt(len(confusion)) if isinstance(confusion, list) else 0
+    try:
+        score = exchange.score_from_metrics(dict(metrics), classes, plan.exchange.score_bins)
+    except ValueError as error:
+        raise _stopped(str(error)) from error
+    if "scores" not in rules.share or score.images < rules.suppress_below:
+        return {}, list(_SCORE)
+    return dict(exchange.score_to_metrics(score)), []
+
+
+def _training(metrics: MetricRecord, rules: RulesSection) -> dict[str, Metric]:
+    images, loss = _count(metrics, exchange.IMAGES), metrics.get(exchange.TRAIN_LOSS)
+    check_images(rules, images)
+    if not isinstance(loss, float) or not 0 <= loss <= exchange.LARGEST_LOSS:
+        raise _stopped(f"a training loss of {loss!r}")
+    told: dict[str, Metric] = {exchange.IMAGES: images}
+    return told | {exchange.TRAIN_LOSS: loss} if "train_loss" in rules.share else told
+
+
+def _change(reply: Message) -> NDArray[np.float32]:
+    try:
+        change = exchange.tail_of(reply.content)
+    except ValueError as error:
+        raise _stopped(str(error)) from error
+    if not np.isfinite(change).all():
+        raise _stopped("an update with NaN or infinity")
+    return change
+
+
+def _count(metrics: MetricRecord, key: str) -> int:
+    count = metrics.get(key)
+    if not isinstance(count, int) or count < 0:
+        raise _stopped(f"{key} = {count!r}")
+    return count
+
+
+def _stopped(what: str) -> HospitalFailure:
+    return HospitalFailure(Failure.REPLY, f"the egress guard stopped a reply: it holds {what}")

@@ -1,0 +1,101 @@
+"""A dry run: what this hospital would answer to a federation, computed for real, and sent nowhere."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from flwr.app import ConfigRecord, Context, Message, MessageType, MetricRecord, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
+
+from client.guard import release
+from client.hospital_file import HospitalFile
+from client.own_site import own_client_app, own_plan, own_site
+from client.policy import HospitalFailure, Refusal, check_hours, check_plan
+from client.rounds import workbench
+from common import exchange
+from common.plan import TrainingPlan
+from common.refusals import failure, refusal
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would leave in answer to one message.
+
+    Attributes
+    ----------
+    kind : str
+        query, train or evaluate.
+    refused : str or None
+        The only words that would leave instead, if a rule says no or something fails.
+    details : str
+        Why, for this hospital alone.
+    told : dict
+        Every value that would leave, by key; the update as shape, norm and digest.
+    withheld : tuple of str
+        Keys that the rules keep back.
+    """
+
+    kind: str
+    refused: str | None
+    details: str
+    told: dict[str, Any]
+    withheld: tuple[str, ...]
+
+
+def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
+    """Answer the messages of one round of a plan: an introduction, a training, a test.
+
+    Parameters
+    ----------
+    hospital : HospitalFile
+        The hospital's own file; its rules decide as they would.
+    plan : TrainingPlan
+        What a coordinator may ask for.
+    """
+    # Flower lets only a task of a run make messages; these are never sent.
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+    asked: list[tuple[str, dict[str, int | str]]] = [
+        (MessageType.QUERY, {}),
+        (MessageType.TRAIN, {exchange.ROUND: 1}),
+        (MessageType.EVALUATE, {exchange.SPLIT: "test"}),
+    ]
+    return [_answer(hospital, plan, kind, config) for kind, config in asked]
+
+
+def _answer(hospital: HospitalFile, plan: TrainingPlan, kind: str, config: dict[str, int | str]) -> Preview:
+    try:
+        check_plan(hospital.rules, plan)
+        if kind != MessageType.QUERY:
+            check_hours(hospital.rules, datetime.now())
+        content = RecordDict({exchange.CONFIG: exchange.config_record(plan, config)})
+        if kind != MessageType.QUERY:
+            own = own_plan(plan, hospital)
+            content[exchange.ARRAYS] = exchange.tail_record(
+                workbench(own, len(own_site(own, hospital).classes)).initial_tail
+            )
+        reply = own_client_app(hospital)(
+            Message(content, dst_node_id=1, message_type=kind), Context(0, 1, {}, RecordDict(), {})
+        )
+        released, withheld = release(reply, kind, plan, hospital.rules, hospital.name)
+    except Refusal as no:
+        return Preview(kind, refusal(no.rule), f"rules.{no.rule.value} of {hospital.path}", {}, ())
+    except HospitalFailure as what:
+        return Preview(kind, failure(what.kind), str(what), {}, ())
+    return Preview(kind, None, "", _told(released), withheld)
+
+
+def _told(content: RecordDict) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for record in content.values():
+        if isinstance(record, ConfigRecord | MetricRecord):
+            told |= dict(record.items())
+    if exchange.ARRAYS in content:
+        change = exchange.tail_of(content)
+        told["update"] = {
+            "values": change.size,
+            "megabytes": round(change.nbytes / 1e6, 2),
+            "norm": float(np.linalg.norm(change)),
+            "sha256": exchange.digest_of(change),
+        }
+    return told
