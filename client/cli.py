@@ -1,24 +1,26 @@
-"""`rarefed-hospital`: says what this version has, and what will come."""
+"""`rarefed-hospital`: the hospital IT's command."""
 
 from typing import Annotated
 
 import typer
 
+from client import cli_enroll, commands
+from client.preflight import command as preflight
 from common.command_line import print_version, run_command_line
-from common.errors import InputError
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(
+    help="Inside a hospital: check the data, decide what may run and leave, take part.", no_args_is_help=True
+)
+cli_enroll.register(app)
+commands.register(app)
+preflight.register(app)
 
 
-@app.callback(invoke_without_command=True)
-def _say(
+@app.callback()
+def _common(
     version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """To come: check, enroll, start, preview, audit: the daemon that runs inside a hospital."""
-    raise InputError(
-        "this version of rarefed has the simulation only (rarefed-sim); to come in rarefed-hospital: "
-        "check, enroll, start, preview, audit"
-    )
+    pass
 
 
 def main() -> None:

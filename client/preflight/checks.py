@@ -1,0 +1,58 @@
+"""All checks of a hospital, in the order in which they are told."""
+
+from collections.abc import Callable
+
+from client.hospital_file import HospitalFile
+from client.preflight import duplicates, identifiers, images, labels
+from client.preflight.certificates import check_ca_certificate
+from client.preflight.connection import diagnose_connection
+from client.preflight.findings import Finding, Report, failed
+from client.preflight.machine import MACHINE_CHECKS
+from client.preflight.survey import Advance, Survey, survey_images
+from common.errors import InputError
+
+IMAGE_CHECKS: tuple[Callable[[Survey], Finding], ...] = (
+    images.check_readable,
+    labels.check_classes,
+    labels.check_enough_images,
+    labels.check_patients_known,
+    labels.check_one_class_per_patient,
+    duplicates.check_copies,
+    duplicates.check_look_alikes,
+    images.check_sizes,
+    images.check_colours,
+    images.check_exposure,
+    images.check_burned_in_text,
+    identifiers.check_names,
+    identifiers.check_metadata,
+)
+
+
+def check_hospital(hospital: HospitalFile, *, offline: bool = False, advance: Advance | None = None) -> Report:
+    """Check the machine, the connection and the images.
+
+    Parameters
+    ----------
+    hospital : HospitalFile
+        From `read_hospital_file`.
+    offline : bool
+        Do not touch the network; the CA's certificate is looked at all the same.
+    advance : callable, optional
+        Told how many images are done, and of how many.
+
+    Returns
+    -------
+    Report
+    """
+    machine = [check(hospital) for check in MACHINE_CHECKS]
+    connection = [check_ca_certificate(hospital)] if offline else diagnose_connection(hospital)
+    return Report(hospital.name, (*machine, *connection, *check_images(hospital, advance)))
+
+
+def check_images(hospital: HospitalFile, advance: Advance | None = None) -> list[Finding]:
+    """Check the images alone."""
+    try:
+        survey = survey_images(hospital.data, hospital.rules, advance)
+    except InputError as error:
+        return [failed("images", str(error), "training would refuse them for the same reason")]
+    return [check(survey) for check in IMAGE_CHECKS]

@@ -1,0 +1,211 @@
+"""Why can this hospital not reach its federation? Each step of a connection by itself, from the name to the clock."""
+
+import http.client
+import queue
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from client.hospital_file import HospitalFile
+from client.preflight.certificates import SET_CLOCK, check_ca_certificate, judge_validity
+from client.preflight.findings import Finding, Status, failed, passed, warn
+
+TIMEOUT = 10.0
+"""Seconds that one step may take."""
+
+_NAME, _PORT, _TLS, _SERVER, _CLOCK = "server name", "server port", "TLS", "federation", "clock"
+_CERTIFICATE = "the server's certificate"
+# Flower takes a message whose time is up to 5 s in the future or 305 s in the past; the header has whole seconds.
+_REFUSED_AHEAD, _REFUSED_BEHIND = 4.5, 300.0
+_WARN_AHEAD, _WARN_BEHIND = 2.0, 30.0
+
+# X509_V_ERR_..., from OpenSSL's x509_vfy.h
+_NOT_YET_VALID, _EXPIRED = 9, 10
+_WRONG_HOST, _WRONG_ADDRESS = 62, 64
+
+
+@dataclass(frozen=True)
+class _Server:
+    host: str
+    port: int
+    ca_certificate: Path
+    timeout: float
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection((self.host, self.port), self.timeout)
+
+    def shake_hands(self, context: ssl.SSLContext) -> x509.Certificate:
+        """Return the server's certificate, as far as `context` lets it pass."""
+        with self.connect() as plain, context.wrap_socket(plain, server_hostname=self.host) as tls:
+            return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+
+    def trusting(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca_certificate))
+
+
+def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> list[Finding]:
+    """Go the way of a connection to the gateway, up to the first step that fails.
+
+    Parameters
+    ----------
+    hospital : HospitalFile
+        Its `server` and `ca_certificate`.
+    timeout : float
+        Seconds for each step.
+
+    Returns
+    -------
+    list of Finding
+        At most one has failed, and that is the last: it says what keeps the hospital out, and how to mend it.
+    """
+    host, _, port = hospital.server.rpartition(":")
+    server = _Server(host, int(port), hospital.ca_certificate, timeout)
+    findings = [check_ca_certificate(hospital)]
+    for step in _STEPS:
+        if findings[-1].status == Status.FAILED:
+            break
+        findings += step(server)
+    return findings
+
+
+def _resolve(server: _Server) -> list[Finding]:
+    answers: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+            answers.put([str(address[0]) for *_, address in found])
+        except (OSError, UnicodeError) as error:  # UnicodeError: a label that no host can have
+            answers.put(error if isinstance(error, OSError) else OSError(str(error)))
+
+    # The resolver takes no timeout. A thread of its own can be left behind, one of a pool would be waited for.
+    threading.Thread(target=look_up, daemon=True).start()
+    mend = "check server in hospital.yaml, and this machine's DNS; an entry in /etc/hosts does as well"
+    try:
+        answer = answers.get(timeout=server.timeout)
+    except queue.Empty:
+        return [failed(_NAME, f"no answer to a look-up of {server.host} within {server.timeout:g} s", mend)]
+    if isinstance(answer, OSError):
+        return [failed(_NAME, f"{server.host} has no address ({answer.strerror or answer})", mend)]
+    return [passed(_NAME, f"{server.host} is {', '.join(dict.fromkeys(answer))}")]
+
+
+def _connect(server: _Server) -> list[Finding]:
+    where = f"port {server.port} of {server.host}"
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        mend = "the server is down or the port is wrong: ask the coordinator, and check server in hospital.yaml"
+        return [failed(_PORT, f"{where} refuses connections", mend)]
+    except TimeoutError:
+        mend = f"most likely a firewall drops them: allow outgoing TCP to {server.host}:{server.port}"
+        return [failed(_PORT, f"{where} did not answer within {server.timeout:g} s", mend)]
+    except OSError as error:
+        return [failed(_PORT, f"{where} cannot be reached ({error.strerror or error})", "check the network")]
+    return [passed(_PORT, f"{where} accepts connections")]
+
+
+def _shake_hands(server: _Server) -> list[Finding]:
+    ask = "ask the coordinator for a new server certificate"
+    try:
+        certificate = server.shake_hands(server.trusting())
+    except ssl.SSLCertVerificationError as error:
+        return [_explain_refusal(server, error.verify_code, ask)]
+    except TimeoutError:
+        found = f"the server accepts connections, but says nothing for {server.timeout:g} s"
+        return [failed(_TLS, found, "the gateway hangs, or a firewall holds TLS back: ask the coordinator")]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+        mend = "check the port in hospital.yaml; let no proxy stand between that breaks up TLS"
+        return [failed(_TLS, f"the server speaks no TLS that we understand ({reason})", mend)]
+    validity = judge_validity("server certificate", _CERTIFICATE, certificate, ask)
+    return [passed(_TLS, f"{_CERTIFICATE} is from this federation's CA, for this name"), validity]
+
+
+def _explain_refusal(server: _Server, code: int, ask: str) -> Finding:
+    if code in (_WRONG_HOST, _WRONG_ADDRESS):
+        found = f"{_CERTIFICATE} is not for {server.host}" + _names_suffix(_unverified(server))
+        return failed(_TLS, found, "use one of its names as server in hospital.yaml, or " + ask)
+    if code in (_EXPIRED, _NOT_YET_VALID) and (certificate := _unverified(server)) is not None:
+        return judge_validity(_TLS, _CERTIFICATE, certificate, f"{ask}; if today is wrong: {SET_CLOCK}")
+    found = f"{_CERTIFICATE} was not signed by this federation's CA (ca.crt of the start kit)"
+    mend = "compare the CA's fingerprint with the coordinator's by telephone; a proxy that breaks up TLS is refused too"
+    return failed(_TLS, found, mend)
+
+
+def _unverified(server: _Server) -> x509.Certificate | None:
+    """Return the certificate of a server that we do not trust, in order to say what is wrong with it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        return server.shake_hands(context)
+    except (OSError, ValueError):
+        return None
+
+
+def _names_suffix(certificate: x509.Certificate | None) -> str:
+    if certificate is None:
+        return ""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ", nor for any other name"
+    known = [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
+    return f", but for {', '.join(known)}"
+
+
+def _ask_health(server: _Server) -> list[Finding]:
+    connection = http.client.HTTPSConnection(
+        server.host, server.port, timeout=server.timeout, context=server.trusting()
+    )
+    sent = datetime.now(UTC)
+    try:
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+    except (OSError, http.client.HTTPException) as error:
+        found = f"the server does not answer GET /health ({type(error).__name__})"
+        return [failed(_SERVER, found, "something else than rarefed's gateway listens there: ask the coordinator")]
+    finally:
+        connection.close()
+    health = _judge_health(response.status)
+    return [health] if health.status == Status.FAILED else [health, _judge_clock(response.getheader("Date"), sent)]
+
+
+def _judge_health(status: int) -> Finding:
+    if status == http.client.OK:
+        return passed(_SERVER, "the federation is serving")
+    if status == http.client.SERVICE_UNAVAILABLE:
+        found = "the server is up, but its federation does not run (503)"
+        return warn(_SERVER, found, "nothing to do here: it begins when the coordinator starts it")
+    found = f"GET /health was answered by {status}"
+    return failed(_SERVER, found, "something else than rarefed's gateway listens there: ask the coordinator")
+
+
+def _judge_clock(date: str | None, sent: datetime) -> Finding:
+    """Compare clocks; the header has whole seconds, and was written between our question and now."""
+    try:
+        server_time = parsedate_to_datetime(date or "").replace(tzinfo=UTC) + timedelta(seconds=0.5)
+    except ValueError:
+        mend = "compare this machine's time with the coordinator's by hand"
+        return warn(_CLOCK, "the server does not tell its time", mend)
+    here = sent + (datetime.now(UTC) - sent) / 2
+    skew = (here - server_time).total_seconds()
+    direction = "ahead of" if skew > 0 else "behind"
+    found = f"this machine's clock is {abs(skew):.0f} s {direction} the server's"
+    mend = f"{SET_CLOCK}; Flower refuses a clock that is 5 s ahead, or 5 minutes behind"
+    if not -_REFUSED_BEHIND < skew < _REFUSED_AHEAD:
+        return failed(_CLOCK, found, mend)
+    if not -_WARN_BEHIND < skew < _WARN_AHEAD:
+        return warn(_CLOCK, found, mend)
+    return passed(_CLOCK, "agrees with the server's within seconds")
+
+
+_STEPS: tuple[Callable[[_Server], list[Finding]], ...] = (_resolve, _connect, _shake_hands, _ask_health)

@@ -1,0 +1,43 @@
+"""Is the same picture there twice? A copy on both sides of a split makes a model look better than it is."""
+
+from collections import defaultdict
+
+from client.preflight.findings import Finding, counted, failed, first_few, passed, warn
+from client.preflight.fingerprint import find_look_alikes
+from client.preflight.survey import Picture, Survey
+
+
+def check_copies(survey: Survey) -> Finding:
+    """Find files with the same content; under two labels, training would refuse them."""
+    by_content: dict[str, list[Picture]] = defaultdict(list)
+    for picture in survey.pictures:
+        by_content[picture.sha256].append(picture)
+    groups = [sorted(group, key=lambda picture: picture.label) for group in by_content.values() if len(group) > 1]
+    copies = [(group[0], group[-1]) for group in groups]
+    torn = [(one, other) for one, other in copies if one.label != other.label]
+    if torn:
+        found = f"{counted(len(torn), 'image')} in two classes: {_pairs(torn)}"
+        return failed("copies", found, "correct the label or remove both: training refuses such data")
+    if copies:
+        found = f"{counted(len(copies), 'image')} there more than once: {_pairs(copies)}"
+        return warn("copies", found, "remove the copies; they count double")
+    return passed("copies", "no file is there twice")
+
+
+def check_look_alikes(survey: Survey) -> Finding:
+    """Find pictures of different patients that are most likely one picture: a split could part them."""
+    pictures = survey.pictures
+    pairs = [(pictures[i], pictures[j]) for i, j in find_look_alikes([picture.fingerprint for picture in pictures])]
+    pairs = [(one, other) for one, other in pairs if one.sha256 != other.sha256]
+    parted = [(one, other) for one, other in pairs if one.patient is None or one.patient != other.patient]
+    if not parted:
+        same = f"; {counted(len(pairs), 'pair')} of the same patient" if pairs else ""
+        return passed("look-alikes", f"none of different patients{same}")
+    torn = sum(one.label != other.label for one, other in parted)
+    across = f" ({torn} in two classes)" if torn else ""
+    mend = "keep one of each pair, or give both the same patient, so that no split parts them"
+    return warn("look-alikes", f"{counted(len(parted), 'pair')}{across}: {_pairs(parted)}", mend)
+
+
+def _pairs(pairs: list[tuple[Picture, Picture]]) -> str:
+    return first_few(f"{one.name} = {other.name}" for one, other in pairs)

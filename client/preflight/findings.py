@@ -1,0 +1,101 @@
+"""What a check found, in words for the hospital's own staff."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """How bad it is."""
+
+    PASSED = "passed"
+    WARN = "warn"
+    FAILED = "failed"
+
+
+_SEVERITY = tuple(Status)
+_NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes
+    ----------
+    check : str
+        Its name, two or three words.
+    status : Status
+        Whether something must be done.
+    found : str
+        What is there, with counts and the first names. It may name files and patients: it stays inside the hospital.
+    mend : str
+        What to do about it; empty where nothing need be done.
+    """
+
+    check: str
+    status: Status
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings about one hospital.
+
+    Attributes
+    ----------
+    hospital : str
+        Its name.
+    findings : tuple of Finding
+        In the order of the checks.
+    """
+
+    hospital: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def worst(self) -> Status:
+        """The worst status of any finding."""
+        return max((finding.status for finding in self.findings), key=_SEVERITY.index, default=Status.PASSED)
+
+    def count(self, status: Status) -> int:
+        """Return how many findings have a status."""
+        return sum(finding.status == status for finding in self.findings)
+
+    def exit_code(self, strict: bool = False) -> int:
+        """Return 1 if something failed, or under `strict` if there is a warning; otherwise 0."""
+        return int(self.worst == Status.FAILED or (strict and self.worst == Status.WARN))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        findings = [asdict(finding) for finding in self.findings]
+        return {"hospital": self.hospital, "status": self.worst, "findings": findings}
+
+
+def passed(check: str, found: str) -> Finding:
+    """Return a finding that asks for nothing."""
+    return Finding(check, Status.PASSED, found)
+
+
+def warn(check: str, found: str, mend: str) -> Finding:
+    """Return a finding that a person should look at."""
+    return Finding(check, Status.WARN, found, mend)
+
+
+def failed(check: str, found: str, mend: str) -> Finding:
+    """Return a finding that keeps the hospital from taking part."""
+    return Finding(check, Status.FAILED, found, mend)
+
+
+def first_few(names: Iterable[str]) -> str:
+    """Return the first names and how many more there are; unprintable characters become spaces."""
+    listed = ["".join(c if c.isprintable() else " " for c in name) for name in names]
+    more = len(listed) - _NAMES_SHOWN
+    return ", ".join(listed[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return such as "1 image" or "12 images"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,63 @@
+"""Are there enough images of each class, and is it known which images belong to one patient?"""
+
+from collections import Counter, defaultdict
+
+from client.preflight.findings import Finding, counted, failed, first_few, passed, warn
+from client.preflight.survey import Survey
+from common.classes import order_classes
+from common.errors import InputError
+
+_TINY_CLASS = 5
+# Of the images that a hospital has, so many are for training under the plan's defaults; the others are for scoring.
+_TRAINING_SHARE = 0.68
+
+
+def check_classes(survey: Survey) -> Finding:
+    """See that there are at least two classes, and images of each."""
+    counts = Counter(picture.label for picture in survey.pictures)
+    found = ", ".join(f"{label}: {counts[label]}" for label in survey.labels)
+    try:
+        order_classes(str(survey.data.path), survey.labels, survey.data.positive)
+    except InputError as error:
+        return failed("classes", str(error), "add the other class, or correct data.positive and the labels")
+    if empty := [label for label in survey.labels if not counts[label]]:
+        return failed("classes", f"{found}; no image of {first_few(empty)} can be read", "export those images anew")
+    if tiny := [label for label in survey.labels if counts[label] < _TINY_CLASS]:
+        mend = f"with fewer than {_TINY_CLASS} images, neither training nor scores can be trusted; add some"
+        return warn("classes", f"{found}; few of {first_few(tiny)}", mend)
+    return passed("classes", found)
+
+
+def check_enough_images(survey: Survey) -> Finding:
+    """Compare the readable images with the hospital's own rule."""
+    there, least = len(survey.pictures), survey.rules.least_images
+    found = f"{counted(there, 'readable image')}; rules.least_images asks for {least} to train on"
+    if there < least:
+        return failed("enough images", found, "add images; the hospital would train nothing")
+    if there * _TRAINING_SHARE < least:
+        kept = f"about {there * _TRAINING_SHARE:.0f} are left for training when the others are kept for scoring"
+        return warn("enough images", f"{found}, and {kept}", "add images, or lower rules.least_images")
+    return passed("enough images", found)
+
+
+def check_patients_known(survey: Survey) -> Finding:
+    """See that images of one patient can be kept together."""
+    if not survey.patients_known:
+        found = "nothing tells which images are of one patient: each counts as a patient of its own"
+        mend = "add a column `patient` with any pseudonym to manifest.csv, or set data.patient_pattern; it never leaves"
+        return warn("patients", found, mend)
+    patients = len({picture.patient for picture in survey.pictures})
+    return passed("patients", f"{counted(patients, 'patient')}, by {survey.patient_source}")
+
+
+def check_one_class_per_patient(survey: Survey) -> Finding:
+    """List the patients who have images in several classes."""
+    labels = defaultdict(set)
+    for picture in survey.pictures:
+        if picture.patient is not None:
+            labels[picture.patient].add(picture.label)
+    several = sorted(patient for patient, known in labels.items() if len(known) > 1)
+    if several:
+        found = f"{counted(len(several), 'patient')} with images in several classes: {first_few(several)}"
+        return warn("one class per patient", found, "right for several lesions or visits; else correct the labels")
+    return passed("one class per patient", "no patient is in two classes")

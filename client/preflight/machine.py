@@ -1,0 +1,140 @@
+"""Is this machine fit to train: versions, memory, processors, folders and keys."""
+
+import contextlib
+import os
+import platform
+import shutil
+import stat
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from client.hospital_file import HospitalFile
+from client.preflight.findings import Finding, failed, passed, warn
+
+_GIGABYTE = 10**9
+_FLOWER = "1.41."
+# A training process with torch takes 0.7 GB before the first image, Flower's own processes 0.3 GB.
+_LEAST_MEMORY, _GOOD_MEMORY = 2.0, 4.0
+# Trunk, activations of 200 images in 12 views, and logs.
+_LEAST_DISK, _GOOD_DISK = 2.0, 5.0
+_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
+
+
+def check_versions(hospital: HospitalFile) -> Finding:
+    """Tell the versions; another minor of Flower has other private parts, which the runner stands on."""
+    versions = {name: _version(name) for name in ("rarefed", "flwr", "torch")}
+    found = ", ".join([f"Python {platform.python_version()}", *(f"{k} {v}" for k, v in versions.items())])
+    if not versions["flwr"].startswith(_FLOWER) or "missing" in versions.values():
+        return failed("versions", found, f"install rarefed anew: it brings flwr {_FLOWER}x and torch with it")
+    return passed("versions", found)
+
+
+def check_memory(hospital: HospitalFile) -> Finding:
+    """Compare the memory that trainings may take with what one needs."""
+    there = _memory()
+    allowed = hospital.limits.memory_gigabytes
+    found = f"{there:.1f} GB" + (f", of which trainings may take {allowed:g} GB" if allowed else "")
+    usable = min(there, allowed or there)
+    if usable < _LEAST_MEMORY:
+        mend = f"a training needs {_LEAST_MEMORY:g} GB: use a larger machine, or raise limits.memory_gigabytes"
+        return failed("memory", found, mend)
+    if allowed > there:
+        return warn("memory", found, f"lower limits.memory_gigabytes to what there is, {there:.0f}")
+    if usable < _GOOD_MEMORY:
+        return warn("memory", found, f"enough for small networks only; {_GOOD_MEMORY:g} GB are better")
+    return passed("memory", found)
+
+
+def check_processors(hospital: HospitalFile) -> Finding:
+    """Compare the processors that this process may use with the hospital's limit."""
+    # What a container or systemd leaves to this process, where the system can tell.
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = hospital.limits.cpus
+    found = f"{there} CPU cores" + (f", of which trainings may take {allowed}" if allowed else "")
+    if allowed > there:
+        return warn("processors", found, f"lower limits.cpus to {there}, or give the machine more")
+    return passed("processors", found)
+
+
+def check_disk(hospital: HospitalFile) -> Finding:
+    """See that the caches will fit where the state lies."""
+    folder = next(parent for parent in (hospital.state, *hospital.state.parents) if parent.exists())
+    free = shutil.disk_usage(folder).free / _GIGABYTE
+    found = f"{free:.1f} GB free at {folder}"
+    mend = f"free some space, or set state to a folder on another disk; {_GOOD_DISK:g} GB are good"
+    if free < _LEAST_DISK:
+        return failed("disk", found, mend)
+    return warn("disk", found, mend) if free < _GOOD_DISK else passed("disk", found)
+
+
+def check_state_folder(hospital: HospitalFile) -> Finding:
+    """See that the state can be kept, and that nobody else can read it."""
+    state = hospital.state
+    if not state.is_dir():
+        return failed("state folder", f"there is no {state}", "`rarefed-hospital enroll` makes it")
+    try:
+        with tempfile.TemporaryFile(dir=state):
+            pass
+    except OSError as error:
+        found = f"{state} cannot be written to ({error.strerror})"
+        return failed("state folder", found, f"chown it to the user that runs rarefed, and chmod 700 {state}")
+    mode = stat.S_IMODE(state.stat().st_mode)
+    if mode & 0o077:
+        return failed("state folder", f"others may enter {state} (mode {mode:o})", f"chmod 700 {state}")
+    return passed("state folder", f"{state} is ours alone")
+
+
+def check_data_folder(hospital: HospitalFile) -> Finding:
+    """See that the data can be read and, as they should, not written to."""
+    path = hospital.data.path
+    if not path.exists():
+        return failed("data folder", f"there is no {path}", "set data.path in hospital.yaml, or mount the folder")
+    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+        return failed("data folder", f"{path} cannot be read", "let the user that runs rarefed read it")
+    if os.access(path, os.W_OK):
+        mend = "rarefed never writes there; mount it read-only, or take the right away, so that nothing can"
+        return warn("data folder", f"{path} can be written to", mend)
+    return passed("data folder", f"{path} can be read, and not written to")
+
+
+def check_node_key(hospital: HospitalFile) -> Finding:
+    """See that the key with which this hospital signs is there, and secret."""
+    try:
+        mode = stat.S_IMODE(hospital.node_key.stat().st_mode)
+    except OSError as error:
+        found = f"{hospital.node_key} cannot be found ({error.strerror})"
+        return failed("node key", found, "`rarefed-hospital enroll` makes it; then send the request to the coordinator")
+    if mode != 0o600:
+        mend = f"chmod 600 {hospital.node_key}; if strangers could read it, enroll with a new key"
+        return failed("node key", f"{hospital.node_key} has mode {mode:o}, not 600", mend)
+    return passed("node key", f"{hospital.node_key} is readable by its owner only")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _memory() -> float:
+    """Return the machine's memory in GB, or the container's limit where that is lower."""
+    there = psutil.virtual_memory().total
+    with contextlib.suppress(OSError, ValueError):  # no container, or "max"
+        there = min(there, int(_CGROUP_MEMORY.read_text()))
+    return float(there) / _GIGABYTE
+
+
+MACHINE_CHECKS = (
+    check_versions,
+    check_processors,
+    check_memory,
+    check_disk,
+    check_state_folder,
+    check_node_key,
+    check_data_folder,
+)
+"""In the order in which they are told."""

@@ -1,0 +1,156 @@
+"""Each image is read once; what the checks need of it is kept, its pixels are not."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from client.hospital_file import DataSection, RulesSection
+from client.preflight.fingerprint import Fingerprint
+from client.preflight.lettering import count_letters
+from client.preflight.metadata import identifying_fields
+from common.images import ImageError, decode_image, read_bytes
+from common.manifest import list_images
+from common.patients import name_patients
+from common.sources import Candidate, FileSource
+
+Advance = Callable[[int, int], None]
+"""Told after each image how many are done, and of how many."""
+
+# Colour of JPEG noise on a grey picture stays below this mean difference of channels, out of 255.
+_GREY = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What is kept of one readable image.
+
+    Attributes
+    ----------
+    name, label : str
+        As listed.
+    patient : str or None
+        As training takes it; None where each image is its own patient.
+    sha256 : str
+        Digest of the content.
+    width, height : int
+        In pixels.
+    colour : bool
+        Whether its channels differ.
+    spread : float
+        Standard deviation of grey values, 0..128.
+    clipped : float
+        Share of pixels that are fully black or fully white.
+    letters : int
+        Most letter-like shapes in one line.
+    fields : tuple of str
+        Kinds of metadata that may name a patient.
+    fingerprint : Fingerprint
+        How it looks.
+    """
+
+    name: str
+    label: str
+    patient: str | None
+    sha256: str
+    width: int
+    height: int
+    colour: bool
+    spread: float
+    clipped: float
+    letters: int
+    fields: tuple[str, ...]
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All images of a hospital, as the checks see them.
+
+    Attributes
+    ----------
+    data : DataSection
+        Where they are.
+    rules : RulesSection
+        What the hospital asks for.
+    labels : tuple of str
+        Classes that are listed, also those of which no image can be read.
+    pictures : tuple of Picture
+        Sorted by name.
+    left_out : tuple of (name, reason)
+        Images that training will leave out.
+    patients_known : bool
+        False where each image counts as a patient of its own.
+    patient_source : str
+        Where the patients come from, in words.
+    """
+
+    data: DataSection
+    rules: RulesSection
+    labels: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+    left_out: tuple[tuple[str, str], ...]
+    patients_known: bool
+    patient_source: str
+
+
+def survey_images(data: DataSection, rules: RulesSection, advance: Advance | None = None) -> Survey:
+    """Read every image that training would list.
+
+    Raises
+    ------
+    InputError
+        If nothing can be listed: no such folder, no images, a faulty manifest or patient pattern.
+    """
+    settings = data.settings()
+    listing = list_images(data.path, settings)
+    patients, source = name_patients(str(data.path), listing, settings)
+    left_out = list(listing.left_out)
+    pictures = []
+    known = sorted(zip(listing.candidates, patients, strict=True), key=lambda each: each[0].name)
+    for done, (candidate, patient) in enumerate(known, start=1):
+        try:
+            pictures.append(_look_at(candidate, patient))
+        except ImageError as error:
+            left_out.append((candidate.name, error.reason))
+        if advance is not None:
+            advance(done, len(known))
+    labels = tuple(sorted({candidate.label for candidate in listing.candidates}))
+    some_patient = any(patient is not None for patient in patients)
+    return Survey(data, rules, labels, tuple(pictures), tuple(sorted(left_out)), some_patient, source)
+
+
+def _look_at(candidate: Candidate, patient: str | None) -> Picture:
+    source = candidate.source
+    fields: tuple[str, ...] = ()
+    if isinstance(source, FileSource):
+        # Not by verify() and pixels(), which would read and decode the file once each.
+        content = read_bytes(source.path, source.name, source.limits)
+        pixels = decode_image(content, source.name, source.limits)
+        digest = hashlib.sha256(content).hexdigest()
+        fields = identifying_fields(content, source.name)
+    else:
+        digest, pixels = source.verify(), source.pixels()
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    return Picture(
+        name=candidate.name,
+        label=candidate.label,
+        patient=patient,
+        sha256=digest,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        colour=_has_colour(pixels),
+        spread=float(grey.std()),
+        clipped=float(np.mean((grey == 0) | (grey == 255))),
+        letters=count_letters(pixels),
+        fields=fields,
+        fingerprint=Fingerprint.of(pixels),
+    )
+
+
+def _has_colour(pixels: NDArray[np.uint8]) -> bool:
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    return float(cv2.absdiff(red, green).mean() + cv2.absdiff(green, blue).mean()) / 2 > _GREY
