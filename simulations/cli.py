@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from common.command_line import print_version, run_command_line
+from common.command_line import parse_change, print_version, run_command_line
 from common.errors import InputError
 from common.families import FAMILIES, Family
 from common.plan import Scalar, TrainingPlan
@@ -43,7 +43,7 @@ def run(
     as_json: AS_JSON = False,
 ) -> None:
     """Train centralised, federated and per hospital on one split, and compare."""
-    plan = TrainingPlan.from_flat(dict(_parse_change(change) for change in changes))
+    plan = TrainingPlan.from_flat(dict(parse_change(change) for change in changes))
     _simulate(_with_paths(plan, data, sites, output), fresh, as_json)
 
 
@@ -74,8 +74,45 @@ def study(
     flat: dict[str, Scalar] = {"study.folds": folds, "study.repeats": repeats}
     lists = {"arms": arms, "models": models, "strategies": strategies, "partitions": partitions}
     flat |= {f"study.{key}": value for key, value in (lists | {"site_counts": site_counts}).items() if value}
-    plan = TrainingPlan.from_flat(flat | dict(_parse_change(change) for change in changes))
+    plan = TrainingPlan.from_flat(flat | dict(parse_change(change) for change in changes))
     _simulate(_with_paths(plan, data, sites, output), fresh, as_json)
+
+
+@app.command("hand-out")
+def hand_out_sites(
+    folder: Annotated[Path, typer.Argument(help="Folder that gets a folder a hospital; must be empty or absent.")],
+    data: DATA = None,
+    sites: SITES = 0,
+    changes: CHANGES = [],  # noqa: B006
+) -> None:
+    """Deal a data set out to one folder a hospital: for a real federation on this machine (see deploy/)."""
+    from simulations.hand_out import hand_out
+    from simulations.hospitals import load_hospitals
+
+    plan = TrainingPlan.from_flat(dict(parse_change(change) for change in changes))
+    hospitals = load_hospitals(_with_paths(plan, data, sites, Path("runs")))
+    for site, (name, place) in zip(hospitals.sites, hand_out(hospitals, folder).items(), strict=True):
+        count = len(site.split.train) + len(site.split.validation) + len(site.split.test)
+        print(f"{name}: {count} images in {place}")
+
+
+@app.command()
+def demo(
+    data: DATA = None,
+    sites: SITES = 0,
+    output: OUTPUT = Path("runs"),
+    folder: Annotated[Path, typer.Option(help="Of consortium, server and hospitals; emptied first.")] = Path("demo"),
+    rounds: Annotated[int, typer.Option(help="Of the federation.", min=1)] = 5,
+    changes: CHANGES = [],  # noqa: B006
+) -> None:
+    """Rehearse a real federation: server, daemons, TLS, keys, rules and audit logs, all on this machine."""
+    from simulations.demo import demonstrate
+    from simulations.table import TABLE_WIDTH, render_table
+
+    flat: dict[str, Scalar] = {"federation.rounds": rounds}
+    plan = TrainingPlan.from_flat(flat | dict(parse_change(change) for change in changes))
+    summary = demonstrate(_with_paths(plan, data, sites, output), folder, output, lambda line: print(line, flush=True))
+    Console(width=TABLE_WIDTH).print(render_table(summary))
 
 
 def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
@@ -224,13 +261,6 @@ class _Follow:
         if line.startswith("[") and "%" in line:
             share, _, rest = line[1:].partition("%")
             self._bar.update(self._task, completed=float(share), description=rest.partition("]")[0].strip())
-
-
-def _parse_change(change: str) -> tuple[str, Scalar]:
-    key, separator, value = change.partition("=")
-    if not separator:
-        raise InputError(f"--set {change}: expected KEY=VALUE, such as training.seed=2")
-    return key.strip(), value.strip()
 
 
 def _with_paths(plan: TrainingPlan, data: Path | None, sites: int, output: Path) -> TrainingPlan:

@@ -1,0 +1,69 @@
+"""A consortium of small hospitals for tests: tiny images, a plan that trains in seconds."""
+
+import contextlib
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from simulations.rehearsal import Rehearsal
+from tests.federation.data import label, picture
+
+HOSPITALS = ("east", "north", "south")
+PATIENTS = 20
+CLASSES = "healthy,sick"
+PLAN: dict[str, Any] = {
+    "data.size": 64,
+    "data.classes": CLASSES,
+    "augmentation.views": 2,
+    "augmentation.test_views": 2,
+    "federation.rounds": 2,
+    "federation.local_epochs": 1,
+    "federation.wait_seconds": 60.0,
+    "training.learning_rate": 1e-3,
+}
+RULES = {"least_images": 5, "suppress_below": 0}
+
+
+def write_images(folder: Path, number: int) -> Path:
+    """Write the images of hospital `number` with a manifest; no image is in two hospitals."""
+    (folder / "images").mkdir(parents=True)
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "label", "patient"])
+        for each in range(PATIENTS * number, PATIENTS * (number + 1)):
+            path = f"images/{each}.png"
+            Image.fromarray(picture(each)).save(folder / path)
+            writer.writerow([path, ("healthy", "sick")[label(each)], f"p{each}"])
+    return folder
+
+
+def images_of_all(folder: Path) -> dict[str, Path]:
+    """Write the images of every hospital; returns their folders by name."""
+    return {name: write_images(folder / name, number) for number, name in enumerate(HOSPITALS)}
+
+
+@contextlib.contextmanager
+def joined_consortium(base: Path, **options: Any) -> Iterator[Rehearsal]:
+    """A running server and hospitals that have joined and whose daemons do not run yet."""
+    images = images_of_all(base / "images")
+    rules = dict.fromkeys(images, RULES)
+    with Rehearsal(base / "consortium", images, print, base / "runs", rules, **options) as rehearsal:
+        rehearsal.provision()
+        for hospital in HOSPITALS:
+            rehearsal.join(hospital)
+        rehearsal.start_server()
+        yield rehearsal
+
+
+@contextlib.contextmanager
+def online_consortium(base: Path, **options: Any) -> Iterator[Rehearsal]:
+    """The same with daemons that are online."""
+    with joined_consortium(base, **options) as rehearsal:
+        for hospital in HOSPITALS:
+            rehearsal.start_hospital(hospital)
+        for hospital in HOSPITALS:
+            rehearsal.wait_online(hospital)
+        yield rehearsal

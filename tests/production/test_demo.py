@@ -1,0 +1,52 @@
+"""`make demo`'s command: it ends in the files that the simulation ends in, and leaves no process."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from simulations.summary import Summary
+from tests.federation.quick import COMMAND
+from tests.production.small import PLAN
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_demo_ends_in_a_released_model_and_leaves_no_process(tmp_path: Path) -> None:
+    changes = {key: value for key, value in PLAN.items() if key not in ("data.classes", "federation.rounds")}
+    settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    mark = f"demo-{os.getpid()}-{tmp_path.name}"
+    done = subprocess.run(
+        [COMMAND, "demo", "--folder", "demo", "--output", "runs", "--rounds", "2", *settings],
+        cwd=tmp_path,
+        env={**os.environ, "RAREFED_TEST": mark},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_bytes())
+    Summary.model_validate(summary)
+    assert summary["cost"]["sites"] == 4
+    assert (tmp_path / "runs" / "latest" / "model" / "model.safetensors").is_file()
+    assert "records, unbroken" in done.stdout
+    assert "exit code 0" in done.stdout
+    assert [process for process in psutil.process_iter() if is_of(process, mark)] == []
+
+
+def is_of(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get("RAREFED_TEST") == mark and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def test_a_folder_that_holds_something_else_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "thesis.txt").write_text("years of work")
+    done = subprocess.run([COMMAND, "demo", "--folder", "demo"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert (tmp_path / "demo" / "thesis.txt").exists()
+    assert "thesis" not in done.stdout

@@ -1,0 +1,229 @@
+"""A real federation of real processes: what it makes, and who refuses what by which rule."""
+
+import csv
+import json
+import shutil
+import subprocess
+import time
+import tomllib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import tomli_w
+import yaml
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from safetensors.numpy import load_file
+
+from client.audit import AuditLog
+from common.plan import TrainingPlan
+from server.bundle import app_folder
+from server.consortium import read_consortium
+from server.control import FINISHED, Control
+from simulations.rehearsal import Rehearsal
+from tests.federation.quick import COMMAND
+from tests.production.small import CLASSES, HOSPITALS, PLAN, online_consortium
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """A server and three hospitals that are online."""
+    with online_consortium(tmp_path_factory.mktemp("consortium")) as rehearsal:
+        yield rehearsal
+
+
+@pytest.fixture(scope="module")
+def finished(consortium: Rehearsal) -> Path:
+    """The folder of a federation that was run to its end."""
+    assert consortium.run(PLAN) == 0
+    return (consortium.runs / "latest").resolve()
+
+
+@pytest.fixture
+def changed(consortium: Rehearsal) -> Iterator[Any]:
+    """Change the rules of hospitals for one test; the daemons go on running."""
+    before = {hospital: consortium.hospital_file(hospital).read_text() for hospital in HOSPITALS}
+
+    def change(hospital: str, **rules: Any) -> None:
+        consortium.change(hospital, {"rules": rules})
+
+    yield change
+    for hospital, text in before.items():
+        consortium.hospital_file(hospital).write_text(text)
+
+
+def summary_of(run: Path) -> Any:
+    return json.loads((run / "summary.json").read_bytes())
+
+
+def audit_of(consortium: Rehearsal, hospital: str) -> AuditLog:
+    return AuditLog(consortium.place(hospital) / "state" / "audit.jsonl")
+
+
+def refusals(consortium: Rehearsal, hospital: str) -> set[str]:
+    return {record["rule"] for record in audit_of(consortium, hospital).records() if record["event"] == "refused"}
+
+
+def test_a_federation_ends_in_a_run_folder_with_a_released_model(finished: Path) -> None:
+    summary = summary_of(finished)
+    arm = summary["arms"]["federated"]
+    assert [site["name"] for site in summary["dataset"]["sites"]] == list(HOSPITALS)
+    assert arm["total"] == sum(site["test"] for site in summary["dataset"]["sites"])
+    assert set(arm["per_site"]) == set(HOSPITALS)
+    assert np.sum(arm["confusion"]) == arm["total"]
+    rounds = [json.loads(line) for line in (finished / "rounds.jsonl").read_text().splitlines()]
+    assert [entry["round"] for entry in rounds] == [1, 2]
+    assert all(set(entry["sites"]) == set(HOSPITALS) for entry in rounds)
+    tensors = load_file(finished / "model" / "model.safetensors")
+    tail = load_file(finished / "checkpoints" / "federated.safetensors")
+    assert all((tensors[f"tail.{name}"] == value).all() for name, value in tail.items())
+    assert "Not a medical device" in (finished / "model" / "card.md").read_text()
+
+
+def test_simulation_and_deployment_give_the_same_weights(finished: Path, consortium: Rehearsal, tmp_path: Path) -> None:
+    pooled = tmp_path / "pooled"
+    rows = []
+    for hospital in HOSPITALS:
+        source = consortium.folder.parent / "images" / hospital
+        shutil.copytree(source / "images", pooled / "images", dirs_exist_ok=True)
+        with (source / "manifest.csv").open() as stream:
+            rows += [{**row, "site": hospital} for row in csv.DictReader(stream)]
+    with (pooled / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ["path", "label", "patient", "site"])
+        writer.writeheader()
+        writer.writerows(rows)
+    settings = [word for key, value in PLAN.items() for word in ("--set", f"{key}={value}")]
+    command = [COMMAND, "run", "--data", str(pooled), "--output", str(tmp_path / "runs"), "--json"]
+    done = subprocess.run([*command, *settings, "--set", "study.arms=federated"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    simulated, deployed = json.loads(done.stdout), summary_of(finished)
+    assert simulated["arms"]["federated"]["weights_digest"] == deployed["arms"]["federated"]["weights_digest"]
+    assert simulated["arms"]["federated"]["confusion"] == deployed["arms"]["federated"]["confusion"]
+
+
+def test_status_knows_hospitals_rounds_and_metrics(finished: Path, consortium: Rehearsal) -> None:
+    status = json.loads(consortium.server("status", "--json").stdout)
+    assert {each["name"]: each["connection"] for each in status["hospitals"]} == dict.fromkeys(HOSPITALS, "online")
+    assert all(each["plan"] == "accepts the plan" for each in status["hospitals"])
+    assert json.loads(consortium.server("runs", "--json").stdout)[0]["status"] == "completed"
+    assert "round 2/2" in consortium.server("logs").stdout
+    assert any("round 2/2" in line for line in json.loads(consortium.server("logs", "--json").stdout)["lines"])
+
+
+def test_every_request_and_byte_is_in_an_unbroken_audit_log(finished: Path, consortium: Rehearsal) -> None:
+    for hospital in HOSPITALS:
+        audit = audit_of(consortium, hospital)
+        trained = [record for record in audit.records() if record["event"] == "trained"]
+        assert {record["round"] for record in trained} == {1, 2}
+        assert all(record["bytes_sent"] > 1_000_000 for record in trained)
+        assert "unbroken" in consortium.hospital(hospital, "audit", "verify").stdout
+
+
+def test_a_hospital_says_how_it_is(consortium: Rehearsal) -> None:
+    told = json.loads(consortium.hospital("north", "status", "--json").stdout)
+    assert told["running"]
+    assert told["online"]
+    port = told_port(consortium, "north")
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def told_port(consortium: Rehearsal, hospital: str) -> int:
+    return int(yaml.safe_load(consortium.hospital_file(hospital).read_text())["ports"]["health"])
+
+
+def an_hour_from_now() -> str:
+    start = datetime.now() + timedelta(hours=2)
+    return f"{start:%H:%M}-{start + timedelta(hours=1):%H:%M}"
+
+
+@pytest.mark.parametrize(
+    ("rules", "rule"),
+    [
+        (({"apps": []}, {"families": ["resnet50"]}), ("apps", "families")),
+        (({"least_images": 1000}, {"hours": [an_hour_from_now()]}), ("least_images", "hours")),
+        (({"rounds": 1}, {"megabytes_per_round": 0.5}), ("rounds", "megabytes_per_round")),
+        (
+            ({"require": {"update_clip_norm": 1.0}}, {"rounds_per_day": 1}),
+            ("require.update_clip_norm", "rounds_per_day"),
+        ),
+        (({"local_epochs": 1}, {"share": []}), ("local_epochs", None)),
+    ],
+)
+def test_a_hospital_refuses_by_its_own_rule_and_the_others_go_on(
+    consortium: Rehearsal, changed: Any, rules: tuple[dict[str, Any], ...], rule: tuple[str | None, ...]
+) -> None:
+    for hospital, its_rules in zip(HOSPITALS, rules, strict=False):
+        changed(hospital, **its_rules)
+    assert consortium.run(PLAN | {"federation.local_epochs": 2 if "local_epochs" in rule else 1}) == 0
+    run = (consortium.runs / "latest").resolve()
+    told = (run / "run.log").read_text()
+    for hospital, its_rule in zip(HOSPITALS, rule, strict=False):
+        if its_rule is None:
+            continue
+        assert f"refused by rule {its_rule}" in told
+        assert its_rule in refusals(consortium, hospital)
+        audit_of(consortium, hospital).verify()
+    rounds = [json.loads(line) for line in (run / "rounds.jsonl").read_text().splitlines()]
+    assert all("south" in entry["sites"] for entry in rounds)
+
+
+def test_a_hospital_whose_file_is_being_edited_answers_nothing_else(consortium: Rehearsal, changed: Any) -> None:
+    consortium.hospital_file("east").write_text("name: east\nrules: [unfinished")
+    assert consortium.run(PLAN) == 0
+    run = (consortium.runs / "latest").resolve()
+    assert "east left out: failed: state" in (run / "run.log").read_text()
+    failures = [record for record in audit_of(consortium, "east").records() if record["event"] == "failed"]
+    assert failures[-1]["failure"] == "state"
+
+
+def test_an_app_that_carries_code_is_refused_before_any_of_it_runs(consortium: Rehearsal, tmp_path: Path) -> None:
+    app, proof = tmp_path / "app", tmp_path / "it-ran"
+    shutil.copytree(app_folder(), app)
+    content = tomllib.loads((app / "pyproject.toml").read_text())
+    content["tool"]["flwr"]["app"]["fab-include"] = ["pyproject.toml", "evil.py", "client/*.py"]
+    (app / "pyproject.toml").write_text(tomli_w.dumps(content))
+    code = f"import pathlib\npathlib.Path({str(proof)!r}).touch()\n"
+    (app / "evil.py").write_text(code)
+    (app / "client").mkdir()
+    (app / "client" / "app.py").write_text(code + "from flwr.clientapp import ClientApp\napp = ClientApp()\n")
+    port = read_consortium(consortium.server_folder / "consortium.yaml").server.superlink_port
+    plan = TrainingPlan.from_flat(PLAN).flat()
+    with Control(f"127.0.0.1:{port}", consortium.server_folder / "pki" / "ca.crt") as control:
+        run = control.start_run(app, {key: plan[key] for key in PLAN})
+        wait_for_end(control, run)
+    for hospital in HOSPITALS:
+        assert "app_code" in refusals(consortium, hospital)
+    assert not proof.exists()
+
+
+def wait_for_end(control: Control, run: int) -> None:
+    deadline = time.monotonic() + 120
+    while control.run(run).status not in FINISHED:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def test_nothing_that_trains_is_told_where_nothing_is_shared(consortium: Rehearsal, changed: Any) -> None:
+    for hospital in HOSPITALS:
+        changed(hospital, share=[])
+    assert consortium.run(PLAN) == 0
+    run = (consortium.runs / "latest").resolve()
+    assert summary_of(run)["federated_evaluation"] is None
+    assert CLASSES.split(",") == summary_of(run)["dataset"]["classes"]
+    assert "nobody knows" in (run / "model" / "card.md").read_text()
+
+
+def test_revoking_a_hospital_puts_it_offline_and_says_so_there(consortium: Rehearsal) -> None:
+    consortium.server("revoke", "east", "--yes", check=False)
+    consortium.wait_for("east to be offline", lambda: not consortium.hospital_status("east").get("online", True))
+    consortium.wait_for("east to know why", lambda: "refuse" in consortium.log("east"))
+    status = json.loads(consortium.server("status", "--json").stdout)
+    assert {each["name"]: each["connection"] for each in status["hospitals"]}["east"] != "online"
