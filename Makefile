@@ -10,7 +10,7 @@ DATA ?=
 SITES ?= 0
 ARGS ?=
 
-.PHONY: simulate study test test-slow test-all check bench format clean
+.PHONY: simulate study demo test test-slow test-all check bench format clean
 
 # A relative DATA is looked for where the user stands, which is not this folder after `make -C`.
 FIND_DATA = data='$(DATA)'; case "$$data" in ''|/*) ;; *) [ ! -e '$(PWD)'/"$$data" ] || data='$(PWD)'/"$$data" ;; esac
@@ -22,6 +22,10 @@ simulate: $(INSTALLED)
 # make study [DATA=...] [SITES=4] [ARGS="--folds 5 --repeats 3"]
 study: $(INSTALLED)
 	@$(FIND_DATA); $(BIN)/rarefed-sim study $(OPTIONS)
+
+# make demo [DATA=...] [SITES=4]: a real federation on this machine, with the processes, certificates and keys of one
+demo: $(INSTALLED)
+	@$(FIND_DATA); $(BIN)/rarefed-sim demo $(OPTIONS)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest -m "not slow"

@@ -1,0 +1,29 @@
+"""Ends with 0 if the gateway answers and reaches the SuperLink; for a container's health check."""
+
+import os
+import ssl
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+from server.consortium import read_consortium
+from server.folder import FOLDER_VARIABLE, ServerFolder
+
+_SECONDS = 10
+
+
+def main() -> None:
+    """Ask once."""
+    folder = ServerFolder(Path(os.environ[FOLDER_VARIABLE]))
+    server = read_consortium(folder.consortium).server
+    trusted = ssl.create_default_context(cafile=str(folder.certificate("ca")))
+    # The certificate names what hospitals dial; this asks from within.
+    trusted.check_hostname = False
+    try:
+        urlopen(f"https://127.0.0.1:{server.port}/health", timeout=_SECONDS, context=trusted).close()
+    except OSError as error:
+        sys.exit(f"unhealthy: {error}")
+
+
+if __name__ == "__main__":
+    main()
