@@ -113,11 +113,10 @@ def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:
         return "refusal", refusal.rule, b""
     except HospitalFailure as failure:
         return "failure", failure.kind, str(failure).encode("utf-8", "replace")
-    except MemoryError as error:
-        return "failure", Failure.MEMORY, str(error).encode("utf-8", "replace")
     except Exception as error:  # noqa: BLE001 - whatever it is, the keeper must hear of it
         traceback.print_exc()
-        kind = Failure.MEMORY if any(words in str(error).lower() for words in _OUT_OF_MEMORY) else Failure.TRAINING
+        starved = isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+        kind = Failure.MEMORY if starved else Failure.TRAINING
         return "failure", kind, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
 
 
