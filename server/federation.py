@@ -223,9 +223,10 @@ class Federation:
         by_name = [introduced[name] for name in sorted(introduced)]
         self._on_introduced([info for info, _ in by_name], left_out)
         if len(by_name) < self._plan.federation.min_sites:
+            reasons = f" ({_say(left_out)})" if left_out else ""
             raise RunError(
                 f"{len(by_name)} of {len(members)} hospitals take part, federation.min_sites is "
-                f"{self._plan.federation.min_sites} ({_say(left_out)})"
+                f"{self._plan.federation.min_sites}{reasons}"
             )
         return by_name
 

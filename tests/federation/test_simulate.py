@@ -190,9 +190,7 @@ def test_a_failed_run_says_why_and_exits_with_1(tmp_path: Path, environment: dic
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(
-        "error: the run failed: round 1: 2 of 2 sites gave a usable reply, federation.min_sites is 3"
-    )
+    assert last.startswith("error: the run failed: 2 of 2 hospitals take part, federation.min_sites is 3; logs are in")
     assert "Traceback" not in done.stdout + done.stderr
     assert not (tmp_path / "runs" / "latest").exists()
 
