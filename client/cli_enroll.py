@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from client.commands import DEFAULT_FILE, FILE
 from client.hospital_file import read_hospital_file
 
 
@@ -14,9 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def enroll(
-    file: Annotated[
-        Path, typer.Option("--file", help="The hospital's own file.", envvar="RAREFED_HOSPITAL_FILE")
-    ] = Path("hospital.yaml"),
+    file: FILE = DEFAULT_FILE,
     new_key: Annotated[bool, typer.Option("--new-key", help="Put the old key aside and make another.")] = False,
     request: Annotated[
         Path | None, typer.Option("--request", help="File to be written. [default: NAME.request.json beside --file]")

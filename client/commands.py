@@ -19,7 +19,7 @@ from common.plan_file import read_plan_file
 
 FILE = Annotated[Path, typer.Option("--file", help="The hospital's own file.", envvar="RAREFED_HOSPITAL_FILE")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="For machines.")]
-_DEFAULT_FILE = Path("hospital.yaml")
+DEFAULT_FILE = Path("hospital.yaml")
 _LONGEST_VALUE = 60
 _WIDTH = 100
 
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(audit_app, name="audit")
 
 
-def start(file: FILE = _DEFAULT_FILE) -> None:
+def start(file: FILE = DEFAULT_FILE) -> None:
     """Run the daemon in the foreground; it takes part in federations until SIGTERM or Ctrl-C."""
     from client.daemon import Daemon
 
@@ -43,7 +43,7 @@ def start(file: FILE = _DEFAULT_FILE) -> None:
     Daemon(hospital, lambda line: print(f"{datetime.now():%H:%M:%S} {line}", flush=True)).run()
 
 
-def status(file: FILE = _DEFAULT_FILE, as_json: AS_JSON = False) -> None:
+def status(file: FILE = DEFAULT_FILE, as_json: AS_JSON = False) -> None:
     """Say whether the daemon runs and the server hears of it; exit code 1 if not."""
     from client.daemon import running, status_file
 
@@ -70,7 +70,7 @@ def status(file: FILE = _DEFAULT_FILE, as_json: AS_JSON = False) -> None:
 
 def preview(
     plan: Annotated[Path | None, typer.Option(help="A plan as TOML. [default: the defaults]")] = None,
-    file: FILE = _DEFAULT_FILE,
+    file: FILE = DEFAULT_FILE,
     as_json: AS_JSON = False,
 ) -> None:
     """Train one round on this hospital's images and show exactly what would leave. Nothing does."""
@@ -97,7 +97,7 @@ def preview(
 
 @audit_app.command("show")
 def show(
-    file: FILE = _DEFAULT_FILE,
+    file: FILE = DEFAULT_FILE,
     last: Annotated[int, typer.Option(help="How many records; 0: all.", min=0)] = 20,
     as_json: AS_JSON = False,
 ) -> None:
@@ -118,7 +118,7 @@ def show(
 
 
 @audit_app.command("verify")
-def verify(file: FILE = _DEFAULT_FILE, as_json: AS_JSON = False) -> None:
+def verify(file: FILE = DEFAULT_FILE, as_json: AS_JSON = False) -> None:
     """Check the chain of hashes; exit code 2 and the record's number if it is broken."""
     from client.audit import AuditLog
 

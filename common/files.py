@@ -58,10 +58,13 @@ def write_json_atomically(path: Path, value: Any) -> None:
     write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def try_lock(stream: IO[Any]) -> bool:
-    """Take the lock of an open file, unless another process has it; it ends with the stream, or with the process."""
+def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
+    """Take the lock of an open file, unless another process has it; it ends with the stream, or with the process.
+
+    A shared lock only asks whether somebody has the exclusive one: any number of processes can have it at once.
+    """
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

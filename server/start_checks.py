@@ -1,6 +1,5 @@
 """What must be in order before the server starts: whatever is not is said in one line, with the way out."""
 
-import fcntl
 import socket
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import IO
 from cryptography import x509
 
 from common.errors import InputError, RunError
+from common.files import try_lock
 from server.consortium import Consortium
 from server.folder import ServerFolder
 
@@ -26,7 +26,7 @@ def take_lock(folder: ServerFolder) -> IO[str]:
     except OSError as error:
         raise InputError(f"{folder.lock}: cannot be written: {error.strerror}") from error
     deadline = time.monotonic() + _LOCK_SECONDS
-    while not _locks(stream, fcntl.LOCK_EX):
+    while not try_lock(stream):
         if time.monotonic() > deadline:
             stream.close()
             raise RunError(f"a server is running on {folder.root} already: stop it first, with SIGTERM or Ctrl-C")
@@ -39,7 +39,7 @@ def is_running(folder: ServerFolder) -> bool:
     if not folder.lock.exists():
         return False
     with folder.lock.open() as stream:
-        return not _locks(stream, fcntl.LOCK_SH)
+        return not try_lock(stream, shared=True)
 
 
 def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callable[[str], None]) -> None:
@@ -87,11 +87,3 @@ def _check_port(host: str, port: int, field: str) -> None:
                     f"or change {field} in consortium.yaml"
                 ) from error
         time.sleep(0.2)
-
-
-def _locks(stream: IO[str], kind: int) -> bool:
-    try:
-        fcntl.flock(stream, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
