@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from importlib.metadata import version
 
+import numpy as np
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
 
+from client.request import read_request
 from client.rounds import SplitName, score_tail, train_round, trunk_digest
 from client.site import Site
 from common import exchange
@@ -36,8 +39,8 @@ def build_client_app(
     app = ClientApp()
 
     def asked(message: Message) -> tuple[TrainingPlan, ConfigRecord]:
-        plan, config = plan_of(message)
-        return as_done_here(plan), config
+        request = read_request(message)
+        return as_done_here(request.plan), request.config
 
     @app.query()
     def query(message: Message, context: Context) -> Message:
@@ -48,6 +51,7 @@ def build_client_app(
                 exchange.NAME: site.name,
                 exchange.VERSION: version("rarefed"),
                 exchange.TRUNK_DIGEST: trunk_digest(plan, site),
+                **exchange.receipt(config),
             }
         )
         counts = MetricRecord(
@@ -63,7 +67,7 @@ def build_client_app(
     def train(message: Message, context: Context) -> Message:
         plan, config = asked(message)
         site = load_site(plan, context, config)
-        update = train_round(plan, site, exchange.tail_of(message.content), _round(config))
+        update = train_round(plan, site, _tail(message, config), _round(config))
         metrics = MetricRecord(
             {
                 exchange.IMAGES: update.images,
@@ -72,36 +76,27 @@ def build_client_app(
             }
         )
         content = RecordDict({exchange.ARRAYS: exchange.tail_record(update.change), exchange.METRICS: metrics})
+        content[exchange.CONFIG] = ConfigRecord({**exchange.receipt(config)})
         return Message(content, reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
         plan, config = asked(message)
         site = load_site(plan, context, config)
-        score = score_tail(plan, site, exchange.tail_of(message.content), _split(config))
+        score = score_tail(plan, site, _tail(message, config), _split(config))
         metrics = MetricRecord(exchange.score_to_metrics(score))
-        return Message(RecordDict({exchange.METRICS: metrics}), reply_to=message)
+        answered = ConfigRecord({**exchange.receipt(config)})
+        return Message(RecordDict({exchange.METRICS: metrics, exchange.CONFIG: answered}), reply_to=message)
 
     return app
 
 
-def plan_of(message: Message) -> tuple[TrainingPlan, ConfigRecord]:
-    """Return the checked plan that came with a message, and the record it came in.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it does not have the digest that came with it.
-    """
-    config = message.content[exchange.CONFIG]
-    if not isinstance(config, ConfigRecord):
-        raise InputError(f"a message came without its {exchange.CONFIG} record")
-    plan = TrainingPlan.from_json(str(config[exchange.PLAN]))
-    if plan.digest != config[exchange.PLAN_DIGEST]:
-        raise InputError(
-            "the plan of a message does not have the digest that came with it: server and site read plans differently"
-        )
-    return plan, config
+def _tail(message: Message, config: ConfigRecord) -> NDArray[np.float32]:
+    """Return the tail of a message; raises `InputError` if it is not the one that was sent."""
+    tail = exchange.tail_of(message.content)
+    if exchange.digest_of(tail) != config[exchange.TAIL_DIGEST]:
+        raise InputError("the tail of a message was damaged on its way: its digest is not the one that came with it")
+    return tail
 
 
 def _round(config: ConfigRecord) -> int:

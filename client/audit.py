@@ -32,6 +32,7 @@ class Event(StrEnum):
     INTRODUCED = "introduced"
     TRAINED = "trained"
     TESTED = "tested"
+    RESENT = "resent"
     REFUSED = "refused"
     FAILED = "failed"
     TORN = "torn-record-removed"

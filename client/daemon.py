@@ -14,6 +14,7 @@ from typing import Any
 
 from client.audit import AuditLog, Event
 from client.health import HealthServer
+from client.heartbeat import HEARTBEAT_VARIABLE
 from client.hospital_file import HospitalFile
 from client.node import CONTACT_VARIABLE
 from client.preflight.connection import diagnose_connection
@@ -27,13 +28,13 @@ from common.supervision import Supervisor
 
 _NODE, _RUNNER = "supernode", "runner"
 _TICK_SECONDS = 2.0
-# Flower's SuperNode calls the server every 25 seconds; its server gives it up after 60.
-_FRESH_SECONDS = 75.0
+# In heartbeats: a contact older than this is no contact. The server gives a hospital up after two.
+_FRESH_BEATS = 2.5
+# After a crash the server takes the node for online, and refuses its key, for two heartbeats and some delay.
+_AFTER_CRASH_BEATS = 3
 # So long may a server that answers others not hear of us, until the SuperNode counts as stuck.
 _STUCK_SECONDS = 180.0
 _KEY_REFUSED = "[code: 2004]"
-# After a crash the server takes the node for online, and refuses its key, for so long.
-_AFTER_CRASH_SECONDS = 90.0
 _TASK_POLL_SECONDS = "0.2"
 _DIGITS = re.compile(r"\d+")
 
@@ -53,6 +54,7 @@ class Daemon:
         self._hospital = hospital
         self._log = RotatingLog(hospital.logs / "daemon.log")
         self._print = say
+        self._fresh_seconds = _FRESH_BEATS * hospital.heartbeat_seconds
         self._contact = hospital.state / "contact"
         self._secret = hospital.state / "runner.secret"
         self._audit = AuditLog(hospital.audit_log)
@@ -95,7 +97,7 @@ class Daemon:
         self._log.close()
 
     def _tick(self, supervisor: Supervisor, health: HealthServer) -> None:
-        online = self._contact_age() < _FRESH_SECONDS and supervisor.state(_NODE).pid is not None
+        online = self._contact_age() < self._fresh_seconds and supervisor.state(_NODE).pid is not None
         if online != self._online:
             self._online = online
             self._say(f"online at {self._hospital.server}" if online else "offline: the server does not hear of us")
@@ -125,7 +127,7 @@ class Daemon:
             hospital.logs / "supernode.log",
             hospital.state,
             self._environment(),
-            ready=lambda: self._contact_age() < _FRESH_SECONDS,
+            ready=lambda: self._contact_age() < self._fresh_seconds,
             alive=self._node_works,
             on_line=self._read_node,
             timing=Timing(longest_delay=30, start=_STUCK_SECONDS),
@@ -151,6 +153,7 @@ class Daemon:
             # What is computed from images is as private as they are.
             "RAREFED_CACHE": str(state / "cache"),
             CONTACT_VARIABLE: str(self._contact),
+            HEARTBEAT_VARIABLE: str(self._hospital.heartbeat_seconds),
         }
 
     def _node_works(self) -> bool:
@@ -163,8 +166,11 @@ class Daemon:
         if _KEY_REFUSED in line:
             self._refused_since = self._refused_since or time.monotonic()
             waited = time.monotonic() - self._refused_since
-            if waited < _AFTER_CRASH_SECONDS:
-                self._say("the server refuses this hospital's key, as it does for a minute after a crash; trying again")
+            if waited < _AFTER_CRASH_BEATS * self._hospital.heartbeat_seconds:
+                forgets = 2 * self._hospital.heartbeat_seconds
+                self._say(
+                    f"the server refuses this hospital's key, as it does for {forgets} s after a crash; trying again"
+                )
             else:
                 self._complain(
                     f"the server has refused this hospital's key for {waited:.0f} s: it was not approved, or was "

@@ -6,14 +6,16 @@ as a failure that says nothing. The rules decide which of the allowed values are
 
 import math
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from flwr.app import ConfigRecord, Message, MessageType, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, MessageType, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from client.hospital_file import RulesSection
 from client.policy import HospitalFailure, check_images
+from client.request import Request
 from common import exchange
 from common.exchange import Metric
 from common.plan import TrainingPlan
@@ -21,7 +23,6 @@ from common.refusals import Failure
 
 _COUNTS = (exchange.TRAIN_IMAGES, exchange.VALIDATION_IMAGES, exchange.TEST_IMAGES)
 _SCORE = (exchange.SCORE_LOSS, exchange.SCORE_CONFUSION, exchange.SCORE_HISTOGRAM)
-_BESIDE_METRICS = {MessageType.QUERY: {exchange.CONFIG}, MessageType.TRAIN: {exchange.ARRAYS}}
 _VERSION = re.compile(r"[0-9A-Za-z.+]{1,40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -33,17 +34,15 @@ class Release(NamedTuple):
     withheld: tuple[str, ...]
 
 
-def release(reply: Message, kind: str, plan: TrainingPlan, rules: RulesSection, name: str) -> Release:
+def release(reply: RecordDict, request: Request, rules: RulesSection, name: str) -> Release:
     """Return what of a reply may leave.
 
     Parameters
     ----------
-    reply : Message
+    reply : RecordDict
         What the ClientApp answered.
-    kind : str
-        Flower's type of the message it answers: query, train or evaluate.
-    plan : TrainingPlan
-        What was asked for.
+    request : Request
+        What it answers.
     rules : RulesSection
         What this hospital shares.
     name : str
@@ -60,17 +59,24 @@ def release(reply: Message, kind: str, plan: TrainingPlan, rules: RulesSection, 
     Refusal
         If it was trained on fewer images than the rules demand.
     """
-    if not reply.has_content() or set(reply.content) != {exchange.METRICS, *_BESIDE_METRICS.get(kind, ())}:
+    kind = request.kind
+    arrays = {exchange.ARRAYS} if kind == MessageType.TRAIN else set()
+    if set(reply) != {exchange.METRICS, exchange.CONFIG} | arrays:
         raise _stopped("records other than those of the closed list")
-    metrics = reply.content[exchange.METRICS]
-    if not isinstance(metrics, MetricRecord):
-        raise _stopped("metrics of another type")
+    metrics, words = reply[exchange.METRICS], reply[exchange.CONFIG]
+    if not isinstance(metrics, MetricRecord) or not isinstance(words, ConfigRecord):
+        raise _stopped("metrics or words of another type")
+    receipt = exchange.receipt(request.config)
+    told = {key: value for key, value in words.items() if receipt.get(key) != value}
     content = RecordDict()
     if kind == MessageType.QUERY:
-        content[exchange.CONFIG] = _identity(reply.content[exchange.CONFIG], name)
+        receipt |= _identity(told, name)
         allowed, withheld = _counts(metrics, rules)
     else:
-        allowed, withheld = _scores(metrics, plan, rules)
+        if told:
+            raise _stopped("words beside the receipt of the request")
+        allowed, withheld = _scores(metrics, request.plan, rules)
+    content[exchange.CONFIG] = ConfigRecord({**receipt})
     if kind == MessageType.TRAIN:
         allowed |= _training(metrics, rules)
         withheld += [exchange.TRAIN_LOSS] if exchange.TRAIN_LOSS not in allowed else []
@@ -81,13 +87,13 @@ def release(reply: Message, kind: str, plan: TrainingPlan, rules: RulesSection, 
     return Release(content, tuple(withheld))
 
 
-def _identity(record: object, name: str) -> ConfigRecord:
-    if not isinstance(record, ConfigRecord) or set(record) != {exchange.NAME, exchange.VERSION, exchange.TRUNK_DIGEST}:
+def _identity(told: Mapping[str, object], name: str) -> dict[str, str]:
+    if set(told) != {exchange.NAME, exchange.VERSION, exchange.TRUNK_DIGEST}:
         raise _stopped("an identity other than name, version and trunk digest")
-    version, digest = str(record[exchange.VERSION]), str(record[exchange.TRUNK_DIGEST])
-    if record[exchange.NAME] != name or not _VERSION.fullmatch(version) or not _DIGEST.fullmatch(digest):
+    version, digest = str(told[exchange.VERSION]), str(told[exchange.TRUNK_DIGEST])
+    if told[exchange.NAME] != name or not _VERSION.fullmatch(version) or not _DIGEST.fullmatch(digest):
         raise _stopped("a name, version or trunk digest that cannot be")
-    return ConfigRecord({exchange.NAME: name, exchange.VERSION: version, exchange.TRUNK_DIGEST: digest})
+    return {exchange.NAME: name, exchange.VERSION: version, exchange.TRUNK_DIGEST: digest}
 
 
 def _counts(metrics: MetricRecord, rules: RulesSection) -> tuple[dict[str, Metric], list[str]]:
@@ -118,9 +124,9 @@ def _training(metrics: MetricRecord, rules: RulesSection) -> dict[str, Metric]:
     return told | {exchange.TRAIN_LOSS: loss} if "train_loss" in rules.share else told
 
 
-def _change(reply: Message) -> NDArray[np.float32]:
+def _change(reply: RecordDict) -> NDArray[np.float32]:
     try:
-        change = exchange.tail_of(reply.content)
+        change = exchange.tail_of(reply)
     except ValueError as error:
         raise _stopped(str(error)) from error
     if not np.isfinite(change).all():

@@ -137,6 +137,9 @@ class HospitalFile(_Section):
         Folder of everything this hospital keeps: node key, audit log, logs, caches. Nobody else may read it.
     weights : str
         File or folder of pretrained weights; empty: as the plan says.
+    heartbeat_seconds : int
+        Between two signs of life. The server takes this hospital for offline after twice as long without one, and does
+        not let it in again for as long after a crash.
     """
 
     name: SiteName
@@ -144,6 +147,7 @@ class HospitalFile(_Section):
     ca_certificate: Path = Path("ca.crt")
     state: Path = Path("state")
     weights: str = ""
+    heartbeat_seconds: int = Field(30, ge=10, le=600)
     data: DataSection
     limits: LimitsSection = LimitsSection()
     ports: PortsSection = PortsSection()
@@ -164,6 +168,11 @@ class HospitalFile(_Section):
     def audit_log(self) -> Path:
         """The hash-chained log of what was asked, decided and sent."""
         return self.state / "audit.jsonl"
+
+    @cached_property
+    def kept_replies(self) -> Path:
+        """Folder of replies that may have to be sent again."""
+        return self.state / "replies"
 
     @cached_property
     def logs(self) -> Path:

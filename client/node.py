@@ -14,6 +14,8 @@ from typing import Any
 from flwr.supernode.cli.flower_supernode import flower_supernode
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
+from client.heartbeat import set_heartbeat
+
 CONTACT_VARIABLE = "RAREFED_CONTACT_FILE"
 """Names the file whose time of change is that of the last contact."""
 
@@ -21,6 +23,7 @@ CONTACT_VARIABLE = "RAREFED_CONTACT_FILE"
 def main() -> None:
     """Run the SuperNode; takes the arguments of `flower-supernode`."""
     contact = Path(os.environ[CONTACT_VARIABLE])
+    set_heartbeat()
     for call in ("ActivateNode", "SendNodeHeartbeat"):
         setattr(FleetHttpClient, call, _noting(getattr(FleetHttpClient, call), contact))
     code = 1

@@ -12,6 +12,7 @@ from client.guard import release
 from client.hospital_file import HospitalFile
 from client.own_site import own_client_app, own_plan, own_site
 from client.policy import HospitalFailure, Refusal, check_hours, check_plan
+from client.request import read_request
 from client.rounds import workbench
 from common import exchange
 from common.plan import TrainingPlan
@@ -68,16 +69,13 @@ def _answer(hospital: HospitalFile, plan: TrainingPlan, kind: str, config: dict[
         check_plan(hospital.rules, plan)
         if kind != MessageType.QUERY:
             check_hours(hospital.rules, datetime.now())
-        content = RecordDict({exchange.CONFIG: exchange.config_record(plan, config)})
+        tail = None
         if kind != MessageType.QUERY:
             own = own_plan(plan, hospital)
-            content[exchange.ARRAYS] = exchange.tail_record(
-                workbench(own, len(own_site(own, hospital).classes)).initial_tail
-            )
-        reply = own_client_app(hospital)(
-            Message(content, dst_node_id=1, message_type=kind), Context(0, 1, {}, RecordDict(), {})
-        )
-        released, withheld = release(reply, kind, plan, hospital.rules, hospital.name)
+            tail = workbench(own, len(own_site(own, hospital).classes)).initial_tail
+        message = Message(exchange.request_content(plan, config, tail), dst_node_id=1, message_type=kind)
+        reply = own_client_app(hospital)(message, Context(0, 1, {}, RecordDict(), {}))
+        released, withheld = release(reply.content, read_request(message), hospital.rules, hospital.name)
     except Refusal as no:
         return Preview(kind, refusal(no.rule), f"rules.{no.rule.value} of {hospital.path}", {}, ())
     except HospitalFailure as what:

@@ -36,10 +36,11 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
-from client.app import plan_of
 from client.audit import AuditLog, Event
 from client.guard import release
+from client.heartbeat import set_heartbeat
 from client.hospital_file import HospitalFile, read_hospital_file
+from client.kept_replies import KeptReplies
 from client.own_site import own_client_app
 from client.policy import (
     HospitalFailure,
@@ -50,6 +51,7 @@ from client.policy import (
     check_rounds_today,
     check_size,
 )
+from client.request import Request, read_request
 from client.worker import Worker, die_with_parent
 from common import exchange
 from common.errors import RarefedError
@@ -84,6 +86,7 @@ class Keeper:
         self._hospital = hospital
         self._trouble = trouble
         self._audit = AuditLog(hospital.audit_log)
+        self._kept = KeptReplies(hospital.kept_replies)
         # Before this process has threads: what is forked from it must not inherit a lock that one of them holds.
         self._worker = Worker(partial(_compute, own_client_app(hospital)), hospital.limits)
         self._client = RuntimeHttpClient.from_server_address(
@@ -118,9 +121,13 @@ class Keeper:
         asked: dict[str, Any] = {"run": str(run_id), "kind": message.metadata.message_type}
         try:
             try:
-                self._look_at(message, bundle, asked)
+                request = self._look_at(message, bundle, asked)
+                kept = self._kept.find(request)
+                if kept is None:
+                    self._check_work(request)
                 self._audit.append(Event.REQUEST, **asked)
-                return self._computed(message, asked), SubStatus.COMPLETED
+                content = self._sent_again(kept, request, asked) if kept else self._computed(message, request, asked)
+                return Message(content, reply_to=message), SubStatus.COMPLETED
             except Refusal as no:
                 self._audit.append(Event.REFUSED, **asked, rule=no.rule.value)
                 return _error(message, REFUSED, refusal(no.rule)), SubStatus.FAILED
@@ -135,8 +142,8 @@ class Keeper:
             _report(asked, traceback.format_exc())
             return _error(message, FAILED, failure(Failure.CRASH)), SubStatus.FAILED
 
-    def _look_at(self, message: Message, bundle: bytes, asked: dict[str, Any]) -> None:
-        """Check what needs no look at the images; write into `asked` what the audit log shall say of the request."""
+    def _look_at(self, message: Message, bundle: bytes, asked: dict[str, Any]) -> Request:
+        """Return what is asked, if it may be; write into `asked` what the audit log shall say of it."""
         rules, kind = self._hospital.rules, message.metadata.message_type
         asked["app"] = hashlib.sha256(bundle).hexdigest()
         check_app(rules, bundle)
@@ -145,31 +152,54 @@ class Keeper:
         if kind not in _DONE:
             raise HospitalFailure(Failure.BAD_MESSAGE, f"no hospital answers a message of type {kind!r}")
         try:
-            plan, config = plan_of(message)
+            request = read_request(message)
         except (RarefedError, KeyError, TypeError, ValueError) as error:
             raise HospitalFailure(Failure.BAD_MESSAGE, str(error)) from error
-        asked["plan"] = plan.digest
-        asked |= {key: config[key] for key in (exchange.ROUND, exchange.SPLIT) if key in config}
+        asked["plan"] = request.plan.digest
+        asked |= {key: request.config[key] for key in (exchange.ROUND, exchange.SPLIT) if key in request.config}
         asked["bytes_received"] = recorddict_to_proto(message.content).ByteSize()
-        check_plan(rules, plan)
-        if kind != MessageType.QUERY:
+        check_plan(rules, request.plan)
+        return request
+
+    def _check_work(self, request: Request) -> None:
+        """Ask the rules about work that has not been done before."""
+        if request.kind != MessageType.QUERY:
+            rules = self._hospital.rules
             check_hours(rules, datetime.now())
             yesterday = datetime.now(UTC) - timedelta(days=1)
             check_rounds_today(rules, self._audit.count_since(_COUNTED, yesterday))
 
-    def _computed(self, message: Message, asked: dict[str, Any]) -> Message:
+    def _computed(self, message: Message, request: Request, asked: dict[str, Any]) -> RecordDict:
         """Have the worker answer, pass its reply through the guard, and note what is about to leave."""
-        plan, _ = plan_of(message)
         started = time.monotonic()
-        answer = self._worker.answer(message_to_proto(message).SerializeToString(), plan.federation.round_seconds)
+        limit = request.plan.federation.round_seconds
+        left = message.metadata.created_at + limit - time.time()
+        if left <= 0:
+            raise HospitalFailure(Failure.TIME, f"the message is older than {limit:.0f} s, as long as the server waits")
+        answer = self._worker.answer(message_to_proto(message).SerializeToString(), min(left, limit))
         reply = message_from_proto(ProtoMessage.FromString(answer))
-        kind = message.metadata.message_type
-        content, withheld = release(reply, kind, plan, self._hospital.rules, self._hospital.name)
-        size = recorddict_to_proto(content).ByteSize()
-        check_size(self._hospital.rules, size)
+        content, size, withheld = self._released(reply.content, request)
         seconds = round(time.monotonic() - started, 1)
-        self._audit.append(_DONE[kind], **asked, bytes_sent=size, withheld=list(withheld), seconds=seconds)
-        return Message(content, reply_to=message)
+        self._audit.append(_DONE[request.kind], **asked, bytes_sent=size, withheld=list(withheld), seconds=seconds)
+        if request.kind != MessageType.QUERY:
+            try:
+                self._kept.keep(request, reply.content)
+            except OSError as error:
+                # It leaves all the same; only if it is lost on its way, it must be computed again.
+                _report(asked, f"the reply could not be kept in {self._hospital.kept_replies}: {error.strerror}")
+        return content
+
+    def _sent_again(self, kept: RecordDict, request: Request, asked: dict[str, Any]) -> RecordDict:
+        """Pass a reply that was computed before through the guard, by the rules as they are now."""
+        content, size, withheld = self._released(kept, request)
+        self._audit.append(Event.RESENT, **asked, bytes_sent=size, withheld=list(withheld))
+        return content
+
+    def _released(self, content: RecordDict, request: Request) -> tuple[RecordDict, int, tuple[str, ...]]:
+        released, withheld = release(content, request, self._hospital.rules, self._hospital.name)
+        size = recorddict_to_proto(released).ByteSize()
+        check_size(self._hospital.rules, size)
+        return released, size, withheld
 
 
 class _ForkingExecutor:
@@ -253,6 +283,7 @@ def main() -> None:
     hospital = read_hospital_file(arguments.file)
     executor = _ForkingExecutor(hospital)
     superexec.get_executor = lambda *_, **__: executor  # type: ignore[attr-defined]
+    set_heartbeat()
     print("runner ready", flush=True)
     superexec.run_superexec(
         runtime_api_address=f"127.0.0.1:{hospital.ports.runtime}",

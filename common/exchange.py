@@ -7,7 +7,7 @@ Both sides derive names, order and shapes from the plan, so that none of them ne
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,11 +24,13 @@ ARRAYS = "arrays"
 CONFIG = "config"
 METRICS = "metrics"
 
-# Server -> hospital, in CONFIG.
+# Server -> hospital, in CONFIG; a reply repeats what it answers, see `receipt`.
 PLAN = "plan"
 PLAN_DIGEST = "plan-digest"
+FEDERATION = "federation"
 ROUND = "round"
 SPLIT = "split"
+TAIL_DIGEST = "tail-digest"
 SITE = "site"
 
 # The one tensor: the global tail on the way down, its change on the way up.
@@ -55,6 +57,9 @@ LARGEST_CHANGE = 1e30
 _LARGEST_COUNT = 2**31 - 1
 
 Metric = int | float | list[int] | list[float]
+
+RECEIPT = (PLAN_DIGEST, FEDERATION, ROUND, SPLIT, TAIL_DIGEST)
+"""Keys of a request's config that its reply repeats."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +109,24 @@ def digest_of(vector: NDArray[np.float32]) -> str:
     return hashlib.sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes()).hexdigest()
 
 
-def config_record(plan: TrainingPlan, config: Mapping[str, int | str]) -> ConfigRecord:
-    """Return what every message carries: the plan, its digest, and what is asked for."""
-    return ConfigRecord({PLAN: plan.to_json(), PLAN_DIGEST: plan.digest, **config})
+def request_content(
+    plan: TrainingPlan, config: Mapping[str, int | str], tail: NDArray[np.float32] | None = None
+) -> RecordDict:
+    """Return what a message to a hospital carries: the plan, what is asked for, and the global tail if there is one."""
+    words = ConfigRecord({PLAN: plan.to_json(), PLAN_DIGEST: plan.digest, **config})
+    if tail is None:
+        return RecordDict({CONFIG: words})
+    words[TAIL_DIGEST] = digest_of(tail)
+    return RecordDict({CONFIG: words, ARRAYS: tail_record(tail)})
+
+
+def receipt(config: Mapping[str, Any]) -> dict[str, int | str]:
+    """Return what a reply says of the request that it answers, from the request's own config.
+
+    By this the server tells a reply to this round from one to another, from another tail, or to another plan; and a
+    hospital tells a request that it has answered before from a new one.
+    """
+    return {key: config[key] for key in RECEIPT if key in config}
 
 
 def tail_record(vector: NDArray[np.float32]) -> ArrayRecord:

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
+_PART = ".part"
+
 
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
@@ -30,7 +32,7 @@ def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> Non
     mode : int
         Its permission bits.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -46,6 +48,12 @@ def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> Non
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what writers that were killed left of files in a folder that nobody writes to at this moment."""
+    for part in folder.glob(f".*{_PART}"):
+        part.unlink(missing_ok=True)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -165,9 +165,19 @@ class FederationPlan(_Group):
     rounds: int = Field(12, ge=1, le=10_000)
     local_epochs: int = Field(2, ge=1, le=1000)
     select: Literal["best", "last"] = Field("best", description="which round's model is kept, by validation loss")
-    min_sites: int = Field(1, ge=1, description="a round with fewer usable replies ends the run")
-    wait_seconds: float = Field(120, gt=0, description="for the hospitals to connect")
+    min_sites: int = Field(1, ge=1, description="a round with fewer usable replies is repeated")
+    round_attempts: int = Field(3, ge=1, le=100, description="with too few usable replies each, and the run pauses")
+    retry_seconds: float = Field(30, ge=0, le=86_400, description="between two attempts")
+    largest_norm: float = Field(
+        10, ge=0, description="of an update, in multiples of the usual one; a larger one is left out; 0: no limit"
+    )
+    quarantine_after: int = Field(
+        3, ge=0, description="rounds in a row without a usable reply; the site is then not asked for a while; 0: never"
+    )
+    quarantine_rounds: int = Field(3, ge=1, le=1000, description="how long that is")
+    wait_seconds: float = Field(120, gt=0, description="for enough hospitals to be online")
     round_seconds: float = Field(3600, gt=0, description="for the replies of one round")
+    keep_checkpoints: int = Field(2, ge=1, le=10_000, description="of the last rounds, beside the best one's")
 
 
 class ExchangePlan(_Group):

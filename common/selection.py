@@ -1,12 +1,32 @@
 """Which moment of a training becomes the model: chosen on validation images only."""
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.scoring import Score
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A tail that a selection kept.
+
+    Attributes
+    ----------
+    tail : ndarray of float32
+        A copy.
+    loss : float or None
+        Its validation loss; None where nobody measured it, or it does not count.
+    progress : float
+        When it was offered, as a share of the budget in [0, 1].
+    """
+
+    tail: NDArray[np.float32]
+    loss: float | None
+    progress: float
 
 
 class Selection:
@@ -16,27 +36,33 @@ class Selection:
     accuracy, since a dozen validation images give an accuracy only a dozen values. Without validation images the last
     tail is kept, as under the rule "last".
 
+    Parameters
+    ----------
+    rule : {"best", "last"}
+        `federation.select`.
+    kept : Kept or None
+        Of a training that goes on.
+
     Attributes
     ----------
-    tail : ndarray of float32 or None
-        What was kept; None before the first offer.
-    progress : float
-        When it was offered, as a share of the budget in [0, 1].
+    kept : Kept or None
+        None before the first offer.
     """
 
-    def __init__(self, rule: Literal["best", "last"]) -> None:
+    def __init__(self, rule: Literal["best", "last"], kept: Kept | None = None) -> None:
         self._rule = rule
-        self._loss = math.inf
-        self.tail: NDArray[np.float32] | None = None
-        self.progress = 0.0
+        self.kept = kept
 
     def offer(self, tail: NDArray[np.float32], score: Score | None, progress: float) -> None:
         """Consider the tail at one moment; it is copied if kept."""
+        loss = None
         if self._rule == "best":
-            # Nobody measured it: never better than what somebody did.
-            loss = score.loss if score is not None and score.images > 0 else math.inf
-            if loss > self._loss:
+            loss = score.loss if score is not None and score.images > 0 else None
+            # What nobody measured is never better than what somebody did.
+            if self.kept is not None and _or_infinity(loss) > _or_infinity(self.kept.loss):
                 return
-            self._loss = loss
-        self.tail = tail.copy()
-        self.progress = progress
+        self.kept = Kept(tail.copy(), loss, progress)
+
+
+def _or_infinity(loss: float | None) -> float:
+    return math.inf if loss is None else loss

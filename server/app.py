@@ -13,18 +13,22 @@ from common.exchange import TailLayout
 from common.models import build_model
 from common.plan import TrainingPlan
 from common.refusals import refusing_rule
+from server.bundle import RESUME_KEY
 from server.consortium import read_consortium
+from server.correspondence import Member
 from server.course import round_entry
-from server.federation import Federation, Member, RoundReport
+from server.federation import Federation
 from server.folder import FOLDER_VARIABLE, ServerFolder
 from server.registry import admitted_nodes
 from server.release import release_model
 from server.replies import SiteInfo
 from server.results import summarise
 from server.run_folder import RunFolder, reserve_run
+from server.state import FederationState, RoundReport
 from server.tensorboard import RoundEvents
 
 _UNNAMED_CLASSES = ("negative", "positive")
+_TRAINING = "federation"
 _POLL_SECONDS = 0.5  # every look for replies is a request to the SuperLink and a query of its database
 
 app = ServerApp()
@@ -34,23 +38,26 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Run the federation that Flower's run config describes, and write its run folder."""
     folder = _server_folder()
-    plan = TrainingPlan.from_flat(dict(context.run_config))
+    settings = dict(context.run_config)
+    resumed = str(settings.pop(RESUME_KEY, ""))
+    plan = TrainingPlan.from_flat(settings)
     consortium = read_consortium(folder.consortium)
-    name = plan.study.name or consortium.name
-    with RunFolder(reserve_run(folder.root / consortium.server.runs, name)) as run:
+    runs, name = folder.root / consortium.server.runs, plan.study.name or consortium.name
+    with RunFolder(runs / resumed if resumed else reserve_run(runs, name)) as run:
         run.write_json("flower.json", {"run_id": context.run_id})
         run.write_plan(plan)
         try:
-            _federate(grid, plan, name, admitted_nodes(folder), run)
+            _federate(grid, plan, name, folder, run)
         except Exception as error:
             # Flower marks the run as failed and prints the traceback; the folder keeps the reason in one line.
             run.log(f"error: {error if isinstance(error, RarefedError) else repr(error)}")
             raise
 
 
-def _federate(grid: Grid, plan: TrainingPlan, name: str, admitted: Mapping[int, str], run: RunFolder) -> None:
+def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, run: RunFolder) -> None:
     started = time.monotonic()
-    infos: list[SiteInfo] = []
+    infos: dict[str, SiteInfo] = {}
+    answers: dict[str, dict[str, object]] = {}
     events = RoundEvents(run.path / "tensorboard")
 
     def emit(line: str) -> None:
@@ -58,9 +65,11 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, admitted: Mapping[int, 
         run.log(line)
 
     def note_hospitals(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
-        infos.extend(taking_part)
-        run.write_json("hospitals.json", _hospitals(taking_part, left_out))
-        emit(f"{len(taking_part)} hospitals take part: {', '.join(info.name for info in taking_part)}")
+        infos.update({info.name: info for info in taking_part})
+        answers.update(_answers(taking_part, left_out))
+        run.write_json("hospitals.json", answers)
+        if taking_part:
+            emit(f"{len(infos)} hospitals take part: {', '.join(sorted(infos))}")
         for hospital, reason in left_out.items():
             emit(f"{hospital} left out: {reason}")
 
@@ -73,52 +82,71 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, admitted: Mapping[int, 
         emit(f"{place}: {len(report.sites)} hospitals, {report.seconds:.0f} s{loss}")
         for hospital, reason in report.failures.items():
             emit(f"{hospital} left out of round {report.round}: {reason}")
+        for hospital, count in report.late.items():
+            emit(f"{hospital}: {count} late, discarded")
+        for hospital, count in report.repeated.items():
+            emit(f"{hospital}: {count} more than one, discarded")
 
     classes = plan.data.class_names or _UNNAMED_CLASSES
     model = build_model(plan, len(classes))
     layout = TailLayout.of(model.tail, plan.model.batch_norm)
+    checkpoints = run.checkpoints(_TRAINING, f"{plan.digest}/{model.trunk_digest}", plan.federation)
     federation = Federation(
         grid,
         plan,
         classes=len(classes),
         layout=layout,
         trunk_digest=model.trunk_digest,
+        present=lambda: _online(grid, folder),
         on_round=note_round,
+        on_state=checkpoints.save,
+        on_trouble=emit,
         on_introduced=note_hospitals,
         poll_seconds=_POLL_SECONDS,
     )
-    members = _wait_for(grid, admitted, plan)
-    result = federation.run(members, layout.pack(model.tail))
+    _wait_for_hospitals(grid, folder, plan)
+    state = checkpoints.latest(emit)
+    if state is not None:
+        emit(f"going on after round {len(state.rounds)}/{plan.federation.rounds}")
+    run.keep_rounds(set())
+    result = federation.run(state or FederationState.beginning(layout.pack(model.tail)))
     events.close()
-    summary = summarise(name, plan, classes, infos, model, result, time.monotonic() - started)
+    summary = summarise(name, plan, classes, list(infos.values()), model, result, time.monotonic() - started)
     run.write_tail("federated", result.tail, layout, {"plan_digest": plan.digest, "trunk_digest": model.trunk_digest})
     release_model(run.path, plan, classes, model, result.tail, summary)
     # The last: whoever sees the summary finds everything else.
     run.write_json("summary.json", summary)
+    run.forget_rounds(_TRAINING)
     emit(f"run folder: {run.final}")
 
 
-def _wait_for(grid: Grid, admitted: Mapping[int, str], plan: TrainingPlan) -> list[Member]:
-    """Return the admitted hospitals that are online: all of them, or after `federation.wait_seconds` enough of them."""
+def _online(grid: Grid, folder: ServerFolder) -> list[Member]:
+    """Return the admitted hospitals that are online, by their names; also those approved since the run began."""
+    online = set(grid.get_node_ids())
+    admitted = sorted(admitted_nodes(folder).items(), key=lambda each: each[1])
+    return [Member(node, name=name) for node, name in admitted if node in online]
+
+
+def _wait_for_hospitals(grid: Grid, folder: ServerFolder, plan: TrainingPlan) -> None:
+    """Return once all admitted hospitals are online, or after `federation.wait_seconds` enough of them."""
     deadline = time.monotonic() + plan.federation.wait_seconds
     while True:
-        online = sorted(set(grid.get_node_ids()) & admitted.keys(), key=lambda node: admitted[node])
-        if len(online) == len(admitted) and online:
-            break
+        online = {member.name for member in _online(grid, folder)}
+        absent = sorted(set(admitted_nodes(folder).values()) - online)
+        if online and not absent:
+            return
         if time.monotonic() > deadline:
             if len(online) >= plan.federation.min_sites:
-                break
-            absent = sorted(name for node, name in admitted.items() if node not in online)
+                return
             raise RunError(
-                f"{len(online)} of {len(admitted)} admitted hospitals came online within "
+                f"{len(online)} of {len(online) + len(absent)} admitted hospitals came online within "
                 f"{plan.federation.wait_seconds:.0f} s, federation.min_sites is {plan.federation.min_sites}; "
                 f"offline: {', '.join(absent) or 'nobody was approved yet (rarefed-server approve)'}"
             )
         time.sleep(_POLL_SECONDS)
-    return [Member(node, name=admitted[node]) for node in online]
 
 
-def _hospitals(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> dict[str, dict[str, object]]:
+def _answers(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> dict[str, dict[str, object]]:
     """Return what `rarefed-server status` shows of each hospital."""
     told: dict[str, dict[str, object]] = {
         info.name: {

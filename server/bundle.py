@@ -7,6 +7,9 @@ from flwr.cli.build import build_fab_from_disk
 
 from common.errors import RunError
 
+RESUME_KEY = "run.resume"
+"""Beside the plan's keys in the app's config: the run folder that is gone on with, by its final name."""
+
 _PACKAGE = Path(__file__).resolve().parent
 _PLACES = (_PACKAGE / "app_bundle", _PACKAGE.parent / "deploy" / "app")
 

@@ -29,7 +29,7 @@ AS_JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `rarefed-server`."""
-    for command in (start, run, runs, status, logs, stop):
+    for command in (start, run, resume, runs, status, logs, stop):
         app.command()(command)
     app.command("app")(show_app_hash)
 
@@ -50,11 +50,32 @@ def run(
     folder: FOLDER = DEFAULT_FOLDER,
 ) -> None:
     """Start a federation and follow it to its end: 0 if it completed, 1 if not."""
+    _launch(_Opened(folder), read_overrides(plan, changes), detach, as_json)
+
+
+def resume(
+    run_folder: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Name of its folder. [default: the latest interrupted one]")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the run and return.")] = False,
+    as_json: AS_JSON = False,
+    folder: FOLDER = DEFAULT_FOLDER,
+) -> None:
+    """Go on with an interrupted federation after its last finished round, with the same plan."""
+    from server.bundle import RESUME_KEY
+    from server.run_folder import interrupted_run, read_plan
+
+    opened = _Opened(folder)
+    final = interrupted_run(opened.runs, run_folder)
+    overrides = _overrides(read_plan(final))
+    _launch(opened, overrides | {RESUME_KEY: final.name}, detach, as_json)
+
+
+def _launch(opened: "_Opened", overrides: dict[str, Scalar], detach: bool, as_json: bool) -> None:
+    """Start a Flower run and follow it, unless it shall be left alone."""
     from server.bundle import app_folder
     from server.follow import follow_run
 
-    overrides = read_overrides(plan, changes)
-    opened = _Opened(folder)
     with opened.control() as control:
         run_id = control.start_run(app_folder(), overrides)
         if detach:
@@ -78,7 +99,9 @@ def run(
     elif view:
         print(f"run folder: {view.folder}")
     if ended.status != "completed":
-        raise RunError(f"run {run_id} {ended.status}" + (f": {ended.details}" if ended.details else ""))
+        reason = f": {ended.details}" if ended.details else ""
+        safe = view is not None and view.rounds
+        raise RunError(f"run {run_id} {ended.status}{reason}" + ("; `rarefed-server resume` goes on" if safe else ""))
 
 
 def runs(as_json: AS_JSON = False, folder: FOLDER = DEFAULT_FOLDER) -> None:
@@ -177,6 +200,10 @@ def read_overrides(path: Path, changes: list[str]) -> dict[str, Scalar]:
     plan = read_plan_file(path, dict(parse_change(change) for change in changes))
     if plan.study.output:
         raise InputError(f"{path}: study.output is the simulation's; the folder of runs stands in consortium.yaml")
+    return _overrides(plan)
+
+
+def _overrides(plan: TrainingPlan) -> dict[str, Scalar]:
     defaults = TrainingPlan().flat()
     return {key: value for key, value in plan.flat().items() if value != defaults[key]}
 

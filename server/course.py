@@ -11,7 +11,8 @@ from common.intervals import newcombe_auc_interval
 from common.metrics import rates
 from common.roc import RocCurve
 from common.scoring import Score
-from server.federation import FederationResult, RoundReport
+from server.federation import FederationResult
+from server.state import RoundReport
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:
             for name, site in report.sites.items()
         },
         "left_out": report.failures,
+        "late": report.late,
+        "repeated": report.repeated,
         "train_loss": report.train_loss,
         # The score of a round's message is of the tail that the round before made.
         "start": moment_entry(Moment((report.round - 1) / rounds, None, report.score)),

@@ -1,12 +1,12 @@
 """One federation from first to last round, over Flower's Grid."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from flwr.app import Message, MessageType, RecordDict
+from flwr.app import Message, MessageType
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
@@ -16,75 +16,13 @@ from common.exchange import TailLayout
 from common.plan import TrainingPlan
 from common.scoring import Score
 from common.selection import Selection
-from server.replies import BadReply, SiteInfo, SiteReport, Update, read_info, read_score, read_update
+from server.correspondence import Correspondence, Courier, Member, in_words
+from server.replies import BadReply, SiteInfo, Update, read_info, read_score, read_update
+from server.standing import NORM_ROUNDS, OFFLINE, Standing, judge, outliers
+from server.state import FederationState, RoundReport
 from server.strategies import make_strategy
 
 Answer = TypeVar("Answer")
-
-
-class Courier(Protocol):
-    """The part of Flower's Grid that a federation needs."""
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Send messages; return their ids in the same order."""
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Return the replies to the given messages that have arrived since the last call."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """Where a hospital is reached.
-
-    Attributes
-    ----------
-    node_id : int
-        Flower's node.
-    config : dict
-        What else its messages carry; the simulation says here which of its sites is meant.
-    name : str
-        Under which it was admitted: it may go by no other. Empty: as it says itself.
-    """
-
-    node_id: int
-    config: dict[str, int] = field(default_factory=dict)
-    name: str = ""
-
-    @property
-    def called(self) -> str:
-        """How to speak of it before it said its name."""
-        return self.name or f"node {self.node_id}"
-
-
-@dataclass(frozen=True)
-class RoundReport:
-    """What came of one round.
-
-    Attributes
-    ----------
-    round : int
-        From 1.
-    seconds : float
-        From the first message to the aggregated tail.
-    sites : dict of str to SiteReport
-        By site: the replies that were used. The changes themselves are not kept, since they are as large as the model.
-    failures : dict of str to str
-        By site: why a reply was left out.
-    score : Score or None
-        Of the tail that the round *started* from, over all answering hospitals' validation images.
-    """
-
-    round: int
-    seconds: float
-    sites: dict[str, SiteReport]
-    failures: dict[str, str]
-    score: Score | None
-
-    @property
-    def train_loss(self) -> float | None:
-        """Mean over the images of all hospitals that took part and share it; None if none does."""
-        told = [(site.train_loss, site.images) for site in self.sites.values() if site.train_loss is not None]
-        return sum(loss * images for loss, images in told) / sum(images for _, images in told) if told else None
 
 
 @dataclass(frozen=True)
@@ -114,14 +52,16 @@ class FederationResult:
 
 def _insist_on_all(infos: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
     if left_out:
-        raise RunError(f"hospitals did not introduce themselves: {_say(left_out)}")
+        raise RunError(f"hospitals did not introduce themselves: {in_words(left_out)}")
 
 
 class Federation:
-    """Runs the rounds of a plan over the given hospitals.
+    """Runs the rounds of a plan over hospitals.
 
     Replies are always handled in the order of the hospitals' names, whatever order they arrive in: sums of floats
-    depend on their order, and the same seed shall give the same weights.
+    depend on their order, and the same seed shall give the same weights. Nothing here draws random numbers: what is
+    random in a round follows from the plan's seeds and the round's number, so that a resumed federation needs no
+    generator's state.
 
     Parameters
     ----------
@@ -135,10 +75,18 @@ class Federation:
         How the tail lies in its vector.
     trunk_digest : str
         The trunk that every hospital must have.
+    present : callable
+        Returns the hospitals that can be reached at this moment. Those that come later take part from the next round
+        on.
     on_round : callable
-        Called with each `RoundReport` as soon as the round is over.
+        Called with each `RoundReport` as soon as the round is over and its checkpoint is safe.
+    on_state : callable
+        Called with the state after each round, before `on_round`: to keep it.
+    on_trouble : callable
+        Takes a line about a round that is repeated.
     on_introduced : callable
-        Called once with the hospitals that take part, and by name why others do not. By default all must.
+        Called with the hospitals that newly take part, and by name why others do not: at first, and whenever some come
+        later. By default all must.
     poll_seconds : float
         Between two looks for replies.
     """
@@ -151,30 +99,35 @@ class Federation:
         classes: int,
         layout: TailLayout,
         trunk_digest: str,
+        present: Callable[[], Sequence[Member]],
         on_round: Callable[[RoundReport], None],
+        on_state: Callable[[FederationState], None] = lambda state: None,
+        on_trouble: Callable[[str], None] = lambda line: None,
         on_introduced: Callable[[Sequence[SiteInfo], Mapping[str, str]], None] = _insist_on_all,
         poll_seconds: float = 0.1,
     ) -> None:
-        self._courier = courier
         self._plan = plan
         self._classes = classes
         self._layout = layout
         self._trunk_digest = trunk_digest
+        self._present = present
         self._on_round = on_round
+        self._on_state = on_state
+        self._on_trouble = on_trouble
         self._on_introduced = on_introduced
-        self._poll_seconds = poll_seconds
         self._strategy = make_strategy(plan)
-        self._members: list[tuple[SiteInfo, Member]] = []
+        self._correspondence = Correspondence(courier, plan, poll_seconds)
+        self._members: dict[str, tuple[SiteInfo, Member]] = {}
+        self._introduced_in: dict[str, int] = {}
+        self._federation = ""
 
-    def run(self, members: Sequence[Member], initial_tail: NDArray[np.float32]) -> FederationResult:
+    def run(self, state: FederationState) -> FederationResult:
         """Train, select on validation images, and test the selected tail.
 
         Parameters
         ----------
-        members : sequence of Member
-            The hospitals.
-        initial_tail : ndarray of float32, shape (layout.size,)
-            Where the first round starts.
+        state : FederationState
+            Where to start: from the beginning, or after some rounds.
 
         Returns
         -------
@@ -183,54 +136,178 @@ class Federation:
         Raises
         ------
         RunError
-            If fewer than `federation.min_sites` hospitals gave a usable reply in a round, or one has another trunk.
+            If fewer than `federation.min_sites` hospitals take part, or give a usable reply in a round or to the test,
+            even after `federation.round_attempts`.
         """
-        self._members = self._introduce(members)
-        selection = Selection(self._plan.federation.select)
-        rounds: list[RoundReport] = []
-        validation: list[Score | None] = []
+        self._federation = state.federation
+        self._introduce_first(len(state.rounds) + 1)
+        self._strategy.remember(state.optimizer)
+        for report in state.rounds:
+            self._on_round(report)  # whoever keeps a record of the rounds gets it whole
         total = self._plan.federation.rounds
-        tail = initial_tail
-        for number in range(1, total + 1):
-            report, updates = self._round(number, tail)
-            rounds.append(report)
-            validation.append(report.score)
-            if number > 1:
-                selection.offer(tail, report.score, (number - 1) / total)
-            tail = self._strategy.next_tail(number, tail, updates)
-            self._on_round(report)
-        last = Score.pool(self._score(tail, "validation").values())
-        validation.append(last)
-        selection.offer(tail, last, 1.0)
-        assert selection.tail is not None
-        test = self._score(selection.tail, "test")
+        while len(state.rounds) < total:
+            state = self._next(state)
+            self._on_state(state)
+            self._on_round(state.rounds[-1])
+        last = Score.pool(self._score(state, state.tail, "validation").values())
+        selection = Selection(self._plan.federation.select, state.kept)
+        selection.offer(state.tail, last, 1.0)
+        assert selection.kept is not None
         return FederationResult(
-            selection.tail, round(selection.progress * total), tuple(rounds), tuple(validation), test
+            tail=selection.kept.tail,
+            selected_round=round(selection.kept.progress * total),
+            rounds=state.rounds,
+            validation=(*(report.score for report in state.rounds), last),
+            test=self._score(state, selection.kept.tail, "test"),
         )
 
-    def _introduce(self, members: Sequence[Member]) -> list[tuple[SiteInfo, Member]]:
-        replies = self._ask(members, MessageType.QUERY, {})
-        introduced: dict[str, tuple[SiteInfo, Member]] = {}
-        left_out = {}
-        for member, reply in zip(members, replies, strict=True):
-            try:
-                info = self._admitted(member, read_info(_arrived(reply)))
-                if info.name in introduced:
-                    raise BadReply(f"another hospital goes by the name {info.name} already")
-                introduced[info.name] = (info, member)
-            except BadReply as error:
-                left_out[member.called] = str(error)
-        by_name = [introduced[name] for name in sorted(introduced)]
-        self._on_introduced([info for info, _ in by_name], left_out)
-        if len(by_name) < self._plan.federation.min_sites:
-            reasons = f" ({_say(left_out)})" if left_out else ""
+    def _next(self, state: FederationState) -> FederationState:
+        """Return the state one round later."""
+        report, updates = self._round(state)
+        selection = Selection(self._plan.federation.select, state.kept)
+        if report.round > 1:
+            selection.offer(state.tail, report.score, (report.round - 1) / self._plan.federation.rounds)
+        return FederationState(
+            tail=self._strategy.next_tail(report.round, state.tail, updates),
+            kept=selection.kept,
+            optimizer=self._strategy.memory(),
+            rounds=(*state.rounds, report),
+            standings=judge(report.round, state.standings, report.sites, report.failures, self._plan.federation),
+            federation=state.federation,
+        )
+
+    def _round(self, state: FederationState) -> tuple[RoundReport, dict[str, Update]]:
+        started = time.monotonic()
+        number = len(state.rounds) + 1
+        recent = [site.change_norm for report in state.rounds[-NORM_ROUNDS:] for site in report.sites.values()]
+
+        def ask(members: Mapping[str, Member]) -> tuple[dict[str, Update], dict[str, str]]:
+            return self._ask(members, MessageType.TRAIN, {exchange.ROUND: number}, state.tail, self._read_update)
+
+        def too_large(updates: Mapping[str, Update]) -> dict[str, str]:
+            norms = {name: update.report.change_norm for name, update in updates.items()}
+            return outliers(norms, recent, self._plan.federation.largest_norm)
+
+        updates, failures = self._until_enough(f"round {number}", state.standings, number, ask, too_large)
+        sites = {name: update.report for name, update in updates.items()}
+        score = Score.pool(site.score for site in sites.values() if site.score is not None)
+        seconds = time.monotonic() - started
+        return RoundReport(number, seconds, sites, failures, score, *self._correspondence.discarded()), updates
+
+    def _score(self, state: FederationState, tail: NDArray[np.float32], split: str) -> dict[str, Score]:
+        def read(name: str, reply: Message) -> Score | None:
+            info = self._members[name][0]
+            images = info.test_images if split == "test" else info.validation_images
+            return read_score(reply, images, self._classes, self._plan.exchange.score_bins)
+
+        def ask(members: Mapping[str, Member]) -> tuple[dict[str, Score | None], dict[str, str]]:
+            return self._ask(members, MessageType.EVALUATE, {exchange.SPLIT: split}, tail, read)
+
+        what = f"scoring the model on {split} images"
+        scores, _ = self._until_enough(what, state.standings, self._plan.federation.rounds + 1, ask)
+        return {name: score for name, score in scores.items() if score is not None}
+
+    def _until_enough(
+        self,
+        what: str,
+        standings: Mapping[str, Standing],
+        number: int,
+        ask: Callable[[Mapping[str, Member]], tuple[dict[str, Answer], dict[str, str]]],
+        refuse: Callable[[Mapping[str, Answer]], dict[str, str]] = lambda answers: {},
+    ) -> tuple[dict[str, Answer], dict[str, str]]:
+        """Ask until enough hospitals gave a usable reply, at most `federation.round_attempts` times.
+
+        Whoever has answered is not asked again. `refuse` says which of all answers cannot be used, and why. Returns the
+        usable answers, and why there is none of the others, both by name, sorted.
+        """
+        federation = self._plan.federation
+        answers: dict[str, Answer] = {}
+        for attempt in range(1, federation.round_attempts + 1):
+            members, missing = self._gather(standings, number, answers)
+            new, failures = ask(members) if members else ({}, {})
+            answers |= new
+            failures |= refuse(answers) | missing
+            answers = {name: answer for name, answer in sorted(answers.items()) if name not in failures}
+            if len(answers) >= federation.min_sites:
+                break
+            told = (
+                f"{what}: {len(answers)} of {len(self._members)} sites gave a usable reply, "
+                f"federation.min_sites is {federation.min_sites} ({in_words(failures)})"
+            )
+            if attempt == federation.round_attempts:
+                raise RunError(f"{told}; the rounds before are safe, go on once the hospitals are there")
+            self._on_trouble(f"{told}; asked again in {federation.retry_seconds:.0f} s")
+            time.sleep(federation.retry_seconds)
+        return answers, dict(sorted(failures.items()))
+
+    def _gather(
+        self, standings: Mapping[str, Standing], number: int, answered: Container[str]
+    ) -> tuple[dict[str, Member], dict[str, str]]:
+        """Return whom to ask, and why others are not: as soon as enough are there, or `wait_seconds` are over."""
+        federation = self._plan.federation
+        deadline = time.monotonic() + federation.wait_seconds
+        while True:
+            present = {member.called for member in self._welcome(standings, number)}
+            offline = {name: OFFLINE for name, (_, member) in self._members.items() if member.called not in present}
+            resting = {
+                name: f"in quarantine until round {standings[name].back_in}"
+                for name in self._members.keys() - offline.keys()
+                if name in standings and standings[name].back_in > number
+            }
+            if len(self._members) - len(offline) - len(resting) < federation.min_sites:
+                resting = {}  # a hospital on probation is better than a run that cannot go on
+            missing = {name: why for name, why in (offline | resting).items() if name not in answered}
+            if len(self._members) - len(missing) >= federation.min_sites or time.monotonic() > deadline:
+                unasked = [name for name in self._members if name not in missing and name not in answered]
+                return {name: self._members[name][1] for name in unasked}, missing
+            self._correspondence.sleep()
+
+    def _welcome(self, standings: Mapping[str, Standing], number: int) -> Sequence[Member]:
+        """Introduce who is new, and who comes out of quarantine and may have changed; return who is present."""
+        present = self._present()
+        names = {member.called: name for name, (_, member) in self._members.items()}
+        back = {name for name, one in standings.items() if one.back_in == number}
+        pause = self._plan.federation.quarantine_rounds
+        strangers = []
+        for member in present:
+            asked_in = self._introduced_in.get(member.called)
+            if member.called in names:
+                due = names[member.called] in back and asked_in != number
+            else:
+                due = asked_in is None or number >= asked_in + pause
+            if due:
+                strangers.append(member)
+        if strangers:
+            self._introduce(strangers, number)
+        return present
+
+    def _introduce_first(self, number: int) -> None:
+        members = self._present()
+        left_out = self._introduce(members, number)
+        if len(self._members) < self._plan.federation.min_sites:
+            reasons = f" ({in_words(left_out)})" if left_out else ""
             raise RunError(
-                f"{len(by_name)} of {len(members)} hospitals take part, federation.min_sites is "
+                f"{len(self._members)} of {len(members)} hospitals take part, federation.min_sites is "
                 f"{self._plan.federation.min_sites}{reasons}"
             )
-        return by_name
 
-    def _admitted(self, member: Member, info: SiteInfo) -> SiteInfo:
+    def _introduce(self, members: Sequence[Member], number: int) -> dict[str, str]:
+        """Ask members who they are, and admit those that can take part; return by name why others cannot."""
+        by_name = {member.called: member for member in members}
+        infos, left_out = self._ask(by_name, MessageType.QUERY, {}, None, lambda called, reply: read_info(reply))
+        self._introduced_in |= dict.fromkeys(by_name, number)
+        admitted = []
+        for called, info in infos.items():
+            try:
+                self._admit(info, by_name[called])
+                admitted.append(info)
+            except BadReply as error:
+                left_out[called] = str(error)
+        self._members = dict(sorted(self._members.items()))
+        self._on_introduced(sorted(admitted, key=lambda info: info.name), left_out)
+        return left_out
+
+    def _admit(self, info: SiteInfo, member: Member) -> None:
         if member.name and info.name != member.name:
             raise BadReply(f"goes by the name {info.name}, was admitted as {member.name}")
         if info.trunk_digest != self._trunk_digest:
@@ -238,86 +315,25 @@ class Federation:
                 f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
                 f"the server ({self._trunk_digest[:12]}): use the same weights file on both sides"
             )
-        return info
+        namesake = self._members.get(info.name)
+        if namesake is not None and namesake[1].called != member.called:
+            raise BadReply(f"another hospital goes by the name {info.name} already")
+        self._members[info.name] = (info, member)
 
-    def _round(self, number: int, tail: NDArray[np.float32]) -> tuple[RoundReport, dict[str, Update]]:
-        started = time.monotonic()
-        bins = self._plan.exchange.score_bins
-        updates, failures = self._collect(
-            MessageType.TRAIN,
-            {exchange.ROUND: number},
-            tail,
-            lambda reply, info: read_update(reply, info, self._layout, self._classes, bins),
-        )
-        if len(updates) < self._plan.federation.min_sites:
-            raise RunError(
-                f"round {number}: {len(updates)} of {len(self._members)} sites gave a usable reply, "
-                f"federation.min_sites is {self._plan.federation.min_sites} ({_say(failures)})"
-            )
-        sites = {name: update.report for name, update in updates.items()}
-        score = Score.pool(site.score for site in sites.values() if site.score is not None)
-        return RoundReport(number, time.monotonic() - started, sites, failures, score), updates
-
-    def _score(self, tail: NDArray[np.float32], split: str) -> dict[str, Score]:
-        bins = self._plan.exchange.score_bins
-        scores, failures = self._collect(
-            MessageType.EVALUATE,
-            {exchange.SPLIT: split},
-            tail,
-            lambda reply, info: read_score(
-                reply, info.test_images if split == "test" else info.validation_images, self._classes, bins
-            ),
-        )
-        if not scores:
-            raise RunError(f"no site scored the model on its {split} images ({_say(failures)})")
-        return {name: score for name, score in scores.items() if score is not None}
-
-    def _collect(
-        self,
-        kind: str,
-        config: dict[str, int | str],
-        tail: NDArray[np.float32],
-        read: Callable[[Message, SiteInfo], Answer],
-    ) -> tuple[dict[str, Answer], dict[str, str]]:
-        """Ask all hospitals and split what comes back into usable answers and reasons, both by site name."""
-        replies = self._ask([member for _, member in self._members], kind, config, tail)
-        answers: dict[str, Answer] = {}
-        failures: dict[str, str] = {}
-        for (info, _), reply in zip(self._members, replies, strict=True):
-            try:
-                answers[info.name] = read(_arrived(reply), info)
-            except BadReply as error:
-                failures[info.name] = str(error)
-        return answers, failures
+    def _read_update(self, name: str, reply: Message) -> Update:
+        info = self._members[name][0]
+        return read_update(reply, info, self._layout, self._classes, self._plan.exchange.score_bins)
 
     def _ask(
         self,
-        members: Sequence[Member],
+        members: Mapping[str, Member],
         kind: str,
-        config: dict[str, int | str],
-        tail: NDArray[np.float32] | None = None,
-    ) -> list[Message | None]:
-        """Send one message to each member; return the replies in the members' order, None where none came in time."""
-        messages = []
-        for member in members:
-            content = RecordDict({exchange.CONFIG: exchange.config_record(self._plan, {**config, **member.config})})
-            if tail is not None:
-                content[exchange.ARRAYS] = exchange.tail_record(tail)
-            messages.append(Message(content, message_type=kind, dst_node_id=member.node_id))
-        message_ids = list(self._courier.push_messages(messages))
-        return self._await(message_ids)
-
-    def _await(self, message_ids: Sequence[str]) -> list[Message | None]:
-        replies: dict[str, Message] = {}
-        deadline = time.monotonic() + self._plan.federation.round_seconds
-        pending = set(message_ids)
-        while pending and time.monotonic() < deadline:
-            for reply in self._courier.pull_messages(list(pending)):
-                replies[reply.metadata.reply_to_message_id] = reply
-            pending -= replies.keys()
-            if pending:
-                time.sleep(self._poll_seconds)
-        return [replies.get(message_id) for message_id in message_ids]
+        config: Mapping[str, int | str],
+        tail: NDArray[np.float32] | None,
+        read: Callable[[str, Message], Answer],
+    ) -> tuple[dict[str, Answer], dict[str, str]]:
+        config = {exchange.FEDERATION: self._federation, **config}
+        return self._correspondence.ask(members, kind, config, tail, read)
 
 
 def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:
@@ -334,13 +350,3 @@ def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:
             raise RunError(f"{len(nodes)} of {count} nodes connected within {seconds:.0f} s")
         time.sleep(0.2)
     return nodes
-
-
-def _say(failures: Mapping[str, str]) -> str:
-    return "; ".join(f"{name}: {reason}" for name, reason in failures.items())
-
-
-def _arrived(reply: Message | None) -> Message:
-    if reply is None:
-        raise BadReply("no reply in time")
-    return reply

@@ -3,6 +3,7 @@
 A bad reply leaves that hospital out of the round, by name and reason.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from common.scoring import Score
 _COUNTS = (exchange.TRAIN_IMAGES, exchange.VALIDATION_IMAGES, exchange.TEST_IMAGES)
 _SCORE = frozenset({exchange.SCORE_LOSS, exchange.SCORE_CONFUSION, exchange.SCORE_HISTOGRAM})
 _UPDATE = _SCORE | {exchange.IMAGES, exchange.TRAIN_LOSS}
+# And in words, beside the receipt of what it answers.
+_IDENTITY = frozenset({exchange.NAME, exchange.VERSION, exchange.TRUNK_DIGEST})
 
 
 class BadReply(Exception):  # noqa: N818 - what the server met, not a fault of the server
@@ -75,12 +78,21 @@ class Update:
     report: SiteReport
 
 
+def check_receipt(reply: Message, receipt: Mapping[str, int | str]) -> None:
+    """Refuse a failure, and a reply to another request than `receipt` (of `exchange.receipt`); raises `BadReply`."""
+    refuse_error(reply)
+    told = reply.content.get(exchange.CONFIG)
+    if not isinstance(told, ConfigRecord):
+        raise BadReply(f"no {exchange.CONFIG} record: it does not say what it answers")
+    for key, asked in receipt.items():
+        if told.get(key) != asked:
+            raise BadReply(f"answers another request: {key} {told.get(key)!r:.80} instead of {asked!r}")
+
+
 def read_info(reply: Message) -> SiteInfo:
     """Check and read the reply to a query; raises `BadReply`."""
-    metrics = _metrics(reply, frozenset({exchange.CONFIG, exchange.METRICS}), frozenset(_COUNTS))
-    identity = reply.content.get(exchange.CONFIG)
-    if not isinstance(identity, ConfigRecord):
-        raise BadReply(f"no {exchange.CONFIG} record")
+    metrics = _metrics(reply, frozenset(), frozenset(_COUNTS), _IDENTITY)
+    identity = reply.content[exchange.CONFIG]
     words = [identity.get(key) for key in (exchange.NAME, exchange.VERSION, exchange.TRUNK_DIGEST)]
     name, version, trunk = (word if isinstance(word, str) else "" for word in words)
     train, validation, test = (_told_count(metrics, key) for key in _COUNTS)
@@ -91,7 +103,7 @@ def read_info(reply: Message) -> SiteInfo:
 
 def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int, bins: int) -> Update:
     """Check and read the reply to a round; raises `BadReply`."""
-    metrics = _metrics(reply, frozenset({exchange.ARRAYS, exchange.METRICS}), _UPDATE)
+    metrics = _metrics(reply, frozenset({exchange.ARRAYS}), _UPDATE)
     try:
         change = exchange.tail_of(reply.content)
     except ValueError as error:
@@ -113,7 +125,7 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
 
 def read_score(reply: Message, images: int | None, classes: int, bins: int) -> Score | None:
     """Check and read the reply to an evaluation over `images` images; None if it is not shared; raises `BadReply`."""
-    return _score(_metrics(reply, frozenset({exchange.METRICS}), _SCORE), images, classes, bins)
+    return _score(_metrics(reply, frozenset(), _SCORE), images, classes, bins)
 
 
 def refuse_error(reply: Message) -> None:
@@ -124,14 +136,20 @@ def refuse_error(reply: Message) -> None:
         raise BadReply(lines[-1].removeprefix("Exception ClientAppException occurred. Message: ").removesuffix("'>"))
 
 
-def _metrics(reply: Message, records: frozenset[str], metrics_allowed: frozenset[str]) -> MetricRecord:
+def _metrics(
+    reply: Message, records: frozenset[str], metrics_allowed: frozenset[str], words: frozenset[str] = frozenset()
+) -> MetricRecord:
     """Return the reply's metrics if it holds nothing beside what was asked for."""
     refuse_error(reply)
-    metrics = reply.content.get(exchange.METRICS)
+    metrics, config = reply.content.get(exchange.METRICS), reply.content.get(exchange.CONFIG)
     if not isinstance(metrics, MetricRecord):
         raise BadReply(f"no {exchange.METRICS} record")
-    if surplus := (reply.content.keys() - records) | (metrics.keys() - metrics_allowed):
-        raise BadReply(f"holds what was not asked for: {', '.join(sorted(surplus))}")
+    if not isinstance(config, ConfigRecord):
+        raise BadReply(f"no {exchange.CONFIG} record")
+    surplus = reply.content.keys() - records - {exchange.METRICS, exchange.CONFIG}
+    surplus |= (metrics.keys() - metrics_allowed) | (config.keys() - words - set(exchange.RECEIPT))
+    if surplus:
+        raise BadReply(f"holds what was not asked for: {', '.join(sorted(surplus)):.200}")
     return metrics
 
 

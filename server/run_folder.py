@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import IO, Any, Self
@@ -13,14 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from common.errors import RunError
+from common.errors import InputError, RunError
 from common.exchange import TailLayout
 from common.files import try_lock, write_bytes_atomically, write_json_atomically, write_text_atomically
-from common.plan import TrainingPlan
+from common.plan import FederationPlan, TrainingPlan
+from server.checkpoint import Checkpoints
 
 RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
 """Set by whoever starts a run and must know its folder before the run does: to follow it, to tidy up after Ctrl-C."""
 
+
+_ROUNDS = Path("checkpoints") / "rounds"
 
 # How long whoever was killed a moment ago may still hold its folder.
 _LOCK_SECONDS = 15
@@ -95,6 +99,15 @@ class RunFolder:
         """Write a JSON file of the run."""
         write_json_atomically(self.path / name, value)
 
+    def checkpoints(self, training: str, identity: str, federation: FederationPlan) -> Checkpoints:
+        """Return the round checkpoints of one training; `identity` is what must be equal for it to be continued."""
+        folder = self.path / _ROUNDS / training
+        return Checkpoints(folder, identity, federation.rounds, federation.keep_checkpoints)
+
+    def forget_rounds(self, training: str) -> None:
+        """Remove the round checkpoints of a training whose outcome is safe."""
+        shutil.rmtree(self.path / _ROUNDS / training, ignore_errors=True)
+
     def write_tail(self, name: str, tail: NDArray[np.float32], layout: TailLayout, metadata: dict[str, str]) -> None:
         """Write a tail as `checkpoints/<name>.safetensors`, with named tensors."""
         folder = self.path / "checkpoints"
@@ -104,10 +117,10 @@ class RunFolder:
 
 
 def continue_or_reserve(output: Path, name: str, plan: TrainingPlan) -> Path:
-    """Return the final name of the latest interrupted run of this plan with a finished training, else of a new run."""
+    """Return the final name of the latest interrupted run of this plan worth going on with, else of a new run."""
     deadline = time.monotonic() + _LOCK_SECONDS
     for folder in sorted(output.glob("*.unfinished"), reverse=True):
-        if not holds_outcomes(folder) or _digest_in(folder) != plan.digest:
+        if not worth_continuing(folder) or _digest_in(folder) != plan.digest:
             continue
         with contextlib.suppress(OSError), (folder / "run.log").open("a") as log:
             while not (free := try_lock(log)) and time.monotonic() < deadline:
@@ -117,9 +130,37 @@ def continue_or_reserve(output: Path, name: str, plan: TrainingPlan) -> Path:
     return reserve_run(output, name)
 
 
-def holds_outcomes(folder: Path) -> bool:
-    """Say whether a run folder holds a finished training, and so is worth going on with."""
-    return any((folder / "units").glob("*.json"))
+def interrupted_run(output: Path, name: str | None) -> Path:
+    """Return the final name of an interrupted run by its folder's name, or of the latest.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it has no finished round to go on from.
+    """
+    if name is not None:
+        chosen = output / Path(name).name.removesuffix(".unfinished")
+        if not unfinished(chosen).is_dir():
+            raise InputError(f"{unfinished(chosen)} does not exist: a run that was finished cannot be gone on with")
+        return chosen
+    for folder in sorted(output.glob("*.unfinished"), reverse=True):
+        if worth_continuing(folder):
+            return folder.with_name(folder.name.removesuffix(".unfinished"))
+    raise InputError(f"{output} holds no interrupted run with a finished round: start one with `rarefed-server run`")
+
+
+def read_plan(final: Path) -> TrainingPlan:
+    """Return the plan of an unfinished run; raises `InputError` if it cannot be read."""
+    path = unfinished(final) / "plan.json"
+    try:
+        return TrainingPlan.from_json(json.dumps(json.loads(path.read_bytes())["plan"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def worth_continuing(folder: Path) -> bool:
+    """Say whether a run folder holds a finished training, or a finished round of one."""
+    return any((folder / "units").glob("*.json")) or any((folder / _ROUNDS).glob("*/*.json"))
 
 
 def reserve_run(output: Path, name: str) -> Path:

@@ -20,6 +20,8 @@ from common import exchange
 from common.plan import FederationPlan, TrainingPlan
 from server.replies import Update
 
+_MOMENTUM, _FIRST, _SECOND = "momentum", "first-moment", "second-moment"
+
 
 class Strategy:
     """A Flower strategy, reduced to its arithmetic.
@@ -53,14 +55,32 @@ class Strategy:
             By site name; at least one.
         """
         replies = [_as_reply(tail + updates[name].change, updates[name].report.images) for name in sorted(updates)]
-        self._remember(tail)
+        self._start_from(tail)
         arrays, _ = self._strategy.aggregate_train(round_number, replies)
         if arrays is None:
             return tail
         # Server optimisers and medians compute in float64; what travels stays float32.
         return np.asarray(arrays[exchange.TAIL].numpy(), dtype=np.float32)
 
-    def _remember(self, tail: NDArray[np.float32]) -> None:
+    def memory(self) -> dict[str, NDArray[np.floating]]:
+        """Return what a server optimiser carries from round to round; empty for strategies without one."""
+        optimizer = self._strategy
+        if isinstance(optimizer, FedAvgM):
+            return {_MOMENTUM: optimizer.momentum_vector[0]} if optimizer.momentum_vector else {}
+        if isinstance(optimizer, FedAdam | FedYogi) and optimizer.m_t and optimizer.v_t:
+            return {_FIRST: optimizer.m_t[exchange.TAIL], _SECOND: optimizer.v_t[exchange.TAIL]}
+        return {}
+
+    def remember(self, memory: Mapping[str, NDArray[np.floating]]) -> None:
+        """Take over the `memory` of a training that goes on."""
+        optimizer = self._strategy
+        if isinstance(optimizer, FedAvgM) and _MOMENTUM in memory:
+            optimizer.momentum_vector = [memory[_MOMENTUM]]
+        elif isinstance(optimizer, FedAdam | FedYogi) and _FIRST in memory:
+            optimizer.m_t = {exchange.TAIL: memory[_FIRST]}
+            optimizer.v_t = {exchange.TAIL: memory[_SECOND]}
+
+    def _start_from(self, tail: NDArray[np.float32]) -> None:
         """Tell a server optimiser where the round started; Flower's own loop does so when it sends the model."""
         if isinstance(self._strategy, FedAvgM):
             self._strategy.current_arrays = exchange.tail_record(tail)

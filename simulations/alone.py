@@ -89,17 +89,18 @@ def _train(
         selection.offer(layout.pack(tail), score, history[-1].progress)
 
     trainer.fit(train, Budget(0, epochs, epochs), name=name, batch_size=batch_size, on_pass=after_pass)
-    assert selection.tail is not None
-    layout.unpack(selection.tail, tail)
+    kept = selection.kept
+    assert kept is not None
+    layout.unpack(kept.tail, tail)
     return Outcome(
         probabilities=rounded(trainer.predict(hospitals.pooled("test"), plan.augmentation.tested)),
         history=[moment_entry(moment) for moment in history],
-        selected=selection.progress,
+        selected=kept.progress,
         wall_s=time.monotonic() - started,
         image_passes=epochs * len(train),
         trained_parameters=layout.size,
         total_parameters=trainer.model.parameter_count,
-        weights_digest=digest_of(selection.tail),
+        weights_digest=digest_of(kept.tail),
     )
 
 

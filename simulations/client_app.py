@@ -8,7 +8,8 @@ import json
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from client.app import build_client_app, plan_of
+from client.app import build_client_app
+from client.request import read_request
 from client.site import Site
 from common import exchange
 from common.plan import TrainingPlan
@@ -30,16 +31,16 @@ app = build_client_app(simulated_site)
 @app.train(work.ALONE)
 def train_one_unit(message: Message, context: Context) -> Message:
     """Train a unit that needs no federation; no hospital's ClientApp can do this."""
-    plan, config = plan_of(message)
-    outcome = train_alone(plan, str(config[work.ARM]), str(config[exchange.NAME]))
+    request = read_request(message)
+    outcome = train_alone(request.plan, str(request.config[work.ARM]), str(request.config[exchange.NAME]))
     return _answer(message, outcome.model_dump_json())
 
 
 @app.evaluate(work.PREDICT)
 def predict_every_test_image(message: Message, context: Context) -> Message:
     """Predict all sites' test images one by one, as only a simulation may."""
-    plan, _ = plan_of(message)
-    return _answer(message, json.dumps(predict_with(plan, exchange.tail_of(message.content)), allow_nan=False))
+    tail = exchange.tail_of(message.content)
+    return _answer(message, json.dumps(predict_with(read_request(message).plan, tail), allow_nan=False))
 
 
 def _answer(message: Message, text: str) -> Message:

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from common import exchange
 from common.exchange import TailLayout, digest_of
 from common.models import build_model
+from server.correspondence import Member
 from server.course import federated_evaluation, history
-from server.federation import Federation, Member, RoundReport
+from server.federation import Federation
+from server.run_folder import RunFolder
+from server.state import FederationState, RoundReport
 from simulations.outcomes import Outcome
 from simulations.units import Unit
 from simulations.work import Workers
@@ -27,7 +30,9 @@ class Federated:
     trunk_digest: str
 
 
-def run_federated(unit: Unit, workers: Workers, on_round: Callable[[RoundReport], None]) -> Federated:
+def run_federated(
+    unit: Unit, workers: Workers, folder: RunFolder, on_round: Callable[[RoundReport], None], say: Callable[[str], None]
+) -> Federated:
     """Run one federation, one message a site and round, and test the selected model on every site's patients.
 
     Parameters
@@ -36,8 +41,12 @@ def run_federated(unit: Unit, workers: Workers, on_round: Callable[[RoundReport]
         Of the arm "federated".
     workers : Workers
         Where the sites compute.
+    folder : RunFolder
+        Keeps a checkpoint of every round; a federation that was interrupted goes on from the last.
     on_round : callable
-        Called after each round, in this thread.
+        Called after each round, in this thread; also for those of before an interruption.
+    say : callable
+        Takes a line about checkpoints and repeated rounds.
     """
     started = time.monotonic()
     plan, sites = unit.plan, unit.hospitals.sites
@@ -45,10 +54,19 @@ def run_federated(unit: Unit, workers: Workers, on_round: Callable[[RoundReport]
     model = build_model(plan, classes)
     layout = TailLayout.of(model.tail, plan.model.batch_norm)
     members = [Member(workers.node(number), {exchange.SITE: number}) for number in range(len(sites))]
+    checkpoints = folder.checkpoints(unit.key, f"{unit.key}/{model.trunk_digest}", plan.federation)
     federation = Federation(
-        workers, plan, classes=classes, layout=layout, trunk_digest=model.trunk_digest, on_round=on_round
+        workers,
+        plan,
+        classes=classes,
+        layout=layout,
+        trunk_digest=model.trunk_digest,
+        present=lambda: members,
+        on_round=on_round,
+        on_state=checkpoints.save,
+        on_trouble=say,
     )
-    result = federation.run(members, layout.pack(model.tail))
+    result = federation.run(checkpoints.latest(say) or FederationState.beginning(layout.pack(model.tail)))
     outcome = Outcome(
         probabilities=workers.predict(unit, result.tail),
         history=history(result, plan.federation.rounds),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from server.run_folder import holds_outcomes
+from server.run_folder import worth_continuing
 
 MARK_VARIABLE = "RAREFED_LAUNCH"
 _STOP_SECONDS = 10
@@ -74,7 +74,7 @@ def main(mark: str, workplace: str, unfinished: str) -> None:
     said = sys.stdin.read()
     end_processes(mark)
     shutil.rmtree(workplace, ignore_errors=True)
-    if "keep" not in said and not holds_outcomes(Path(unfinished)):
+    if "keep" not in said and not worth_continuing(Path(unfinished)):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 

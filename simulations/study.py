@@ -12,8 +12,9 @@ from flwr.serverapp import Grid
 from common.plan import TrainingPlan
 from common.scoring import Score
 from server.course import round_entry
-from server.federation import RoundReport, wait_for_nodes
+from server.federation import wait_for_nodes
 from server.run_folder import RunFolder
+from server.state import RoundReport
 from simulations.federated import passes_of, run_federated
 from simulations.outcomes import Outcome, OutcomeStore, correct_of
 from simulations.progress import Progress
@@ -112,7 +113,9 @@ class Study:
 
     def _train(self, unit: Unit, workers: Workers) -> None:
         if unit.arm == "federated":
-            federated = run_federated(unit, workers, lambda report: self._note_round(unit, report))
+            federated = run_federated(
+                unit, workers, self._folder, lambda report: self._note_round(unit, report), self._progress.say
+            )
             outcome = federated.outcome
             if not self._plan.study.folds:
                 metadata = {"plan_digest": unit.plan.digest, "trunk_digest": federated.trunk_digest}
@@ -125,6 +128,7 @@ class Study:
                 for moment in outcome.history:
                     self._folder.append_round({"unit": unit.key, **_place(unit), **moment})
         self._store.add(unit, outcome)
+        self._folder.forget_rounds(unit.key)
         right, total = correct_of(unit, outcome), len(outcome.probabilities)
         with self._noting:
             self._progress.step(passes, f"{unit.title}: {right}/{total} right, {outcome.wall_s:.0f} s")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.app import ConfigRecord, Message, MessageType
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
@@ -82,9 +82,7 @@ class Workers:
         return probabilities
 
     def _ask(self, kind: str, plan: TrainingPlan, config: dict[str, str], tail: NDArray[Any] | None, title: str) -> str:
-        content = RecordDict({exchange.CONFIG: exchange.config_record(plan, config)})
-        if tail is not None:
-            content[exchange.ARRAYS] = exchange.tail_record(tail)
+        content = exchange.request_content(plan, config, tail)
         with self._lock:
             node = self.node(self._next)
             self._next += 1

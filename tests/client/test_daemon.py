@@ -85,7 +85,7 @@ def test_a_refused_key_is_first_waited_for_and_then_explained(
     daemon = Daemon(hospital, said.append)
     line = "[code: 2004] Failed to activate SuperNode"
     daemon._read_node(line)
-    monkeypatch.setattr(module, "_AFTER_CRASH_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_AFTER_CRASH_BEATS", 0)
     daemon._read_node(line)
     daemon._read_node(line)
     assert "trying again" in said[0]

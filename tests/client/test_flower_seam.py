@@ -7,6 +7,8 @@ from importlib.metadata import version
 import pytest
 from flwr.app import Context, Error, Message, RecordDict
 
+from client.heartbeat import CONSTANT, MODULES
+
 WRITTEN_FOR = "1.41"
 
 NAMES = [
@@ -29,6 +31,7 @@ NAMES = [
     ("flwr.supercore.superexec.executor.types", "Executor.reconcile", ["self"]),
     ("flwr.supercore.superexec.executor.types", "Executor.close", ["self"]),
     ("flwr.supercore.heartbeat", "make_task_heartbeat_fn_http", ["client"]),
+    *((module, CONSTANT, []) for module in MODULES),
     ("flwr.supercore.interceptors", "RuntimeTokenHttpInterceptor", ["token"]),
     ("flwr.supercore.auth", "load_superexec_auth_secret", ["secret_file"]),
     ("flwr.supercore.task_identity", "TaskIdentity", []),

@@ -4,16 +4,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from client.guard import Release, release
 from client.policy import HospitalFailure, Refusal
+from client.request import Request
 from common import exchange
 from common.plan import TrainingPlan
 from common.refusals import Failure, Rule
 from tests.client.hospital import rules
 
 PLAN = TrainingPlan.from_flat({"exchange.score_bins": 4})
+ASKED = exchange.request_content(PLAN, {exchange.ROUND: 2})[exchange.CONFIG]
+RECEIPT = exchange.receipt(ASKED)
 SCORE: dict[str, Any] = {
     exchange.SCORE_LOSS: 0.7,
     exchange.SCORE_CONFUSION: [1, 0, 1, 1],
@@ -22,30 +25,33 @@ SCORE: dict[str, Any] = {
 TRAINED = {exchange.IMAGES: 10, exchange.TRAIN_LOSS: 0.5, **SCORE}
 COUNTS = {exchange.TRAIN_IMAGES: 10, exchange.VALIDATION_IMAGES: 2, exchange.TEST_IMAGES: 4}
 IDENTITY = {exchange.NAME: "north", exchange.VERSION: "0.1.0", exchange.TRUNK_DIGEST: "a" * 64}
-SENT = Message(RecordDict(), dst_node_id=1, message_type="train")
 
 
-def answer(metrics: dict[str, Any], **records: Any) -> Message:
-    return Message(RecordDict({exchange.METRICS: MetricRecord(metrics), **records}), reply_to=SENT)
+def answer(metrics: dict[str, Any], **records: Any) -> RecordDict:
+    words = ConfigRecord(RECEIPT)
+    return RecordDict({exchange.CONFIG: words, exchange.METRICS: MetricRecord(metrics), **records})
 
 
-def trained(metrics: dict[str, Any] | None = None, tail: Any = (1.0, 2.0), **records: Any) -> Message:
+def trained(metrics: dict[str, Any] | None = None, tail: Any = (1.0, 2.0), **records: Any) -> RecordDict:
     arrays = ArrayRecord({exchange.TAIL: Array(np.array(tail, np.float32))})
     return answer(TRAINED | (metrics or {}), **{exchange.ARRAYS: arrays, **records})
 
 
-def introduced(identity: dict[str, Any] | None = None, counts: dict[str, Any] | None = None) -> Message:
-    return answer(COUNTS | (counts or {}), **{exchange.CONFIG: ConfigRecord(IDENTITY | (identity or {}))})
+def introduced(identity: dict[str, Any] | None = None, counts: dict[str, Any] | None = None) -> RecordDict:
+    return answer(
+        COUNTS | (counts or {}), **{exchange.CONFIG: ConfigRecord({**RECEIPT, **IDENTITY, **(identity or {})})}
+    )
 
 
-def let(reply: Message, kind: str = "train", **changes: Any) -> Release:
-    return release(reply, kind, PLAN, rules(**changes), "north")
+def let(reply: RecordDict, kind: str = "train", **changes: Any) -> Release:
+    return release(reply, Request(kind, PLAN, ASKED), rules(**changes), "north")
 
 
 def test_an_honest_update_leaves_as_it_is() -> None:
     content, withheld = let(trained())
     assert exchange.tail_of(content).tolist() == [1.0, 2.0]
     assert dict(content[exchange.METRICS]) == TRAINED
+    assert dict(content[exchange.CONFIG]) == RECEIPT
     assert withheld == ()
 
 
@@ -66,10 +72,11 @@ def test_an_honest_update_leaves_as_it_is() -> None:
         trained(**{exchange.ARRAYS: ArrayRecord({"tail": Array(np.zeros(2, np.float32)), "more": Array(np.zeros(2))})}),
         trained(**{exchange.ARRAYS: ArrayRecord({"tail": Array(np.zeros(2, np.float64))})}),
         answer(TRAINED),
-        Message(Error(1, "No such file: /data/MUELLER_ANNA.dcm"), reply_to=SENT),
+        trained(**{exchange.CONFIG: ConfigRecord({**RECEIPT, "file": "MUELLER_ANNA.dcm"})}),
+        trained(**{exchange.CONFIG: ConfigRecord({**RECEIPT, exchange.ROUND: 3})}),
     ],
 )
-def test_what_is_not_on_the_closed_list_is_stopped(reply: Message) -> None:
+def test_what_is_not_on_the_closed_list_is_stopped(reply: RecordDict) -> None:
     with pytest.raises(HospitalFailure) as stopped:
         let(reply)
     assert stopped.value.kind == Failure.REPLY
@@ -86,7 +93,7 @@ def test_what_is_not_on_the_closed_list_is_stopped(reply: Message) -> None:
         introduced(counts={exchange.TEST_IMAGES: -1}),
     ],
 )
-def test_an_identity_says_name_version_and_trunk_only(reply: Message) -> None:
+def test_an_identity_says_name_version_and_trunk_only(reply: RecordDict) -> None:
     with pytest.raises(HospitalFailure):
         let(reply, "query")
 

@@ -123,10 +123,10 @@ def test_the_moment_of_lowest_validation_loss_is_kept() -> None:
         best.offer(tail, seen, number / 4)
         last.offer(tail, seen, number / 4)
         tail[:] = -1
-    assert best.tail is not None
-    assert last.tail is not None
-    assert (best.tail[0], best.progress) == (3, 0.75)
-    assert (last.tail[0], last.progress) == (4, 1.0)
+    assert best.kept is not None
+    assert last.kept is not None
+    assert (best.kept.tail[0], best.kept.progress) == (3, 0.75)
+    assert (last.kept.tail[0], last.kept.progress) == (4, 1.0)
 
 
 def test_a_moment_that_nobody_scored_does_not_displace_one_that_was() -> None:
@@ -134,13 +134,13 @@ def test_a_moment_that_nobody_scored_does_not_displace_one_that_was() -> None:
     selection = Selection("best")
     for number, seen in enumerate([None, score([1], [0.9]), score([], []), None, score([1], [0.2])], start=1):
         selection.offer(np.full(1, number, np.float32), seen, number / 5)
-    assert selection.tail is not None
-    assert (selection.tail[0], selection.progress) == (2, 0.4)
+    assert selection.kept is not None
+    assert (selection.kept.tail[0], selection.kept.progress) == (2, 0.4)
 
 
 def test_without_validation_images_the_last_moment_is_kept() -> None:
     selection = Selection("best")
     for number in (1, 2):
         selection.offer(np.full(1, number, np.float32), score([], []), number / 2)
-    assert selection.tail is not None
-    assert selection.tail[0] == 2
+    assert selection.kept is not None
+    assert selection.kept.tail[0] == 2

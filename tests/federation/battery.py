@@ -18,7 +18,9 @@ from common.errors import RunError
 from common.exchange import TailLayout, digest_of
 from common.models import build_model
 from common.plan import TrainingPlan
-from server.federation import Federation, FederationResult, Member, RoundReport
+from server.correspondence import Member
+from server.federation import Federation, FederationResult
+from server.state import FederationState, RoundReport
 from simulations.client_app import app as client_app
 from simulations.hospitals import load_hospitals
 
@@ -62,9 +64,10 @@ def federate(
         classes=len(hospitals.dataset.classes),
         layout=layout,
         trunk_digest=model.trunk_digest,
+        present=lambda: members,
         on_round=reports.append,
     )
-    return federation.run(members, layout.pack(model.tail)), reports
+    return federation.run(FederationState.beginning(layout.pack(model.tail))), reports
 
 
 def tell(result: FederationResult, reports: list[RoundReport]) -> dict[str, Any]:

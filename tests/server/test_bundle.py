@@ -3,7 +3,7 @@ import tomllib
 from pathlib import Path
 
 from common.plan import TrainingPlan
-from server.bundle import app_folder, app_hash
+from server.bundle import RESUME_KEY, app_folder, app_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -12,6 +12,7 @@ def test_its_defaults_are_the_plans() -> None:
     with (app_folder() / "pyproject.toml").open("rb") as stream:
         nested = tomllib.load(stream)["tool"]["flwr"]["app"]["config"]
     flat = {f"{group}.{key}": value for group, values in nested.items() for key, value in values.items()}
+    assert flat.pop(RESUME_KEY) == ""
     assert flat == TrainingPlan().flat()
 
 

@@ -12,8 +12,10 @@ from common.errors import RunError
 from common.exchange import TailLayout
 from common.plan import TrainingPlan
 from common.refusals import Rule, refusal
+from server.correspondence import Member
 from server.course import federated_evaluation, history, metrics_of_score
-from server.federation import Federation, Member, RoundReport
+from server.federation import Federation
+from server.state import FederationState, RoundReport
 
 LAYOUT = TailLayout(("weight",), ((3,),))
 TRUNK = "a" * 64
@@ -55,29 +57,47 @@ class Hospital:
         if self._says:
             return Message(Error(4001, self._says), reply_to=message)
         score = SCORE if self._shares else {}
+        receipt = exchange.receipt(message.content[exchange.CONFIG])  # type: ignore[arg-type]
         kind = message.metadata.message_type
         if kind == "query":
-            identity = {exchange.NAME: self._name, exchange.VERSION: "1", exchange.TRUNK_DIGEST: self._trunk}
+            receipt |= {exchange.NAME: self._name, exchange.VERSION: "1", exchange.TRUNK_DIGEST: self._trunk}
             counts = {exchange.TRAIN_IMAGES: 10}
             counts |= {exchange.VALIDATION_IMAGES: 4, exchange.TEST_IMAGES: 4} if self._shares else {}
-            content = {exchange.CONFIG: ConfigRecord(identity), exchange.METRICS: MetricRecord(counts)}
+            content = {exchange.METRICS: MetricRecord(counts)}
         elif kind == "train":
             change = np.full(3, self.node, np.float32)
             metrics = {exchange.IMAGES: 10, **({exchange.TRAIN_LOSS: 0.7} if self._shares else {}), **score}
             content = {exchange.ARRAYS: exchange.tail_record(change), exchange.METRICS: MetricRecord(metrics)}
         else:
             content = {exchange.METRICS: MetricRecord(score)}
-        return Message(RecordDict(content), reply_to=message)
+        return Message(RecordDict({**content, exchange.CONFIG: ConfigRecord(receipt)}), reply_to=message)
 
 
-def federate(*hospitals: Hospital, admitted: dict[int, str] | None = None, min_sites: int = 1, **observers: Any) -> Any:
-    plan = TrainingPlan.from_flat({"federation.rounds": 2, "federation.min_sites": min_sites, "exchange.score_bins": 2})
-    rounds: list[RoundReport] = []
-    federation = Federation(
-        Courier(*hospitals), plan, classes=2, layout=LAYOUT, trunk_digest=TRUNK, on_round=rounds.append, **observers
+def federate(
+    *hospitals: Hospital,
+    admitted: dict[int, str] | None = None,
+    min_sites: int = 1,
+    state: FederationState | None = None,
+    changes: dict[str, Any] | None = None,
+    courier: Any = None,
+    **observers: Any,
+) -> Any:
+    plan = TrainingPlan.from_flat(
+        {
+            "federation.rounds": 2,
+            "federation.min_sites": min_sites,
+            "federation.retry_seconds": 0,
+            "exchange.score_bins": 2,
+            **(changes or {}),
+        }
     )
+    rounds: list[RoundReport] = []
     members = [Member(hospital.node, name=(admitted or {}).get(hospital.node, "")) for hospital in hospitals]
-    return federation.run(members, np.zeros(3, np.float32))
+    settings: dict[str, Any] = {"present": lambda: members, "on_round": rounds.append, **observers}
+    federation = Federation(
+        courier or Courier(*hospitals), plan, classes=2, layout=LAYOUT, trunk_digest=TRUNK, poll_seconds=0, **settings
+    )
+    return federation.run(state or FederationState.beginning(np.zeros(3, np.float32)))
 
 
 def test_hospitals_that_cannot_take_part_are_left_out_by_name_and_reason() -> None:
@@ -145,3 +165,79 @@ def test_one_hospital_that_shares_speaks_for_itself_alone() -> None:
     # Wilson's interval of 3 in 4.
     assert metrics["ci95"]["accuracy"] == pytest.approx([0.3006, 0.9544], abs=1e-4)
     assert metrics["auc"] == 0.5
+
+
+class Moody(Hospital):
+    """One whose training replies in the given rounds are errors, or larger by a factor."""
+
+    def __init__(self, node: int, name: str, bad: set[int] = frozenset(), factor: float = 1.0) -> None:  # type: ignore[assignment]
+        super().__init__(node, name)
+        self._bad, self._factor = bad, factor
+        self.asked: list[int] = []
+
+    def answer(self, message: Message) -> Message:
+        reply = super().answer(message)
+        if message.metadata.message_type != "train":
+            return reply
+        number = int(str(message.content["config"][exchange.ROUND]))
+        self.asked.append(number)
+        if number in self._bad:
+            return Message(Error(4002, "failed: training"), reply_to=message)
+        change = exchange.tail_of(reply.content) * np.float32(self._factor)
+        reply.content[exchange.ARRAYS] = exchange.tail_record(change)
+        return reply
+
+
+def test_a_federation_goes_on_from_any_round_as_if_nothing_had_been() -> None:
+    for strategy in ("fedavg", "fedavgm", "fedadam", "fedyogi", "fedmedian"):
+        changes = {"federation.rounds": 6, "federation.strategy": strategy}
+        states: list[FederationState] = []
+        whole = federate(Hospital(1, "north"), Hospital(3, "south"), changes=changes, on_state=states.append)
+        for state in states:
+            rest = federate(Hospital(1, "north"), Hospital(3, "south"), changes=changes, state=state)
+            assert rest.tail.tobytes() == whole.tail.tobytes()
+            assert [report.round for report in rest.rounds] == [1, 2, 3, 4, 5, 6]
+            assert history(rest, 6) == history(whole, 6)
+
+
+def test_a_hospital_with_repeated_faults_is_not_asked_for_a_while_and_then_again() -> None:
+    bad = Moody(3, "south", bad={1, 2, 3, 4})
+    changes = {"federation.rounds": 10, "federation.quarantine_after": 2, "federation.quarantine_rounds": 3}
+    result = federate(Hospital(1, "north"), bad, changes=changes)
+    assert bad.asked == [1, 2, 6, 7, 8, 9, 10]
+    assert result.rounds[2].failures == {"south": "in quarantine until round 6"}
+    assert [("south" in report.sites) for report in result.rounds] == [False] * 5 + [True] * 5
+
+
+def test_quarantine_never_leaves_too_few_hospitals() -> None:
+    bad = Moody(3, "south", bad={1, 2})
+    changes = {"federation.rounds": 4, "federation.quarantine_after": 1, "federation.round_attempts": 1}
+    with pytest.raises(RunError, match="round 1: 1 of 2 sites"):
+        federate(Hospital(1, "north"), bad, changes=changes, min_sites=2)
+    late = Moody(3, "south", bad={1})
+    result = federate(Hospital(1, "north"), Hospital(2, "west"), late, changes=changes, min_sites=2)
+    assert late.asked == [1]
+    assert len(result.rounds) == 4
+
+
+def test_a_round_with_too_few_replies_is_repeated_and_then_the_run_pauses() -> None:
+    said: list[str] = []
+    kept: list[FederationState] = []
+    bad = Moody(3, "south", bad={2})
+    with pytest.raises(RunError, match=r"round 2: 1 of 2 sites .* the rounds before are safe"):
+        federate(Hospital(1, "north"), bad, min_sites=2, on_trouble=said.append, on_state=kept.append)
+    assert bad.asked == [1, 2, 2, 2]
+    assert len(said) == 2
+    assert "asked again" in said[0]
+    back = federate(Hospital(1, "north"), Hospital(3, "south"), min_sites=2, state=kept[-1])
+    assert back.tail.tobytes() == federate(Hospital(1, "north"), Hospital(3, "south")).tail.tobytes()
+
+
+def test_an_update_far_larger_than_the_usual_is_left_out() -> None:
+    hostile = Moody(4, "south", factor=100)
+    honest = [Hospital(1, "east"), Hospital(2, "north"), Hospital(3, "west")]
+    result = federate(*honest, hostile)
+    assert all("times the usual" in report.failures["south"] for report in result.rounds)
+    assert result.tail.tolist() == federate(*honest).tail.tolist()
+    unguarded = federate(*honest, hostile, changes={"federation.largest_norm": 0})
+    assert unguarded.tail[0] > 10 * result.tail[0]

@@ -8,7 +8,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRec
 
 from common import exchange
 from common.exchange import TailLayout
-from server.replies import BadReply, SiteInfo, read_info, read_score, read_update
+from server.replies import BadReply, SiteInfo, check_receipt, read_info, read_score, read_update
 
 SITE = SiteInfo("north", "0.1.0", "abc", train_images=10, validation_images=3, test_images=4)
 LAYOUT = TailLayout(("a", "b"), ((2, 2), (3,)))
@@ -23,9 +23,12 @@ GOOD: dict[str, Any] = {
 }
 
 
-def reply(metrics: dict[str, Any] | None = None, arrays: ArrayRecord | None = None) -> Message:
+def reply(
+    metrics: dict[str, Any] | None = None, arrays: ArrayRecord | None = None, words: dict[str, Any] | None = None
+) -> Message:
     content = RecordDict({exchange.ARRAYS: exchange.tail_record(np.ones(7, np.float32)) if arrays is None else arrays})
     content[exchange.METRICS] = MetricRecord(GOOD | (metrics or {}))
+    content[exchange.CONFIG] = ConfigRecord({exchange.ROUND: 3} | (words or {}))
     return Message(content, reply_to=sent())
 
 
@@ -74,6 +77,7 @@ def tail(values: Any, dtype: Any = np.float32) -> ArrayRecord:
         (reply({exchange.SCORE_CONFUSION: [1, 0, 1]}), "score-confusion is not a list of 4"),
         (reply({exchange.SCORE_CONFUSION: [2, 0, 1, 1]}), "do not count the same images"),
         (reply({"age": 40.0}), "not asked for: age"),
+        (reply(words={"note": "x"}), "not asked for: note"),
         (reply({exchange.SCORE_HISTOGRAM: [0] * 15}), "score-histogram is not a list of 16"),
     ],
 )
@@ -82,10 +86,27 @@ def test_a_bad_update_is_refused_with_its_reason(message: Message, reason: str) 
         read(message)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [{exchange.ROUND: 2}, {exchange.TAIL_DIGEST: "b"}, {exchange.PLAN_DIGEST: "c"}, {exchange.FEDERATION: "d"}],
+)
+def test_a_reply_to_another_request_is_refused(words: dict[str, Any]) -> None:
+    asked = {exchange.ROUND: 3, exchange.TAIL_DIGEST: "a", exchange.PLAN_DIGEST: "b", exchange.FEDERATION: "c"}
+    check_receipt(reply(words=asked), asked)
+    (key,) = words
+    with pytest.raises(BadReply, match=f"answers another request: {key} "):
+        check_receipt(reply(words=asked | words), asked)
+    with pytest.raises(BadReply, match="does not say what it answers"):
+        check_receipt(Message(RecordDict(), reply_to=sent()), asked)
+
+
 def test_missing_records_are_refused() -> None:
     with pytest.raises(BadReply, match="no metrics record"):
         read(Message(RecordDict(), reply_to=sent()))
-    lonely = Message(RecordDict({exchange.METRICS: MetricRecord(GOOD)}), reply_to=sent())
+    metrics = {exchange.METRICS: MetricRecord(GOOD)}
+    with pytest.raises(BadReply, match="no config record"):
+        read(Message(RecordDict(metrics), reply_to=sent()))
+    lonely = Message(RecordDict({**metrics, exchange.CONFIG: ConfigRecord()}), reply_to=sent())
     with pytest.raises(BadReply, match="exactly one array"):
         read(lonely)
 
@@ -120,7 +141,8 @@ def test_an_introduction_is_read_or_refused() -> None:
 
 def test_a_score_must_cover_the_declared_images() -> None:
     metrics = {key: value for key, value in GOOD.items() if key.startswith("score-")}
-    scored = Message(RecordDict({exchange.METRICS: MetricRecord(metrics)}), reply_to=sent())
+    records = {exchange.METRICS: MetricRecord(metrics), exchange.CONFIG: ConfigRecord()}
+    scored = Message(RecordDict(records), reply_to=sent())
     assert read_score(scored, 3, classes=2, bins=BINS).accuracy == pytest.approx(2 / 3)
     with pytest.raises(BadReply, match="scored 3 images, declared 4"):
         read_score(scored, 4, classes=2, bins=BINS)
