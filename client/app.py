@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
+from client.personal import PersonalLayers
 from client.request import read_request
-from client.rounds import SplitName, score_tail, train_round, trunk_digest
+from client.rounds import SplitName, score_tail, train_round, trunk_digest, workbench
 from client.site import Site
 from common import exchange
 from common.errors import InputError
@@ -18,9 +20,14 @@ from common.plan import TrainingPlan
 SiteLoader = Callable[[TrainingPlan, Context, ConfigRecord], Site]
 """Finds the hospital that a message is for; what differs between a real hospital and a simulated one."""
 
+LayersFolder = Callable[[ConfigRecord], Path]
+"""Where the hospital that a message is for keeps its personal layers; asked only under plans that leave it some."""
+
 
 def build_client_app(
-    load_site: SiteLoader, as_done_here: Callable[[TrainingPlan], TrainingPlan] = lambda plan: plan
+    load_site: SiteLoader,
+    layers_folder: LayersFolder,
+    as_done_here: Callable[[TrainingPlan], TrainingPlan] = lambda plan: plan,
 ) -> ClientApp:
     """Build a ClientApp that answers for the hospital that `load_site` returns.
 
@@ -28,6 +35,8 @@ def build_client_app(
     ----------
     load_site : callable
         Called with the plan, Flower's context and the message's config for every message: it should remember.
+    layers_folder : callable
+        Called with the message's config.
     as_done_here : callable
         Turns the coordinator's plan into the one that this site carries out: with its own paths, on its own device.
 
@@ -67,7 +76,11 @@ def build_client_app(
     def train(message: Message, context: Context) -> Message:
         plan, config = asked(message)
         site = load_site(plan, context, config)
-        update = train_round(plan, site, _tail(message, config), _round(config))
+        number, own = _round(config), personal_layers(plan, site, config, layers_folder)
+        before = own.after(number - 1) if own else None
+        update = train_round(plan, site, _tail(message, config), number, before)
+        if own:
+            own.keep(number, update.personal)
         metrics = MetricRecord(
             {
                 exchange.IMAGES: update.images,
@@ -83,12 +96,33 @@ def build_client_app(
     def evaluate(message: Message, context: Context) -> Message:
         plan, config = asked(message)
         site = load_site(plan, context, config)
-        score = score_tail(plan, site, _tail(message, config), _split(config))
+        own = personal_layers(plan, site, config, layers_folder)
+        layers = own.after(_round(config)) if own else None
+        score = score_tail(plan, site, _tail(message, config), _split(config), layers)
         metrics = MetricRecord(exchange.score_to_metrics(score))
         answered = ConfigRecord({**exchange.receipt(config)})
         return Message(RecordDict({exchange.METRICS: metrics, exchange.CONFIG: answered}), reply_to=message)
 
     return app
+
+
+def personal_layers(
+    plan: TrainingPlan, site: Site, config: ConfigRecord, layers_folder: LayersFolder
+) -> PersonalLayers | None:
+    """Return what a hospital keeps of its own in a message's federation; None if the plan leaves it nothing.
+
+    Raises
+    ------
+    InputError
+        If the message does not say which federation it belongs to.
+    """
+    layout = workbench(plan, len(site.classes)).personal
+    if not layout.names:
+        return None
+    federation = config.get(exchange.FEDERATION)
+    if not isinstance(federation, str) or not federation:
+        raise InputError(f"a message came without {exchange.FEDERATION}: whose layers it is about, nobody knows")
+    return PersonalLayers(layers_folder(config), federation, layout)
 
 
 def _tail(message: Message, config: ConfigRecord) -> NDArray[np.float32]:

@@ -175,6 +175,11 @@ class HospitalFile(_Section):
         return self.state / "replies"
 
     @cached_property
+    def personal_layers(self) -> Path:
+        """Folder of the layers that this hospital trains and that never leave it."""
+        return self.state / "layers"
+
+    @cached_property
     def logs(self) -> Path:
         """Folder of the daemon's and its children's logs."""
         return self.state / "logs"

@@ -20,10 +20,12 @@ from common.splits import split_records
 _WEIGHTS_BY_NAME = ("auto", "none")
 
 
-def own_client_app(hospital: HospitalFile) -> ClientApp:
-    """Return the ClientApp that answers for this hospital."""
+def own_client_app(hospital: HospitalFile, layers: Path) -> ClientApp:
+    """Return the ClientApp that answers for this hospital, and keeps its personal layers in the folder `layers`."""
     return build_client_app(
-        lambda plan, context, config: own_site(plan, hospital), lambda plan: own_plan(plan, hospital)
+        lambda plan, context, config: own_site(plan, hospital),
+        lambda config: layers,
+        lambda plan: own_plan(plan, hospital),
     )
 
 

@@ -1,11 +1,14 @@
 """A dry run: what this hospital would answer to a federation, computed for real, and sent nowhere."""
 
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message, MessageType, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
 from client.guard import release
@@ -17,6 +20,8 @@ from client.rounds import workbench
 from common import exchange
 from common.plan import TrainingPlan
 from common.refusals import failure, refusal
+
+_FEDERATION = "preview"
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,18 @@ def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
     # Flower lets only a task of a run make messages; these are never sent.
     TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
     asked: list[tuple[str, dict[str, int | str]]] = [
-        (MessageType.QUERY, {}),
-        (MessageType.TRAIN, {exchange.ROUND: 1}),
-        (MessageType.EVALUATE, {exchange.SPLIT: "test"}),
+        (MessageType.QUERY, {exchange.FEDERATION: _FEDERATION}),
+        (MessageType.TRAIN, {exchange.FEDERATION: _FEDERATION, exchange.ROUND: 1}),
+        (MessageType.EVALUATE, {exchange.FEDERATION: _FEDERATION, exchange.ROUND: 1, exchange.SPLIT: "test"}),
     ]
-    return [_answer(hospital, plan, kind, config) for kind, config in asked]
+    with tempfile.TemporaryDirectory() as layers:
+        app = own_client_app(hospital, Path(layers))
+        return [_answer(app, hospital, plan, kind, config) for kind, config in asked]
 
 
-def _answer(hospital: HospitalFile, plan: TrainingPlan, kind: str, config: dict[str, int | str]) -> Preview:
+def _answer(
+    app: ClientApp, hospital: HospitalFile, plan: TrainingPlan, kind: str, config: dict[str, int | str]
+) -> Preview:
     try:
         check_plan(hospital.rules, plan)
         if kind != MessageType.QUERY:
@@ -74,7 +83,7 @@ def _answer(hospital: HospitalFile, plan: TrainingPlan, kind: str, config: dict[
             own = own_plan(plan, hospital)
             tail = workbench(own, len(own_site(own, hospital).classes)).initial_tail
         message = Message(exchange.request_content(plan, config, tail), dst_node_id=1, message_type=kind)
-        reply = own_client_app(hospital)(message, Context(0, 1, {}, RecordDict(), {}))
+        reply = app(message, Context(0, 1, {}, RecordDict(), {}))
         released, withheld = release(reply.content, read_request(message), hospital.rules, hospital.name)
     except Refusal as no:
         return Preview(kind, refusal(no.rule), f"rules.{no.rule.value} of {hospital.path}", {}, ())

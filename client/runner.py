@@ -88,7 +88,7 @@ class Keeper:
         self._audit = AuditLog(hospital.audit_log)
         self._kept = KeptReplies(hospital.kept_replies)
         # Before this process has threads: what is forked from it must not inherit a lock that one of them holds.
-        self._worker = Worker(partial(_compute, own_client_app(hospital)), hospital.limits)
+        self._worker = Worker(partial(_compute, own_client_app(hospital, hospital.personal_layers)), hospital.limits)
         self._client = RuntimeHttpClient.from_server_address(
             server_address=spec.runtime_api_address,
             insecure=True,  # loopback, between two processes of one user

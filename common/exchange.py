@@ -7,6 +7,7 @@ Both sides derive names, order and shapes from the plan, so that none of them ne
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 from torch import nn
 
+from common.errors import InputError
 from common.plan import TrainingPlan
 from common.roc import ScoreHistogram
 from common.scoring import Score
@@ -64,18 +66,40 @@ RECEIPT = (PLAN_DIGEST, FEDERATION, ROUND, SPLIT, TAIL_DIGEST)
 
 @dataclass(frozen=True)
 class TailLayout:
-    """Names and shapes of the tensors of a tail, in the order in which they stand in the flat vector."""
+    """Names and shapes of tensors of a tail, in the order in which they stand in a flat vector."""
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, tail: nn.Module, batch_norm: str) -> Self:
-        """Derive the layout: all trained parameters, and the BatchNorm statistics if the plan trains them."""
-        tensors = {name: parameter for name, parameter in tail.named_parameters() if parameter.requires_grad}
-        if batch_norm == "train":
-            # Counts of batches are integers, and nothing reads them at a fixed momentum.
-            tensors |= {name: buffer for name, buffer in tail.named_buffers() if buffer.is_floating_point()}  # type: ignore[misc]
+    def of(cls, tail: nn.Module, plan: TrainingPlan) -> Self:
+        """Derive what travels: everything that the plan trains, except what `personal` leaves in the hospitals.
+
+        Raises
+        ------
+        InputError
+            If the plan leaves the normalisation layers in the hospitals and the tail has none.
+        """
+        stays = set(cls.personal(tail, plan).names)
+        return cls._of({name: tensor for name, tensor in _trained(tail, plan).items() if name not in stays})
+
+    @classmethod
+    def personal(cls, tail: nn.Module, plan: TrainingPlan) -> Self:
+        """Derive what each hospital trains and keeps to itself; empty for every strategy but fedbn.
+
+        That is scale, shift and statistics of the normalisation layers (Li et al. 2021, FedBN, section 3). Raises as
+        `of` does.
+        """
+        if plan.federation.strategy != "fedbn":
+            return cls((), ())
+        norms = [path for path, module in tail.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        if not norms:
+            raise InputError(f"fedbn needs normalisation layers, and the tail of {plan.model.family} has none")
+        trained = _trained(tail, plan)
+        return cls._of({name: tensor for name, tensor in trained.items() if name.rpartition(".")[0] in norms})
+
+    @classmethod
+    def _of(cls, tensors: Mapping[str, torch.Tensor]) -> Self:
         return cls(tuple(tensors), tuple(tuple(tensor.shape) for tensor in tensors.values()))
 
     @property
@@ -86,7 +110,8 @@ class TailLayout:
     def pack(self, tail: nn.Module) -> NDArray[np.float32]:
         """Return the tail's tensors as one float32 vector of shape (size,)."""
         state = tail.state_dict()
-        return np.concatenate([state[name].detach().cpu().float().numpy().ravel() for name in self.names])
+        parts = [state[name].detach().cpu().float().numpy().ravel() for name in self.names]
+        return np.concatenate([np.empty(0, np.float32), *parts])
 
     def unpack(self, vector: NDArray[np.float32], tail: nn.Module) -> None:
         """Write a vector of shape (size,) into the tail's tensors."""
@@ -99,9 +124,20 @@ class TailLayout:
         """Cut a vector of shape (size,) into named arrays."""
         if vector.shape != (self.size,):
             raise ValueError(f"a tail of shape {vector.shape} does not fit a layout of {self.size} values")
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
-        parts = np.split(vector, ends)
-        return {name: part.reshape(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+        ends = accumulate(int(np.prod(shape)) for shape in self.shapes)
+        return {
+            name: vector[end - int(np.prod(shape)) : end].reshape(shape)
+            for name, shape, end in zip(self.names, self.shapes, ends, strict=True)
+        }
+
+
+def _trained(tail: nn.Module, plan: TrainingPlan) -> dict[str, torch.Tensor]:
+    """Return the trained parameters, and the BatchNorm statistics if the plan trains them."""
+    tensors: dict[str, torch.Tensor] = {name: one for name, one in tail.named_parameters() if one.requires_grad}
+    if plan.model.batch_norm == "train":
+        # Counts of batches are integers, and nothing reads them at a fixed momentum.
+        tensors |= {name: buffer for name, buffer in tail.named_buffers() if buffer.is_floating_point()}
+    return tensors
 
 
 def digest_of(vector: NDArray[np.float32]) -> str:

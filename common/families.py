@@ -41,6 +41,8 @@ class Family:
         The last stage that `model.freeze = "early"` freezes.
     least_size : int
         Smallest image side in pixels that still leaves one cell to pool over.
+    normalised : bool
+        Whether its stages, each of them, hold normalisation layers.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Family:
     features: int
     early: str
     least_size: int = 32
+    normalised: bool = True
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ def _vgg16() -> Family:
         Stage(f"conv{number}", tuple(f"features.{layer}" for layer in range(first, last)))
         for number, (first, last) in enumerate(pairwise(bounds), start=1)
     )
-    return Family("vgg16", "vgg16.tv_in1k", stages, features=512, early="conv4")
+    return Family("vgg16", "vgg16.tv_in1k", stages, features=512, early="conv4", normalised=False)
 
 
 def _inception_v3() -> Family:

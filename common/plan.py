@@ -141,7 +141,9 @@ class TrainingSettings(_Group):
     )
 
 
-StrategyName = Literal["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedmedian", "fedtrimmedavg", "krum"]
+StrategyName = Literal[
+    "fedavg", "fedprox", "fedbn", "fedavgm", "fedadam", "fedyogi", "fedmedian", "fedtrimmedavg", "krum"
+]
 STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 
 
@@ -279,6 +281,24 @@ class TrainingPlan(_Group):
         if self.data.size < family.least_size:
             raise ValueError(
                 f"data.size = {self.data.size} is too small for {family.name}: at least {family.least_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_layers_of_fedbn(self) -> Self:
+        if "fedbn" not in (self.federation.strategy, *self.study.swept("strategies")):
+            return self
+        if self.model.batch_norm == "frozen":
+            raise ValueError(
+                "fedbn leaves the normalisation layers that it trains in the hospitals, and with model.batch_norm = "
+                "'frozen' it trains none: set model.batch_norm = 'train', or take another strategy"
+            )
+        for name in self.study.swept("models") or (self.model.family,):
+            if not FAMILIES[name].normalised:
+                raise ValueError(f"fedbn needs normalisation layers, and {name} has none: take another strategy")
+        if self.model.freeze in ("all", FAMILIES[self.model.family].stage_names[-1]):
+            raise ValueError(
+                f"model.freeze = {self.model.freeze!r} leaves fedbn no normalisation layer to train: freeze less"
             )
         return self
 

@@ -35,7 +35,7 @@ class Failure(StrEnum):
     CRASH = "crash"  # the training process died
     TIME = "time"  # training took longer than the server waits for it
     REPLY = "reply"  # the egress guard stopped the reply
-    STATE = "state"  # the audit log or the state folder cannot be written
+    STATE = "state"  # the audit log or the state folder cannot be written, or something in it is damaged
     TRAINING = "training"  # anything else
 
 

@@ -89,7 +89,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
 
     classes = plan.data.class_names or _UNNAMED_CLASSES
     model = build_model(plan, len(classes))
-    layout = TailLayout.of(model.tail, plan.model.batch_norm)
+    layout = TailLayout.of(model.tail, plan)
     checkpoints = run.checkpoints(_TRAINING, f"{plan.digest}/{model.trunk_digest}", plan.federation)
     federation = Federation(
         grid,

@@ -149,16 +149,17 @@ class Federation:
             state = self._next(state)
             self._on_state(state)
             self._on_round(state.rounds[-1])
-        last = Score.pool(self._score(state, state.tail, "validation").values())
+        last = Score.pool(self._score(state, state.tail, total, "validation").values())
         selection = Selection(self._plan.federation.select, state.kept)
         selection.offer(state.tail, last, 1.0)
         assert selection.kept is not None
+        selected = round(selection.kept.progress * total)
         return FederationResult(
             tail=selection.kept.tail,
-            selected_round=round(selection.kept.progress * total),
+            selected_round=selected,
             rounds=state.rounds,
             validation=(*(report.score for report in state.rounds), last),
-            test=self._score(state, selection.kept.tail, "test"),
+            test=self._score(state, selection.kept.tail, selected, "test"),
         )
 
     def _next(self, state: FederationState) -> FederationState:
@@ -194,14 +195,18 @@ class Federation:
         seconds = time.monotonic() - started
         return RoundReport(number, seconds, sites, failures, score, *self._correspondence.discarded()), updates
 
-    def _score(self, state: FederationState, tail: NDArray[np.float32], split: str) -> dict[str, Score]:
+    def _score(self, state: FederationState, tail: NDArray[np.float32], after: int, split: str) -> dict[str, Score]:
+        """Return by site the scores of the tail that stood after a round, where they are shared."""
+
         def read(name: str, reply: Message) -> Score | None:
             info = self._members[name][0]
             images = info.test_images if split == "test" else info.validation_images
             return read_score(reply, images, self._classes, self._plan.exchange.score_bins)
 
         def ask(members: Mapping[str, Member]) -> tuple[dict[str, Score | None], dict[str, str]]:
-            return self._ask(members, MessageType.EVALUATE, {exchange.SPLIT: split}, tail, read)
+            # The round too: a hospital may have layers of its own that belong to this tail.
+            asked: dict[str, int | str] = {exchange.SPLIT: split, exchange.ROUND: after}
+            return self._ask(members, MessageType.EVALUATE, asked, tail, read)
 
         what = f"scoring the model on {split} images"
         scores, _ = self._until_enough(what, state.standings, self._plan.federation.rounds + 1, ask)

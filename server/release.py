@@ -15,6 +15,9 @@ from common.plan import TrainingPlan
 
 FOLDER = "model"
 
+_PERSONAL = """
+- Normalisation layers: the pretrained ones. Each hospital trained others, was tested with them, and keeps them"""
+
 
 def release_model(
     run: Path, plan: TrainingPlan, classes: tuple[str, ...], model: Classifier, tail: NDArray[np.float32], summary: Any
@@ -30,13 +33,14 @@ def release_model(
     classes : tuple of str
         In label order.
     model : Classifier
-        Its trunk is kept as it is; the selected tail is loaded into it.
+        Its trunk is kept as it is, and so are the pretrained layers in whose place each hospital has its own (fedbn);
+        the selected tail is loaded into it.
     tail : ndarray of float32, shape (layout.size,)
         The selected one.
     summary : dict
         The run's `summary.json`.
     """
-    layout = TailLayout.of(model.tail, plan.model.batch_norm)
+    layout = TailLayout.of(model.tail, plan)
     layout.unpack(tail, model.tail)
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)
@@ -51,16 +55,18 @@ def release_model(
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     write_bytes_atomically(folder / "model.safetensors", save(tensors, metadata))
     write_json_atomically(folder / "plan.json", {"digest": plan.digest, "plan": plan.model_dump()})
-    write_text_atomically(folder / "card.md", _card(classes, summary, metadata))
+    personal = bool(TailLayout.personal(model.tail, plan).names)
+    write_text_atomically(folder / "card.md", _card(classes, summary, metadata, personal))
     return folder
 
 
-def _card(classes: tuple[str, ...], summary: Any, metadata: dict[str, str]) -> str:
+def _card(classes: tuple[str, ...], summary: Any, metadata: dict[str, str], personal: bool) -> str:
     arm, evaluation = summary["arms"]["federated"], summary["federated_evaluation"]
     sites = "\n".join(
         f"| {site['name']} | {site['train']} | {_told(site['validation'])} | {_told(site['test'])} |"
         for site in summary["dataset"]["sites"]
     )
+    own = _PERSONAL if personal else ""
     return f"""# {summary["name"]}: released model
 
 Not a medical device: for research, until someone has validated it for a use and taken responsibility for it.
@@ -68,7 +74,7 @@ Not a medical device: for research, until someone has validated it for a use and
 - Network: {metadata["family"]}, start weights {summary["weights_source"]} (SHA-256 {summary["weights_sha256"]})
 - Classes, in the order of the outputs: {", ".join(classes)}
 - Trained by {summary["study"]["strategy"]} over {len(summary["dataset"]["sites"])} hospitals, \
-{summary["cost"]["rounds"]} rounds; the model after round {_selected(summary)} was selected by its validation loss
+{summary["cost"]["rounds"]} rounds; the model after round {_selected(summary)} was selected by its validation loss{own}
 - Plan digest {metadata["plan_digest"]}
 - Weights digest {metadata["weights_digest"]}
 - Made {summary["created"]} by rarefed {metadata["rarefed"]}

@@ -46,7 +46,7 @@ def summarise(
     wall_seconds : float
         From the first message to the last.
     """
-    layout = TailLayout.of(model.tail, plan.model.batch_norm)
+    layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
     tested = pooled_metrics(result.test.values())
     exchanged = layout.size * _BYTES_PER_VALUE
     passes = plan.federation.local_epochs * sum(
@@ -59,7 +59,7 @@ def summarise(
         "selected": {"progress": result.selected_round / plan.federation.rounds},
         "wall_s": round(wall_seconds, 2),
         "image_passes": passes,
-        "parameters": {"trained": layout.size, "total": model.parameter_count},
+        "parameters": {"trained": layout.size + personal.size, "total": model.parameter_count},
         "weights_digest": {"global": digest_of(result.tail)},
     }
     return {

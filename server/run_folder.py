@@ -104,6 +104,10 @@ class RunFolder:
         folder = self.path / _ROUNDS / training
         return Checkpoints(folder, identity, federation.rounds, federation.keep_checkpoints)
 
+    def personal_layers(self, training: str) -> Path:
+        """Return where simulated hospitals keep their own layers of a training; they go with its checkpoints."""
+        return self.path.absolute() / _ROUNDS / training / "layers"
+
     def forget_rounds(self, training: str) -> None:
         """Remove the round checkpoints of a training whose outcome is safe."""
         shutil.rmtree(self.path / _ROUNDS / training, ignore_errors=True)

@@ -94,8 +94,8 @@ def make_strategy(plan: TrainingPlan) -> Strategy:
     References
     ----------
     fedavg: McMahan et al. 2017. fedprox: Li et al. 2020, whose proximal term is the hospital's part of the work, see
-    `client.rounds`. fedavgm: Hsu et al. 2019. fedadam, fedyogi: Reddi et al. 2021. fedmedian, fedtrimmedavg: Yin et al.
-    2018. krum: Blanchard et al. 2017.
+    `client.rounds`. fedbn: Li et al. 2021, the average of what `TailLayout.of` lets travel. fedavgm: Hsu et al. 2019.
+    fedadam, fedyogi: Reddi et al. 2021. fedmedian, fedtrimmedavg: Yin et al. 2018. krum: Blanchard et al. 2017.
     """
     return Strategy(_flower_strategy(plan.federation))
 

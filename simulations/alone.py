@@ -5,7 +5,7 @@ They run in the workers of the simulation, each on one message, so that they sha
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from client.rounds import workbench
+from client.site import Site
 from common.exchange import digest_of
 from common.manifest import ImageRecord
 from common.metrics import mean_log_loss
@@ -48,6 +49,8 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
     Outcome
         Tested on the test patients of all hospitals.
     """
+    # Where all images lie in one place, all layers do: no strategy leaves some of them elsewhere.
+    plan = plan.changed({"federation.strategy": "fedavg"})
     hospitals = load_hospitals(plan)
     if arm == "probe":
         return _probe(plan, hospitals)
@@ -58,12 +61,31 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
     return _train(plan, hospitals, arm, train, validation, plan.study.centralized_batch_size)
 
 
-def predict_with(plan: TrainingPlan, tail: NDArray[np.float32]) -> list[list[float]]:
-    """Return what a tail says of the test images of all hospitals."""
+def predict_with(
+    plan: TrainingPlan, tail: NDArray[np.float32], layers_of: Callable[[int, Site], NDArray[np.float32] | None]
+) -> list[list[float]]:
+    """Return what a tail says of the test images of all hospitals.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Of the federation.
+    tail : ndarray of float32, shape (layout.size,)
+        The global one.
+    layers_of : callable
+        Returns the layers of its own with which a site, given by number and itself, uses the tail.
+    """
     hospitals = load_hospitals(plan)
-    trainer, layout, _ = workbench(plan, len(hospitals.dataset.classes))
-    layout.unpack(tail, trainer.model.tail)
-    return rounded(trainer.predict(hospitals.pooled("test"), plan.augmentation.tested))
+    bench = workbench(plan, len(hospitals.dataset.classes))
+    views = plan.augmentation.tested
+    if not bench.personal.names:
+        bench.load(tail)
+        return rounded(bench.trainer.predict(hospitals.pooled("test"), views))
+    parts = []
+    for number, site in enumerate(hospitals.sites):
+        bench.load(tail, layers_of(number, site))
+        parts.append(bench.trainer.predict(site.split.test, views))
+    return rounded(np.concatenate(parts))
 
 
 def _train(
@@ -76,9 +98,9 @@ def _train(
 ) -> Outcome:
     """Train on images that lie in one place, from the same start as the federation."""
     started = time.monotonic()
-    trainer, layout, initial_tail = workbench(plan, len(hospitals.dataset.classes))
-    tail = trainer.model.tail
-    layout.unpack(initial_tail, tail)
+    bench = workbench(plan, len(hospitals.dataset.classes))
+    trainer, layout, tail = bench.trainer, bench.layout, bench.trainer.model.tail
+    bench.load(bench.initial_tail)
     epochs = plan.study.centralized_epochs
     selection = Selection(plan.federation.select)
     history: list[Moment] = []
@@ -113,7 +135,8 @@ def _probe(plan: TrainingPlan, hospitals: Hospitals) -> Outcome:
     started = time.monotonic()
     classes = len(hospitals.dataset.classes)
     frozen = plan.changed({"model.freeze": "all"})
-    trainer, layout, _ = workbench(frozen, classes)
+    bench = workbench(frozen, classes)
+    trainer = bench.trainer
     known = [*hospitals.pooled("train"), *hospitals.pooled("validation")]
     features, labels = trainer.features(known), np.array([record.label for record in known])
     strength = _choose_strength(known, features, labels, plan.training.seed)
@@ -124,7 +147,7 @@ def _probe(plan: TrainingPlan, hospitals: Hospitals) -> Outcome:
         selected=1.0,
         wall_s=time.monotonic() - started,
         image_passes=0,
-        trained_parameters=layout.size,
+        trained_parameters=bench.layout.size,
         total_parameters=trainer.model.parameter_count,
         weights_digest=hashlib.sha256(np.ascontiguousarray(coefficients, dtype="<f8").tobytes()).hexdigest(),
     )

@@ -5,10 +5,13 @@ in Flower's pool of workers, whether it belongs to a federation or not.
 """
 
 import json
+from pathlib import Path
 
+import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
+from numpy.typing import NDArray
 
-from client.app import build_client_app
+from client.app import build_client_app, personal_layers
 from client.request import read_request
 from client.site import Site
 from common import exchange
@@ -20,12 +23,15 @@ from simulations.hospitals import load_hospitals
 
 def simulated_site(plan: TrainingPlan, context: Context, config: ConfigRecord) -> Site:
     """Return the site whose number the message carries."""
-    number = config[exchange.SITE]
-    assert isinstance(number, int)
-    return load_hospitals(plan).sites[number]
+    return load_hospitals(plan).sites[_number(config)]
 
 
-app = build_client_app(simulated_site)
+def layers_folder(config: ConfigRecord) -> Path:
+    """Return where the site whose number the message carries keeps its own layers."""
+    return Path(str(config[work.LAYERS])) / f"site-{_number(config)}"
+
+
+app = build_client_app(simulated_site, layers_folder)
 
 
 @app.train(work.ALONE)
@@ -39,8 +45,20 @@ def train_one_unit(message: Message, context: Context) -> Message:
 @app.evaluate(work.PREDICT)
 def predict_every_test_image(message: Message, context: Context) -> Message:
     """Predict all sites' test images one by one, as only a simulation may."""
+    _, plan, config = read_request(message)
+
+    def layers_of(number: int, site: Site) -> NDArray[np.float32] | None:
+        own = personal_layers(plan, site, ConfigRecord({**config, exchange.SITE: number}), layers_folder)
+        return own.after(int(str(config[exchange.ROUND]))) if own else None
+
     tail = exchange.tail_of(message.content)
-    return _answer(message, json.dumps(predict_with(read_request(message).plan, tail), allow_nan=False))
+    return _answer(message, json.dumps(predict_with(plan, tail, layers_of), allow_nan=False))
+
+
+def _number(config: ConfigRecord) -> int:
+    number = config[exchange.SITE]
+    assert isinstance(number, int)
+    return number
 
 
 def _answer(message: Message, text: str) -> Message:

@@ -17,7 +17,7 @@ from server.run_folder import RunFolder
 from server.state import FederationState, RoundReport
 from simulations.outcomes import Outcome
 from simulations.units import Unit
-from simulations.work import Workers
+from simulations.work import Home, Workers
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,12 @@ def run_federated(
     plan, sites = unit.plan, unit.hospitals.sites
     classes = len(unit.hospitals.dataset.classes)
     model = build_model(plan, classes)
-    layout = TailLayout.of(model.tail, plan.model.batch_norm)
+    layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
     members = [Member(workers.node(number), {exchange.SITE: number}) for number in range(len(sites))]
     checkpoints = folder.checkpoints(unit.key, f"{unit.key}/{model.trunk_digest}", plan.federation)
+    layers = folder.personal_layers(unit.key)
     federation = Federation(
-        workers,
+        Home(workers, layers),
         plan,
         classes=classes,
         layout=layout,
@@ -66,14 +67,15 @@ def run_federated(
         on_state=checkpoints.save,
         on_trouble=say,
     )
-    result = federation.run(checkpoints.latest(say) or FederationState.beginning(layout.pack(model.tail)))
+    state = checkpoints.latest(say) or FederationState.beginning(layout.pack(model.tail))
+    result = federation.run(state)
     outcome = Outcome(
-        probabilities=workers.predict(unit, result.tail),
+        probabilities=workers.predict(unit, result.tail, state.federation, result.selected_round, layers),
         history=history(result, plan.federation.rounds),
         selected=result.selected_round / plan.federation.rounds,
         wall_s=time.monotonic() - started,
         image_passes=sum(passes_of(unit, report) for report in result.rounds),
-        trained_parameters=layout.size,
+        trained_parameters=layout.size + personal.size,
         total_parameters=model.parameter_count,
         weights_digest=digest_of(result.tail),
         federated_evaluation=federated_evaluation(result),

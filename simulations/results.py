@@ -173,7 +173,7 @@ def _pool(parts: Sequence[tuple[int, list[dict[str, float | None]]]]) -> list[di
 def _cost(variant: Variant, trained: Trained) -> dict[str, Any]:
     plan = variant.plan
     model = build_model(plan, len(variant.hospitals.dataset.classes))
-    exchanged = TailLayout.of(model.tail, plan.model.batch_norm).size * _BYTES_PER_VALUE
+    exchanged = TailLayout.of(model.tail, plan).size * _BYTES_PER_VALUE
     return {
         # Trainings that shared the machine count each; a person waited for less.
         "wall_s": round(sum(outcome.wall_s for _, outcome in trained), 2),

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from flwr.app import ConfigRecord, Message, MessageType
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from common import exchange
 from common.errors import RunError
 from common.plan import TrainingPlan
+from server.correspondence import Courier
 from server.replies import BadReply, refuse_error
 from simulations.outcomes import Outcome
 from simulations.units import Unit
@@ -21,6 +23,7 @@ from simulations.units import Unit
 ALONE = "alone"
 PREDICT = "predict"
 ARM = "arm"
+LAYERS = "layers"
 RESULT = "result"
 
 _PAUSE_SECONDS = 0.1
@@ -70,18 +73,40 @@ class Workers:
 
     def train_alone(self, unit: Unit) -> Outcome:
         """Have a worker train a unit that needs no federation, and wait for it."""
-        config = {ARM: unit.arm, exchange.NAME: unit.site}
+        config: dict[str, int | str] = {ARM: unit.arm, exchange.NAME: unit.site}
         text = self._ask(f"{MessageType.TRAIN}.{ALONE}", unit.plan, config, None, unit.title)
         return Outcome.model_validate_json(text)
 
-    def predict(self, unit: Unit, tail: NDArray[Any]) -> list[list[float]]:
-        """Have a worker predict a unit's test images with a tail, and wait for it."""
-        probabilities: list[list[float]] = json.loads(
-            self._ask(f"{MessageType.EVALUATE}.{PREDICT}", unit.plan, {}, tail, unit.title)
-        )
+    def predict(
+        self, unit: Unit, tail: NDArray[Any], federation: str, after_round: int, layers: Path
+    ) -> list[list[float]]:
+        """Have a worker predict a unit's test images, and wait for it.
+
+        Parameters
+        ----------
+        unit : Unit
+            Of the arm "federated".
+        tail : ndarray of float32, shape (layout.size,)
+            The selected global tail.
+        federation : str
+            `FederationState.federation`.
+        after_round : int
+            After which round the tail stood.
+        layers : Path
+            Where the sites keep their own layers.
+        """
+        kind = f"{MessageType.EVALUATE}.{PREDICT}"
+        config: dict[str, int | str] = {
+            exchange.FEDERATION: federation,
+            exchange.ROUND: after_round,
+            LAYERS: str(layers),
+        }
+        probabilities: list[list[float]] = json.loads(self._ask(kind, unit.plan, config, tail, unit.title))
         return probabilities
 
-    def _ask(self, kind: str, plan: TrainingPlan, config: dict[str, str], tail: NDArray[Any] | None, title: str) -> str:
+    def _ask(
+        self, kind: str, plan: TrainingPlan, config: dict[str, int | str], tail: NDArray[Any] | None, title: str
+    ) -> str:
         content = exchange.request_content(plan, config, tail)
         with self._lock:
             node = self.node(self._next)
@@ -96,3 +121,34 @@ class Workers:
         config_of_reply = replies[0].content[exchange.CONFIG]
         assert isinstance(config_of_reply, ConfigRecord)
         return str(config_of_reply[RESULT])
+
+
+class Home:
+    """A courier whose messages say where simulated hospitals keep what is their own.
+
+    A real one has a disk. In a simulation any process answers for any hospital, so it must be told.
+
+    Parameters
+    ----------
+    courier : Courier
+        Takes the messages.
+    layers : Path
+        Absolute; each site has a folder in it.
+    """
+
+    def __init__(self, courier: Courier, layers: Path) -> None:
+        self._courier = courier
+        self._layers = layers
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send messages, as `Grid.push_messages`."""
+        told = list(messages)
+        for message in told:
+            config = message.content[exchange.CONFIG]
+            assert isinstance(config, ConfigRecord)
+            config[LAYERS] = str(self._layers)
+        return self._courier.push_messages(told)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies that are there, as `Grid.pull_messages`."""
+        return self._courier.pull_messages(message_ids)

@@ -39,8 +39,9 @@ def main() -> None:
         table.add_row(name, f"{rate:.0f}", against, f"{other:.0f}", f"{rate / other:.1f}")
     console = Console(width=110)
     console.print(table)
-    model = build_model(TrainingPlan(), 2)
-    sent = TailLayout.of(model.tail, "frozen").size * 4
+    plan = TrainingPlan()
+    model = build_model(plan, 2)
+    sent = TailLayout.of(model.tail, plan).size * 4
     whole = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     console.print(f"an update is {sent / 1e6:.1f} MB, {sent / whole:.0%} of the model's {whole / 1e6:.1f} MB")
 

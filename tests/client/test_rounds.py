@@ -38,7 +38,7 @@ def site(plan: TrainingPlan) -> Site:
 @pytest.fixture(scope="module")
 def tail(plan: TrainingPlan) -> np.ndarray:
     model = build_model(plan, 2)
-    return TailLayout.of(model.tail, "frozen").pack(model.tail)
+    return TailLayout.of(model.tail, plan).pack(model.tail)
 
 
 def test_an_update_is_the_change_that_training_made(plan: TrainingPlan, site: Site, tail: np.ndarray) -> None:
@@ -75,7 +75,7 @@ def test_a_limit_bounds_the_update_and_keeps_its_direction(plan: TrainingPlan, s
 
 
 def test_a_plan_that_reads_differently_is_refused(plan: TrainingPlan, site: Site) -> None:
-    app = build_client_app(lambda *_: site)
+    app = build_client_app(lambda *_: site, lambda _: Path("unused"))
     config = ConfigRecord({exchange.PLAN: plan.to_json(), exchange.PLAN_DIGEST: plan.digest})
     context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
 
@@ -97,7 +97,7 @@ def test_an_image_that_vanished_is_named(tmp_path: Path) -> None:
     plan = TrainingPlan.from_flat(SMALL | {"data.path": str(path), "augmentation.views": 0})
     site = load_hospitals(plan).sites[0]
     model = build_model(plan, 2)
-    tail = TailLayout.of(model.tail, "frozen").pack(model.tail)
+    tail = TailLayout.of(model.tail, plan).pack(model.tail)
     (path / site.split.train[0].name).unlink()
     with pytest.raises(InputError, match=site.split.train[0].name):
         train_round(plan, site, tail, 1)

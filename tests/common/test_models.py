@@ -37,6 +37,13 @@ def test_the_two_halves_are_timms_network(name: str, tmp_path: Any) -> None:
     assert model.mean == network.pretrained_cfg["mean"]
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_stage_of_a_normalised_family_holds_a_normalisation_layer_and_of_others_none(name: str) -> None:
+    stages = [*build_model(plan(family=name, freeze="none"), 2).tail[:-1]]
+    normalised = [any(isinstance(module, nn.BatchNorm2d) for module in stage.modules()) for stage in stages]
+    assert normalised == [FAMILIES[name].normalised] * len(stages)
+
+
 @pytest.mark.parametrize(("freeze", "trained"), [("none", 9), ("early", 4), ("all", 1), ("block5", 3)])
 def test_freezing_decides_what_is_trained(freeze: str, trained: int) -> None:
     model = build_model(plan(freeze=freeze), 2)

@@ -10,6 +10,7 @@ from common.families import FAMILIES
 from common.plan import TrainingPlan
 
 ROOT = Path(__file__).resolve().parents[2]
+FEDBN = {"federation.strategy": "fedbn", "model.batch_norm": "train"}
 
 
 def test_defaults_are_those_of_flowers_run_config() -> None:
@@ -39,6 +40,12 @@ def test_defaults_are_those_of_flowers_run_config() -> None:
         ({"study.folds": 1}, "nothing would be left to train on"),
         ({"study.models": "vgg16,resnet"}, "did you mean 'resnet50'?"),
         ({"study.strategies": "fedavrg"}, "did you mean 'fedavg'?"),
+        ({"federation.strategy": "fedbn"}, "set model.batch_norm = 'train', or take another strategy"),
+        ({"study.strategies": "fedavg,fedbn"}, "set model.batch_norm = 'train', or take another strategy"),
+        (FEDBN | {"model.family": "vgg16"}, "vgg16 has none"),
+        (FEDBN | {"study.models": "resnet50,vgg16"}, "vgg16 has none"),
+        (FEDBN | {"model.freeze": "all"}, "model.freeze = 'all' leaves fedbn no normalisation layer"),
+        (FEDBN | {"model.freeze": "top"}, "model.freeze = 'top' leaves fedbn no normalisation layer"),
         ({"study.partitions": "random"}, "study.partitions names 'random'"),
         ({"study.site_counts": "2,0"}, "study.site_counts names '0'"),
     ],

@@ -111,7 +111,7 @@ def test_the_same_seed_and_name_train_the_same_bits(dataset: Dataset, tmp_path: 
         chosen = plan(training__seed=seed)
         bench = trainer(chosen, tmp_path)
         bench.fit(dataset.records[:8], Budget(0, 2, 2), name=name)
-        return TailLayout.of(bench.model.tail, "frozen").pack(bench.model.tail).tobytes()
+        return TailLayout.of(bench.model.tail, chosen).pack(bench.model.tail).tobytes()
 
     assert trained("north") == trained("north")
     assert trained("north") != trained("south")
@@ -132,8 +132,9 @@ def test_training_touches_nothing_but_the_tail(dataset: Dataset, tmp_path: Path)
 
 def test_the_learning_rate_decays_over_the_whole_run(dataset: Dataset, tmp_path: Path) -> None:
     def size_of_change(first: int, total: int, **changes: Scalar) -> float:
-        bench = trainer(plan(**changes), tmp_path)
-        layout = TailLayout.of(bench.model.tail, "frozen")
+        chosen = plan(**changes)
+        bench = trainer(chosen, tmp_path)
+        layout = TailLayout.of(bench.model.tail, chosen)
         before = layout.pack(bench.model.tail)
         bench.fit(dataset.records[:8], Budget(first, first + 1, total), name="x")
         return float(np.abs(layout.pack(bench.model.tail) - before).mean())
@@ -256,7 +257,7 @@ def test_the_proximal_term_holds_the_weights_back(dataset: Dataset, tmp_path: Pa
     moved = []
     for mu in (0.0, 100.0):
         one = trainer(plan(), tmp_path)
-        layout = TailLayout.of(one.model.tail, "frozen")
+        layout = TailLayout.of(one.model.tail, plan())
         start = layout.pack(one.model.tail)
         one.fit(dataset.records[:8], Budget(0, 6, 6), name="x", proximal_mu=mu)
         moved.append(float(np.linalg.norm(layout.pack(one.model.tail) - start)))

@@ -23,6 +23,7 @@ from server.federation import Federation, FederationResult
 from server.state import FederationState, RoundReport
 from simulations.client_app import app as client_app
 from simulations.hospitals import load_hospitals
+from simulations.work import Home
 
 
 class LosingGrid:
@@ -45,12 +46,12 @@ class LosingGrid:
 
 
 def federate(
-    grid: Grid, changes: dict[str, Any], order: Sequence[int] | None = None, lost_site: int | None = None
+    grid: Grid, layers: Path, changes: dict[str, Any], order: Sequence[int] | None = None, lost_site: int | None = None
 ) -> tuple[FederationResult, list[RoundReport]]:
     plan = TrainingPlan.from_flat(changes)
     hospitals = load_hospitals(plan)
     model = build_model(plan, len(hospitals.dataset.classes))
-    layout = TailLayout.of(model.tail, plan.model.batch_norm)
+    layout = TailLayout.of(model.tail, plan)
     nodes = sorted(grid.get_node_ids())
     numbers = list(order or range(len(hospitals.sites)))
     members = [Member(nodes[index % len(nodes)], {exchange.SITE: number}) for index, number in enumerate(numbers)]
@@ -59,7 +60,7 @@ def federate(
         grid = LosingGrid(grid, [Path(plan.data.path) / record.name for record in lost])  # type: ignore[assignment]
     reports: list[RoundReport] = []
     federation = Federation(
-        grid,
+        Home(grid, layers),
         plan,
         classes=len(hospitals.dataset.classes),
         layout=layout,
@@ -83,14 +84,14 @@ def tell(result: FederationResult, reports: list[RoundReport]) -> dict[str, Any]
     }
 
 
-def main(tasks: list[dict[str, Any]], answers: dict[str, Any]) -> None:
+def main(tasks: list[dict[str, Any]], layers: Path, answers: dict[str, Any]) -> None:
     server_app = ServerApp()
 
     @server_app.main()
     def _run(grid: Grid, context: Context) -> None:
         for task in tasks:
             try:
-                outcome = federate(grid, task["changes"], task.get("order"), task.get("lost_site"))
+                outcome = federate(grid, layers, task["changes"], task.get("order"), task.get("lost_site"))
                 answers[task["name"]] = tell(*outcome)
             except RunError as error:
                 answers[task["name"]] = {"error": str(error)}
@@ -101,5 +102,5 @@ def main(tasks: list[dict[str, Any]], answers: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     found: dict[str, Any] = {}
-    main(json.loads(Path(sys.argv[1]).read_text()), found)
+    main(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]).with_name("layers"), found)
     Path(sys.argv[2]).write_text(json.dumps(found))

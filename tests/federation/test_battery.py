@@ -33,6 +33,10 @@ SMALL = {
 TWO_ROUNDS = SMALL | {"federation.rounds": 2, "federation.select": "last", "training.learning_rate": 1e-3}
 
 
+def strategy(name: str) -> dict[str, str]:
+    return {"federation.strategy": name} | ({"model.batch_norm": "train"} if name == "fedbn" else {})
+
+
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     base = tmp_path_factory.mktemp("battery")
@@ -46,7 +50,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     tasks += [
         {"name": "first", "changes": natural},
         {"name": "again, other order and nodes", "changes": natural, "order": [1, 0]},
-        *({"name": name, "changes": natural | {"federation.strategy": name}} for name in STRATEGIES),
+        *({"name": name, "changes": natural | strategy(name)} for name in STRATEGIES),
         {"name": "other seed", "changes": natural | {"training.seed": 2}},
         {"name": "no such sites", "changes": natural, "order": [7, 8]},
         {
@@ -98,24 +102,29 @@ def test_every_strategy_makes_a_model_of_its_own(answers: dict[str, Any]) -> Non
     assert len(set(digests.values())) == len(digests)
 
 
+@pytest.mark.parametrize("name", ["fedavg", "fedbn"])
 def test_flower_adds_nothing_to_the_arithmetic(
-    answers: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answers: dict[str, Any], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The federation's weights are those of a plain loop in one process with a cold cache, bit for bit."""
     monkeypatch.setenv("RAREFED_CACHE", str(tmp_path / "cache"))
     path = manifest(tmp_path / "manifest")
-    plan = TrainingPlan.from_flat(TWO_ROUNDS | {"data.path": str(path), "study.sites": 0})
+    plan = TrainingPlan.from_flat(TWO_ROUNDS | {"data.path": str(path), "study.sites": 0} | strategy(name))
     hospitals = load_hospitals(plan)
     model = build_model(plan, 2)
-    tail = TailLayout.of(model.tail, plan.model.batch_norm).pack(model.tail)
+    tail = TailLayout.of(model.tail, plan).pack(model.tail)
+    own: list[np.ndarray | None] = [None] * len(hospitals.sites)
     for number in (1, 2):
-        updates = [train_round(plan, site, tail, number) for site in hospitals.sites]
+        updates = [
+            train_round(plan, site, tail, number, layers) for site, layers in zip(hospitals.sites, own, strict=True)
+        ]
+        own = [update.personal for update in updates]
         total = sum(update.images for update in updates)
         mean = np.zeros_like(tail)
         for update in updates:
             mean += (tail + update.change) * (update.images / total)
         tail = mean
-    assert digest_of(tail) == answers["first"]["digest"]
+    assert digest_of(tail) == answers[name]["digest"]
 
 
 def test_a_federation_without_a_single_answer_fails(answers: dict[str, Any]) -> None:

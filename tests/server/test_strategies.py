@@ -44,7 +44,7 @@ TAIL = np.array([1.0, 10.0], np.float32)
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_moves_the_tail_in_float32_and_whatever_the_order_of_replies(name: str) -> None:
-    plan = TrainingPlan.from_flat({"federation.strategy": name})
+    plan = TrainingPlan.from_flat({"federation.strategy": name, "model.batch_norm": "train"})
     strategy, other = make_strategy(plan), make_strategy(plan)
     moved = strategy.next_tail(1, TAIL, UPDATES)
     again = strategy.next_tail(2, moved, UPDATES)
@@ -58,6 +58,7 @@ def test_every_strategy_moves_the_tail_in_float32_and_whatever_the_order_of_repl
     ("changes", "expected"),
     [
         ({"federation.strategy": "fedprox"}, [35.5 / 60, 43.0 / 60]),  # its proximal term is the hospitals' part
+        ({"federation.strategy": "fedbn", "model.batch_norm": "train"}, [35.5 / 60, 43.0 / 60]),  # of what travels
         ({"federation.strategy": "fedmedian"}, [0.8, 0.2]),
         ({"federation.strategy": "fedtrimmedavg"}, [2.2 / 3, 0.5 / 3]),
         ({"federation.strategy": "krum", "federation.malicious_sites": 1}, [0.9, 0.1]),

@@ -109,7 +109,7 @@ def test_the_course_of_an_arm_is_averaged_over_folds_and_costs_are_of_one_repeat
 def test_what_travels_is_counted_in_float32(variant: Variant, trained: Trained) -> None:
     cost = summarise(variant, trained)["cost"]
     model = build_model(variant.plan, 2)
-    assert cost["bytes_up_per_site_per_round"] == TailLayout.of(model.tail, "frozen").size * 4
+    assert cost["bytes_up_per_site_per_round"] == TailLayout.of(model.tail, variant.plan).size * 4
     assert cost["bytes_model_full"] == sum(tensor.numel() for tensor in model.state_dict().values()) * 4
 
 

@@ -82,10 +82,16 @@ def test_a_planted_patient_with_images_in_two_classes_never_crosses_a_fold(
     assert uses.count("test") == 3, "once a repeat"
 
 
-def test_arms_that_do_not_depend_on_the_strategy_are_trained_once_for_all(data: Path) -> None:
-    plan = plan_of(data, study__strategies="fedavg,fedprox", study__arms="federated,centralized,local,probe")
+@pytest.mark.parametrize("other", ["fedprox", "fedbn"])
+def test_arms_that_do_not_depend_on_the_strategy_are_trained_once_for_all(data: Path, other: str) -> None:
+    plan = plan_of(
+        data,
+        model__batch_norm="train",
+        study__strategies=f"fedavg,{other}",
+        study__arms="federated,centralized,local,probe",
+    )
     variants, missing = variants_of(plan)
-    assert [variant.plan.federation.strategy for variant in variants] == ["fedavg", "fedprox"]
+    assert [variant.plan.federation.strategy for variant in variants] == ["fedavg", other]
     assert missing == {}
     keys = [{unit.key for unit in units_of(variant)} for variant in variants]
     assert len(keys[0]) == len(keys[1]) == 3 * (1 + 1 + 2 + 1)
