@@ -26,9 +26,9 @@ _MOMENTUM, _FIRST, _SECOND = "momentum", "first-moment", "second-moment"
 class Strategy:
     """A Flower strategy, reduced to its arithmetic.
 
-    Flower's strategies expect whole models, not changes: some of them compare models, others take the difference to
-    the last one as a pseudo-gradient. So the checked changes are added to the tail that they started from before Flower
-    sees them, in the order of the sites' names.
+    Flower's strategies expect whole models, not changes: server optimisers take the difference to the last model as a
+    pseudo-gradient. So the checked changes are added to the tail that they started from before Flower sees them, in the
+    order of the sites' names; but for Krum.
 
     Parameters
     ----------
@@ -54,13 +54,17 @@ class Strategy:
         updates : mapping of str to Update
             By site name; at least one.
         """
-        replies = [_as_reply(tail + updates[name].change, updates[name].report.images) for name in sorted(updates)]
+        # Krum asks which update is nearest to the others. Distances do not depend on the start, but those of whole
+        # tails drown in the rounding of float32: a tail's squared norm is a million times that of a late change.
+        start = np.zeros_like(tail) if isinstance(self._strategy, Krum) else tail
+        replies = [_as_reply(start + updates[name].change, updates[name].report.images) for name in sorted(updates)]
         self._start_from(tail)
         arrays, _ = self._strategy.aggregate_train(round_number, replies)
         if arrays is None:
             return tail
         # Server optimisers and medians compute in float64; what travels stays float32.
-        return np.asarray(arrays[exchange.TAIL].numpy(), dtype=np.float32)
+        reached = np.asarray(arrays[exchange.TAIL].numpy(), dtype=np.float32)
+        return reached if start is tail else tail + reached
 
     def memory(self) -> dict[str, NDArray[np.floating]]:
         """Return what a server optimiser carries from round to round; empty for strategies without one."""

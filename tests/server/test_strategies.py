@@ -78,3 +78,18 @@ def test_server_momentum_carries_the_last_change_on() -> None:
     first = strategy.next_tail(1, TAIL, UPDATES)
     second = strategy.next_tail(2, first, UPDATES)
     assert np.allclose(second - first, 1.5 * (first - TAIL), atol=1e-5)
+
+
+def test_krum_finds_the_nearest_of_small_changes_to_a_large_tail() -> None:
+    generator = np.random.default_rng(1)
+    tail = generator.normal(0, 0.5, 200_000).astype(np.float32)
+    directions = generator.normal(0, 5e-5, (4, len(tail)))
+    updates = {f"edge-{number}": update(each, 10) for number, each in enumerate(directions)}
+    updates["middle"] = update(directions.mean(axis=0), 10)
+    for seed in range(5):
+        names = list(updates)
+        np.random.default_rng(seed).shuffle(names)
+        renamed = {f"{place}-{name}": updates[name] for place, name in enumerate(names)}
+        strategy = make_strategy(TrainingPlan.from_flat({"federation.strategy": "krum"}))
+        moved = strategy.next_tail(1, tail, renamed) - tail
+        assert np.linalg.norm(moved - updates["middle"].change) < 0.005
