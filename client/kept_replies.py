@@ -89,6 +89,6 @@ class KeptReplies:
 
 def _digest(content: str, tensors: dict[str, Any]) -> str:
     found = hashlib.sha256(content.encode())
-    for tensor in tensors.values():
-        found.update(exchange.digest_of(tensor).encode())
+    for name, tensor in tensors.items():
+        found.update(f"{name} {exchange.digest_of(tensor)}".encode())
     return found.hexdigest()

@@ -5,6 +5,7 @@ Here the process ends with the loop, so that the daemon starts it again; and eve
 time in a file, by which the daemon tells a silent SuperNode from a working one.
 """
 
+import contextlib
 import os
 import sys
 import traceback
@@ -42,7 +43,9 @@ def main() -> None:
 def _noting(call: Any, contact: Path) -> Any:
     def noted(self: FleetHttpClient, request: Any) -> Any:
         response = call(self, request)
-        contact.touch()
+        # On a disk that became read-only the daemon may take us for offline; the server must not.
+        with contextlib.suppress(OSError):
+            contact.touch()
         return response
 
     return noted

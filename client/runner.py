@@ -132,14 +132,14 @@ class Keeper:
                 self._audit.append(Event.REFUSED, **asked, rule=no.rule.value)
                 return _error(message, REFUSED, refusal(no.rule)), SubStatus.FAILED
             except HospitalFailure as what:
-                _report(asked, f"({what.kind}) {what}")
+                _say(asked, f"failed ({what.kind}): {what}")
                 self._audit.append(Event.FAILED, **asked, failure=what.kind.value)
                 return _error(message, FAILED, failure(what.kind)), SubStatus.FAILED
         except RarefedError as error:
-            _report(asked, str(error))
+            _say(asked, f"failed: {error}")
             return _error(message, FAILED, failure(Failure.STATE)), SubStatus.FAILED
         except Exception:  # noqa: BLE001 - a fault of ours; its text must not leave either
-            _report(asked, traceback.format_exc())
+            _say(asked, f"failed: {traceback.format_exc()}")
             return _error(message, FAILED, failure(Failure.CRASH)), SubStatus.FAILED
 
     def _look_at(self, message: Message, bundle: bytes, asked: dict[str, Any]) -> Request:
@@ -186,7 +186,7 @@ class Keeper:
                 self._kept.keep(request, reply.content)
             except OSError as error:
                 # It leaves all the same; only if it is lost on its way, it must be computed again.
-                _report(asked, f"the reply could not be kept in {self._hospital.kept_replies}: {error.strerror}")
+                _say(asked, f"the reply could not be kept in {self._hospital.kept_replies}: {error.strerror}")
         return content
 
     def _sent_again(self, kept: RecordDict, request: Request, asked: dict[str, Any]) -> RecordDict:
@@ -266,8 +266,8 @@ def _compute(app: ClientApp, message: bytes) -> bytes:
     return bytes(message_to_proto(app(asked, context)).SerializeToString())
 
 
-def _report(asked: dict[str, Any], what: str) -> None:
-    print(f"{asked['kind']} of run {asked['run']} failed: {what}", file=sys.stderr, flush=True)
+def _say(asked: dict[str, Any], what: str) -> None:
+    print(f"{asked['kind']} of run {asked['run']}: {what}", file=sys.stderr, flush=True)
 
 
 def _error(message: Message, code: int, words: str) -> Message:

@@ -56,12 +56,14 @@ class TensorCache:
         try:
             with safe_open(path, framework="pt") as entry:
                 tensor: torch.Tensor = entry.get_tensor(name)
-            os.utime(path)
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
             return None
+        with contextlib.suppress(OSError):  # a disk that became read-only still gives what it holds
+            os.utime(path)
         return tensor
 
     def write(self, key: str, tensors: dict[str, torch.Tensor]) -> None:

@@ -27,6 +27,13 @@ def run_command_line(app: typer.Typer) -> None:
         # `... | head` closed our output: nothing is wrong, and the interpreter must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    except OSError as error:
+        # A full or read-only disk, or a folder of somebody else.
+        if error.filename is None:
+            raise
+        advice = "see that the disk has room and that this user may write there"
+        print(f"error: {error.filename} cannot be used ({error.strerror}): {advice}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def print_version(wanted: bool) -> None:

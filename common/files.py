@@ -40,8 +40,10 @@ def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> Non
             os.fsync(stream.fileno())
             os.fchmod(stream.fileno(), mode)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a full disk does not say where it is
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:

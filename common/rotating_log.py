@@ -1,5 +1,6 @@
 """Log files that do not grow for ever."""
 
+import contextlib
 import logging
 import logging.handlers
 import re
@@ -10,14 +11,19 @@ _LOG_FILES = 5
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
+class _Handler(logging.handlers.RotatingFileHandler):
+    """Loses lines on a full disk, and says nothing of it: a traceback for each would be all that its reader sees."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        pass
+
+
 class RotatingLog:
     """A log file with the time before each line; five older ones of at most 10 MB are kept beside it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._handler = logging.handlers.RotatingFileHandler(
-            path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8"
-        )
+        self._handler = _Handler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
 
     def write(self, line: str) -> None:
@@ -26,7 +32,8 @@ class RotatingLog:
 
     def close(self) -> None:
         """Close the file."""
-        self._handler.close()
+        with contextlib.suppress(OSError):
+            self._handler.close()
 
 
 def without_colours(text: str) -> str:

@@ -44,13 +44,20 @@ def main(grid: Grid, context: Context) -> None:
     consortium = read_consortium(folder.consortium)
     runs, name = folder.root / consortium.server.runs, plan.study.name or consortium.name
     with RunFolder(runs / resumed if resumed else reserve_run(runs, name)) as run:
-        run.write_json("flower.json", {"run_id": context.run_id})
-        run.write_plan(plan)
         try:
+            run.write_json("flower.json", {"run_id": context.run_id})
+            run.write_plan(plan)
             _federate(grid, plan, name, folder, run)
         except Exception as error:
+            reason = error if isinstance(error, RarefedError) else repr(error)
+            if isinstance(error, OSError):
+                reason = RunError(
+                    f"{error.filename or run.path} cannot be used ({error.strerror}): mend that, and go on after the "
+                    "last whole checkpoint with `rarefed-server resume`"
+                )
             # Flower marks the run as failed and prints the traceback; the folder keeps the reason in one line.
-            run.log(f"error: {error if isinstance(error, RarefedError) else repr(error)}")
+            run.log(f"error: {reason}")
+            print(f"error: {reason}", flush=True)
             raise
 
 
@@ -109,7 +116,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     if state is not None:
         emit(f"going on after round {len(state.rounds)}/{plan.federation.rounds}")
     run.keep_rounds(set())
-    result = federation.run(state or FederationState.beginning(layout.pack(model.tail)))
+    result = federation.run(state or FederationState(layout.pack(model.tail), run.final.name))
     events.close()
     summary = summarise(name, plan, classes, list(infos.values()), model, result, time.monotonic() - started)
     run.write_tail("federated", result.tail, layout, {"plan_digest": plan.digest, "trunk_digest": model.trunk_digest})

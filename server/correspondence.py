@@ -75,12 +75,18 @@ class Correspondence:
         Travels with every message; says how long to wait.
     poll_seconds : float
         Between two looks for replies.
+
+    Attributes
+    ----------
+    federation : str
+        `FederationState.federation`; goes with every message.
     """
 
     def __init__(self, courier: Courier, plan: TrainingPlan, poll_seconds: float) -> None:
         self._courier = courier
         self._plan = plan
         self._poll_seconds = poll_seconds
+        self.federation = ""
         self._overdue: dict[str, str] = {}
         self._late: Counter[str] = Counter()
         self._repeated: Counter[str] = Counter()
@@ -115,7 +121,8 @@ class Correspondence:
         """
         receipts, messages = [], []
         for member in members.values():
-            content = exchange.request_content(self._plan, {**config, **member.config}, tail)
+            asked = {exchange.FEDERATION: self.federation, **config, **member.config}
+            content = exchange.request_content(self._plan, asked, tail)
             receipts.append(exchange.receipt(content[exchange.CONFIG]))
             life = _LIFE * self._plan.federation.round_seconds
             messages.append(Message(content, message_type=kind, dst_node_id=member.node_id, ttl=life))
@@ -140,6 +147,10 @@ class Correspondence:
         self._repeated.clear()
         return counts
 
+    def sleep(self) -> None:
+        """Wait as between two looks for replies."""
+        time.sleep(self._poll_seconds)
+
     def _await(self, names: Mapping[str, str]) -> dict[str, Message]:
         """Return by name the replies to messages with the given ids that come in time."""
         replies: dict[str, Message] = {}
@@ -163,10 +174,6 @@ class Correspondence:
                 time.sleep(self._poll_seconds)
         self._overdue |= pending
         return replies
-
-    def sleep(self) -> None:
-        """Wait as between two looks for replies."""
-        time.sleep(self._poll_seconds)
 
 
 def in_words(failures: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from common import exchange
 from common.errors import RunError
 from common.exchange import TailLayout
 from common.plan import TrainingPlan
+from common.refusals import refusing_rule
 from common.scoring import Score
 from common.selection import Selection
 from server.correspondence import Correspondence, Courier, Member, in_words
@@ -83,7 +84,7 @@ class Federation:
     on_state : callable
         Called with the state after each round, before `on_round`: to keep it.
     on_trouble : callable
-        Takes a line about a round that is repeated.
+        Takes a line about a round that is repeated, or a hospital that did not score the model.
     on_introduced : callable
         Called with the hospitals that newly take part, and by name why others do not: at first, and whenever some come
         later. By default all must.
@@ -119,7 +120,6 @@ class Federation:
         self._correspondence = Correspondence(courier, plan, poll_seconds)
         self._members: dict[str, tuple[SiteInfo, Member]] = {}
         self._introduced_in: dict[str, int] = {}
-        self._federation = ""
 
     def run(self, state: FederationState) -> FederationResult:
         """Train, select on validation images, and test the selected tail.
@@ -139,7 +139,7 @@ class Federation:
             If fewer than `federation.min_sites` hospitals take part, or give a usable reply in a round or to the test,
             even after `federation.round_attempts`.
         """
-        self._federation = state.federation
+        self._correspondence.federation = state.federation
         self._introduce_first(len(state.rounds) + 1)
         self._strategy.remember(state.optimizer)
         for report in state.rounds:
@@ -149,7 +149,7 @@ class Federation:
             state = self._next(state)
             self._on_state(state)
             self._on_round(state.rounds[-1])
-        last = Score.pool(self._score(state, state.tail, total, "validation").values())
+        last = Score.pool(self._score(state.tail, total, "validation").values())
         selection = Selection(self._plan.federation.select, state.kept)
         selection.offer(state.tail, last, 1.0)
         assert selection.kept is not None
@@ -159,7 +159,7 @@ class Federation:
             selected_round=selected,
             rounds=state.rounds,
             validation=(*(report.score for report in state.rounds), last),
-            test=self._score(state, selection.kept.tail, selected, "test"),
+            test=self._score(selection.kept.tail, selected, "test"),
         )
 
     def _next(self, state: FederationState) -> FederationState:
@@ -183,7 +183,9 @@ class Federation:
         recent = [site.change_norm for report in state.rounds[-NORM_ROUNDS:] for site in report.sites.values()]
 
         def ask(members: Mapping[str, Member]) -> tuple[dict[str, Update], dict[str, str]]:
-            return self._ask(members, MessageType.TRAIN, {exchange.ROUND: number}, state.tail, self._read_update)
+            return self._correspondence.ask(
+                members, MessageType.TRAIN, {exchange.ROUND: number}, state.tail, self._read_update
+            )
 
         def too_large(updates: Mapping[str, Update]) -> dict[str, str]:
             norms = {name: update.report.change_norm for name, update in updates.items()}
@@ -195,7 +197,7 @@ class Federation:
         seconds = time.monotonic() - started
         return RoundReport(number, seconds, sites, failures, score, *self._correspondence.discarded()), updates
 
-    def _score(self, state: FederationState, tail: NDArray[np.float32], after: int, split: str) -> dict[str, Score]:
+    def _score(self, tail: NDArray[np.float32], after: int, split: str) -> dict[str, Score]:
         """Return by site the scores of the tail that stood after a round, where they are shared."""
 
         def read(name: str, reply: Message) -> Score | None:
@@ -206,10 +208,13 @@ class Federation:
         def ask(members: Mapping[str, Member]) -> tuple[dict[str, Score | None], dict[str, str]]:
             # The round too: a hospital may have layers of its own that belong to this tail.
             asked: dict[str, int | str] = {exchange.SPLIT: split, exchange.ROUND: after}
-            return self._ask(members, MessageType.EVALUATE, asked, tail, read)
+            return self._correspondence.ask(members, MessageType.EVALUATE, asked, tail, read)
 
         what = f"scoring the model on {split} images"
-        scores, _ = self._until_enough(what, state.standings, self._plan.federation.rounds + 1, ask)
+        # Nobody's patients are left out for faults in earlier rounds.
+        scores, failures = self._until_enough(what, {}, self._plan.federation.rounds + 1, ask)
+        if failures:
+            self._on_trouble(f"{what}: {in_words(failures)}")
         return {name: score for name, score in scores.items() if score is not None}
 
     def _until_enough(
@@ -287,19 +292,32 @@ class Federation:
         return present
 
     def _introduce_first(self, number: int) -> None:
-        members = self._present()
-        left_out = self._introduce(members, number)
-        if len(self._members) < self._plan.federation.min_sites:
+        """Introduce hospitals until enough take part; a rule that refuses the plan is not asked again."""
+        federation = self._plan.federation
+        left_out: dict[str, str] = {}  # also those that are gone meanwhile
+        for attempt in range(1, federation.round_attempts + 1):
+            introduced = {member.called for _, member in self._members.values()}
+            strangers = [member for member in self._present() if member.called not in introduced]
+            left_out = {called: why for called, why in left_out.items() if called not in introduced}
+            left_out |= self._introduce(strangers, number) if strangers else {}
+            if len(self._members) >= federation.min_sites:
+                return
             reasons = f" ({in_words(left_out)})" if left_out else ""
-            raise RunError(
-                f"{len(self._members)} of {len(members)} hospitals take part, federation.min_sites is "
-                f"{self._plan.federation.min_sites}{reasons}"
+            told = (
+                f"{len(self._members)} of {len(self._members) + len(left_out)} hospitals take part, "
+                f"federation.min_sites is {federation.min_sites}{reasons}"
             )
+            if attempt == federation.round_attempts or all(refusing_rule(reason) for reason in left_out.values()):
+                raise RunError(told)
+            self._on_trouble(f"{told}; asked again in {federation.retry_seconds:.0f} s")
+            time.sleep(federation.retry_seconds)
 
     def _introduce(self, members: Sequence[Member], number: int) -> dict[str, str]:
         """Ask members who they are, and admit those that can take part; return by name why others cannot."""
         by_name = {member.called: member for member in members}
-        infos, left_out = self._ask(by_name, MessageType.QUERY, {}, None, lambda called, reply: read_info(reply))
+        infos, left_out = self._correspondence.ask(
+            by_name, MessageType.QUERY, {}, None, lambda called, reply: read_info(reply)
+        )
         self._introduced_in |= dict.fromkeys(by_name, number)
         admitted = []
         for called, info in infos.items():
@@ -328,17 +346,6 @@ class Federation:
     def _read_update(self, name: str, reply: Message) -> Update:
         info = self._members[name][0]
         return read_update(reply, info, self._layout, self._classes, self._plan.exchange.score_bins)
-
-    def _ask(
-        self,
-        members: Mapping[str, Member],
-        kind: str,
-        config: Mapping[str, int | str],
-        tail: NDArray[np.float32] | None,
-        read: Callable[[str, Message], Answer],
-    ) -> tuple[dict[str, Answer], dict[str, str]]:
-        config = {exchange.FEDERATION: self._federation, **config}
-        return self._correspondence.ask(members, kind, config, tail, read)
 
 
 def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:

@@ -66,14 +66,16 @@ class RunFolder:
         return self
 
     def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
-        self._log.close()
+        with contextlib.suppress(OSError):
+            self._log.close()
         if error_type is None:
             self.path = self.path.rename(self.final)
             _point_latest(self.final)
 
     def log(self, line: str) -> None:
-        """Add a line to `run.log`."""
-        self._log.write(line + "\n")
+        """Add a line to `run.log`; a full disk costs the line, not the run."""
+        with contextlib.suppress(OSError):
+            self._log.write(line + "\n")
 
     def write_plan(self, plan: TrainingPlan) -> None:
         """Write `plan.json` with its digest."""
@@ -134,13 +136,22 @@ def continue_or_reserve(output: Path, name: str, plan: TrainingPlan) -> Path:
     return reserve_run(output, name)
 
 
+def finished_run(output: Path, plan: TrainingPlan) -> Path | None:
+    """Return the latest finished run of this plan; None if there is none."""
+    for folder in sorted(output.glob("*"), reverse=True):
+        finished = folder.suffix != ".unfinished" and not folder.is_symlink()
+        if finished and (folder / "summary.json").is_file() and _digest_in(folder) == plan.digest:
+            return folder
+    return None
+
+
 def interrupted_run(output: Path, name: str | None) -> Path:
     """Return the final name of an interrupted run by its folder's name, or of the latest.
 
     Raises
     ------
     InputError
-        If there is none, or it has no finished round to go on from.
+        If there is none.
     """
     if name is not None:
         chosen = output / Path(name).name.removesuffix(".unfinished")
@@ -148,9 +159,9 @@ def interrupted_run(output: Path, name: str | None) -> Path:
             raise InputError(f"{unfinished(chosen)} does not exist: a run that was finished cannot be gone on with")
         return chosen
     for folder in sorted(output.glob("*.unfinished"), reverse=True):
-        if worth_continuing(folder):
+        if (folder / "plan.json").is_file():
             return folder.with_name(folder.name.removesuffix(".unfinished"))
-    raise InputError(f"{output} holds no interrupted run with a finished round: start one with `rarefed-server run`")
+    raise InputError(f"{output} holds no interrupted run: start one with `rarefed-server run`")
 
 
 def read_plan(final: Path) -> TrainingPlan:

@@ -1,9 +1,7 @@
 """Where a federation stands between two rounds: everything that the next one depends on."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +56,9 @@ class FederationState:
     ----------
     tail : ndarray of float32, shape (layout.size,)
         What the next round starts from.
+    federation : str
+        Names this federation to the hospitals, also after it was resumed: what they keep for its next round, or have
+        answered before, is no other's.
     kept : Kept or None
         What would be selected if it ended here.
     optimizer : mapping of str to ndarray
@@ -66,19 +67,11 @@ class FederationState:
         Those that are over.
     standings : mapping of str to Standing
         By hospital; those without a fault are left out.
-    federation : str
-        Names this federation to the hospitals, also after it was resumed: what they keep for its next round, or have
-        answered before, is no other's.
     """
 
     tail: NDArray[np.float32]
+    federation: str
     kept: Kept | None = None
     optimizer: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     rounds: tuple[RoundReport, ...] = ()
     standings: Mapping[str, Standing] = field(default_factory=dict)
-    federation: str = ""
-
-    @classmethod
-    def beginning(cls, tail: NDArray[np.float32]) -> Self:
-        """Return the state before the first round."""
-        return cls(tail, federation=secrets.token_hex(16))

@@ -67,7 +67,10 @@ def run_federated(
         on_state=checkpoints.save,
         on_trouble=say,
     )
-    state = checkpoints.latest(say) or FederationState.beginning(layout.pack(model.tail))
+    beginning = FederationState(layout.pack(model.tail), f"{folder.final.name}/{unit.key}")
+    state = checkpoints.latest(say) or beginning
+    if state.rounds:
+        say(f"{unit.title}: going on after round {len(state.rounds)}/{plan.federation.rounds}")
     result = federation.run(state)
     outcome = Outcome(
         probabilities=workers.predict(unit, result.tail, state.federation, result.selected_round, layers),

@@ -139,7 +139,7 @@ def federate(plan: TrainingPlan, folder: Path, state: FederationState | None = N
         on_state=states.append,
         poll_seconds=0,
     )
-    return federation.run(state or FederationState.beginning(bench.initial_tail)), states
+    return federation.run(state or FederationState(bench.initial_tail, "f1")), states
 
 
 @pytest.fixture(scope="module")

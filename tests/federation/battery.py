@@ -4,6 +4,7 @@ One Ray cluster serves all of them, since starting Ray takes longer than a round
 """
 
 import json
+import secrets
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ def federate(
         present=lambda: members,
         on_round=reports.append,
     )
-    return federation.run(FederationState.beginning(layout.pack(model.tail))), reports
+    return federation.run(FederationState(layout.pack(model.tail), secrets.token_hex(8))), reports
 
 
 def tell(result: FederationResult, reports: list[RoundReport]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +40,24 @@ def write_images(folder: Path, number: int) -> Path:
     return folder
 
 
-def images_of_all(folder: Path) -> dict[str, Path]:
+def images_of_all(folder: Path, hospitals: Sequence[str] = HOSPITALS) -> dict[str, Path]:
     """Write the images of every hospital; returns their folders by name."""
-    return {name: write_images(folder / name, number) for number, name in enumerate(HOSPITALS)}
+    return {name: write_images(folder / name, number) for number, name in enumerate(hospitals)}
 
 
 @contextlib.contextmanager
-def joined_consortium(base: Path, **options: Any) -> Iterator[Rehearsal]:
-    """A running server and hospitals that have joined and whose daemons do not run yet."""
-    images = images_of_all(base / "images")
+def joined_consortium(
+    base: Path, hospitals: Sequence[str] = HOSPITALS, settings: Mapping[str, Any] | None = None, **options: Any
+) -> Iterator[Rehearsal]:
+    """A running server and hospitals that have joined, with `settings` in their files; no daemon runs yet."""
+    options = {"runs": base / "runs", **options}
+    images = images_of_all(base / "images", hospitals)
     rules = dict.fromkeys(images, RULES)
-    with Rehearsal(base / "consortium", images, print, base / "runs", rules, **options) as rehearsal:
+    with Rehearsal(base / "consortium", images, print, rules=rules, **options) as rehearsal:
         rehearsal.provision()
-        for hospital in HOSPITALS:
+        for hospital in hospitals:
             rehearsal.join(hospital)
+            rehearsal.change(hospital, settings or {})
         rehearsal.start_server()
         yield rehearsal
 
@@ -62,8 +66,8 @@ def joined_consortium(base: Path, **options: Any) -> Iterator[Rehearsal]:
 def online_consortium(base: Path, **options: Any) -> Iterator[Rehearsal]:
     """The same with daemons that are online."""
     with joined_consortium(base, **options) as rehearsal:
-        for hospital in HOSPITALS:
+        for hospital in rehearsal.hospitals:
             rehearsal.start_hospital(hospital)
-        for hospital in HOSPITALS:
+        for hospital in rehearsal.hospitals:
             rehearsal.wait_online(hospital)
         yield rehearsal
