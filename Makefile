@@ -10,7 +10,7 @@ DATA ?=
 SITES ?= 0
 ARGS ?=
 
-.PHONY: simulate study demo test test-slow test-all check bench format clean
+.PHONY: simulate study robustness demo test test-slow test-all check bench format clean
 
 # A relative DATA is looked for where the user stands, which is not this folder after `make -C`.
 FIND_DATA = data='$(DATA)'; case "$$data" in ''|/*) ;; *) [ ! -e '$(PWD)'/"$$data" ] || data='$(PWD)'/"$$data" ;; esac
@@ -23,6 +23,10 @@ simulate: $(INSTALLED)
 study: $(INSTALLED)
 	@$(FIND_DATA); $(BIN)/rarefed-sim study $(OPTIONS)
 
+# make robustness [DATA=...] [ARGS="--set study.partition=iid"]: what dropouts and a hostile hospital cost
+robustness: $(INSTALLED)
+	@$(FIND_DATA); $(BIN)/rarefed-sim robustness $${data:+--data "$$data"} $(ARGS)
+
 # make demo [DATA=...] [SITES=4]: a real federation on this machine, with the processes, certificates and keys of one
 demo: $(INSTALLED)
 	@$(FIND_DATA); $(BIN)/rarefed-sim demo $(OPTIONS)
@@ -31,9 +35,10 @@ test: $(INSTALLED)
 	@$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(INSTALLED)
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m "slow and not exhaustive"
 
-test-all: test test-slow
+test-all: test
+	@$(BIN)/python -m pytest -m slow
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check .

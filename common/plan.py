@@ -197,6 +197,8 @@ class PrivacyPlan(_Group):
 PartitionName = Literal["auto", "natural", "iid", "dirichlet", "quantity-skew"]
 PARTITIONS: tuple[str, ...] = get_args(PartitionName)
 ARMS = ("federated", "centralized", "local", "scratch", "probe")
+HostileName = Literal["scaled", "flipped"]
+FAULTS: tuple[str, ...] = ("none", "dropout", *get_args(HostileName))
 
 
 class StudyPlan(_Group):
@@ -221,6 +223,13 @@ class StudyPlan(_Group):
     strategies: str = Field("", description="comma-separated strategies to compare; empty: federation.strategy")
     partitions: str = Field("", description="comma-separated partitions to compare; empty: study.partition")
     site_counts: str = Field("", description="comma-separated numbers of hospitals to compare; empty: study.sites")
+    dropout: Fraction = Field(0.0, description="probability that a site's reply to a training round is lost")
+    hostile_sites: int = Field(0, ge=0, le=1000, description="how many sites, the last by number, are hostile")
+    hostile: HostileName = Field("scaled", description="what they send; scaled: updates times 100, flipped: times -1")
+    faults: str = Field(
+        "",
+        description=f"comma-separated, of {', '.join(FAULTS)}, to compare; empty: as the keys above say",
+    )
     missing_weights: Literal["report", "scratch"] = Field(
         "report", description="a family of study.models without weights: only say so, or train it from scratch"
     )
@@ -228,7 +237,7 @@ class StudyPlan(_Group):
     @model_validator(mode="after")
     def _check_lists(self) -> Self:
         lists = {"arms": ARMS, "models": tuple(FAMILIES), "strategies": STRATEGIES, "partitions": PARTITIONS}
-        for key, known in lists.items():
+        for key, known in {**lists, "faults": FAULTS}.items():
             for word in _words(getattr(self, key)):
                 if word not in known:
                     raise ValueError(f"study.{key} names {word!r}{_nearest(word, known)}")
@@ -241,12 +250,23 @@ class StudyPlan(_Group):
             raise ValueError("study.folds = 1: nothing would be left to train on; take 2 or more, or 0 for one split")
         return self
 
+    @model_validator(mode="after")
+    def _check_faults(self) -> Self:
+        words = _words(self.faults)
+        if "dropout" in words and not self.dropout:
+            raise ValueError("study.faults names dropout: say how likely it is in study.dropout, such as 0.3")
+        if not self.hostile_sites and (named := next((word for word in words if word in get_args(HostileName)), "")):
+            raise ValueError(f"study.faults names {named}: say how many sites are hostile in study.hostile_sites")
+        if "federated" not in self.arm_names and (words or self.dropout or self.hostile_sites):
+            raise ValueError("study.dropout and study.hostile_sites act on the federated arm: name it in study.arms")
+        return self
+
     @property
     def arm_names(self) -> tuple[str, ...]:
         """The arms to run, in the order given."""
         return _words(self.arms)
 
-    def swept(self, key: Literal["models", "strategies", "partitions", "site_counts"]) -> tuple[str, ...]:
+    def swept(self, key: Literal["models", "strategies", "partitions", "site_counts", "faults"]) -> tuple[str, ...]:
         """Return what a sweep's list names, in the order given; empty where nothing is swept."""
         return _words(getattr(self, key))
 

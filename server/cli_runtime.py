@@ -200,7 +200,11 @@ def read_overrides(path: Path, changes: list[str]) -> dict[str, Scalar]:
     plan = read_plan_file(path, dict(parse_change(change) for change in changes))
     if plan.study.output:
         raise InputError(f"{path}: study.output is the simulation's; the folder of runs stands in consortium.yaml")
-    return _overrides(plan)
+    overrides = _overrides(plan)
+    for key in ("study.dropout", "study.hostile_sites", "study.hostile", "study.faults"):
+        if key in overrides:
+            raise InputError(f"{path}: {key} is the simulation's; it disturbs no real federation")
+    return overrides
 
 
 def _overrides(plan: TrainingPlan) -> dict[str, Scalar]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import ceil
+from typing import Any
 
 from simulations.arm_records import Metrics
 from simulations.summary import Summary
@@ -24,6 +25,7 @@ def list_caveats(summary: Summary, found: Mapping[str, Metrics]) -> list[str]:
     limits = [_resolution(summary, found, total)]
     if summary.dataset.synthetic:
         limits.append("The images are synthetic: the numbers say nothing about any disease.")
+    limits += tell_faults(summary)
     limits.append(_rounds_of_testing(summary, found, total))
     limits += _independence(summary)
     if len(summary.tests) > 1:
@@ -32,6 +34,36 @@ def list_caveats(summary: Summary, found: Mapping[str, Metrics]) -> list[str]:
             "federated against centralised is the one this study is for."
         )
     return limits
+
+
+def tell_faults(summary: Summary) -> list[str]:
+    """Return what was done to the federation of a study on purpose, one sentence each."""
+    return describe_faults(summary.plan.get("study", {}), len(summary.dataset.sites))
+
+
+def describe_faults(study: Mapping[str, Any], sites: int) -> list[str]:
+    """Return what is done to the federation on purpose, one sentence each; nothing for an undisturbed one.
+
+    Parameters
+    ----------
+    study : mapping
+        The plan's group `study`.
+    sites : int
+        Number of hospitals.
+    """
+    told = []
+    if dropout := study.get("dropout"):
+        told.append(
+            f"Hospitals dropped out of the federation on purpose: every reply to a round of training was lost with a "
+            f"probability of {100 * dropout:g} %."
+        )
+    if hostile := study.get("hostile_sites"):
+        sent = "its update with the sign flipped" if study.get("hostile") == "flipped" else "100 times its update"
+        told.append(
+            f"{hostile} of {plural(sites, 'hospital')} {'was' if hostile == 1 else 'were'} hostile on purpose, and "
+            f"{'' if hostile == 1 else 'each '}sent {sent} in every round of the federation."
+        )
+    return told
 
 
 def _resolution(summary: Summary, found: Mapping[str, Metrics], total: int) -> str:

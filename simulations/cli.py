@@ -62,6 +62,7 @@ def study(
     strategies: Annotated[str, typer.Option(help="Strategies to compare, such as fedavg,fedprox.")] = "",
     partitions: Annotated[str, typer.Option(help="Partitions to compare, such as natural,iid,dirichlet.")] = "",
     site_counts: Annotated[str, typer.Option(help="Numbers of hospitals to compare, such as 2,4,8.")] = "",
+    faults: Annotated[str, typer.Option(help="Ways to fail to compare: none,dropout,scaled,flipped.")] = "",
     output: OUTPUT = Path("runs"),
     changes: CHANGES = [],  # noqa: B006
     fresh: FRESH = False,
@@ -72,10 +73,39 @@ def study(
     Interrupt it at any moment: the same command goes on where it stopped.
     """
     flat: dict[str, Scalar] = {"study.folds": folds, "study.repeats": repeats}
-    lists = {"arms": arms, "models": models, "strategies": strategies, "partitions": partitions}
+    lists = {"arms": arms, "models": models, "strategies": strategies, "partitions": partitions, "faults": faults}
     flat |= {f"study.{key}": value for key, value in (lists | {"site_counts": site_counts}).items() if value}
     plan = TrainingPlan.from_flat(flat | dict(parse_change(change) for change in changes))
     _simulate(_with_paths(plan, data, sites, output), fresh, as_json)
+
+
+@app.command()
+def robustness(
+    data: DATA = None,
+    output: OUTPUT = Path("runs"),
+    changes: CHANGES = [],  # noqa: B006
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is measured already.")] = False,
+) -> None:
+    """Measure what federated training loses to hospitals that drop out, and to a hostile one; two tables.
+
+    Interrupt it at any moment: the same command goes on where it stopped.
+    """
+    from server.run_folder import finished_run
+    from simulations.robustness import robustness_plans
+    from simulations.summary import read_summary
+    from simulations.table import render_faults
+
+    console = _console(stderr=False)
+    runs = []
+    for plan in robustness_plans(dict(parse_change(change) for change in changes)):
+        plan = _with_paths(plan, data, 0, output)
+        done = None if fresh else finished_run(Path(plan.study.output), plan)
+        if done:
+            console.print(f"measured already: {done} (--fresh measures again)", soft_wrap=True, highlight=False)
+        runs.append(done or _train(plan, fresh, console))
+    for run in runs:
+        console.print(render_faults(read_summary(run)))
+        console.print(f"run folder: {run}", soft_wrap=True, highlight=False)
 
 
 @app.command("hand-out")
@@ -117,9 +147,30 @@ def demo(
 
 def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
     """Run a plan in a Flower of its own and show what came of it."""
+    from simulations.table import render_table
+
+    console = _console(stderr=as_json)
+    path = _train(plan, fresh, console)
+    summary = json.loads((path / "summary.json").read_text())
+    if as_json:
+        print(json.dumps(summary, indent=2))
+    else:
+        console.print(render_table(summary))
+        console.print(f"run folder: {path}", soft_wrap=True, highlight=False)
+
+
+def _console(stderr: bool) -> Console:
+    """Return a console that does not fold tables into 80 columns where there is no terminal."""
+    from simulations.table import TABLE_WIDTH
+
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=TABLE_WIDTH)
+
+
+def _train(plan: TrainingPlan, fresh: bool, console: Console) -> Path:
+    """Run a plan in a Flower of its own, or go on with an interrupted run of it, and return its folder."""
     from server.run_folder import continue_or_reserve, reserve_run
     from simulations.launch import simulate
-    from simulations.table import TABLE_WIDTH, render_table
     from simulations.units import units_of, variants_of
 
     # Whatever is wrong with plan or data is found here, before Flower starts and could only say "failed".
@@ -129,19 +180,11 @@ def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
         _check_weights(variant.plan)
     output, name = Path(plan.study.output), plan.study.name or variants[0].hospitals.dataset.name
     path = reserve_run(output, name) if fresh else continue_or_reserve(output, name, plan)
-    console = Console(stderr=as_json)
-    if not console.is_terminal:
-        console = Console(stderr=as_json, width=TABLE_WIDTH)
     with _Follow(console) as follow:
         sites = max(len(variant.hospitals.sites) for variant in variants)
         trainings = sum(sites if unit.arm == "federated" else 1 for unit in units)
         simulate(plan, sites, trainings, path, follow.line)
-    summary = json.loads((path / "summary.json").read_text())
-    if as_json:
-        print(json.dumps(summary, indent=2))
-    else:
-        console.print(render_table(summary))
-        console.print(f"run folder: {path}", soft_wrap=True, highlight=False)
+    return path
 
 
 @app.command()

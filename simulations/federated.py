@@ -15,6 +15,7 @@ from server.course import federated_evaluation, history
 from server.federation import Federation
 from server.run_folder import RunFolder
 from server.state import FederationState, RoundReport
+from simulations.faults import with_faults
 from simulations.outcomes import Outcome
 from simulations.units import Unit
 from simulations.work import Home, Workers
@@ -57,7 +58,7 @@ def run_federated(
     checkpoints = folder.checkpoints(unit.key, f"{unit.key}/{model.trunk_digest}", plan.federation)
     layers = folder.personal_layers(unit.key)
     federation = Federation(
-        Home(workers, layers),
+        Home(with_faults(workers, plan, len(sites)), layers),
         plan,
         classes=classes,
         layout=layout,

@@ -86,6 +86,8 @@ def _hospitals(data_json: str, study_json: str, seed: int) -> Hospitals:
         )
         decided |= split.use_of_patients()
         sites.append(Site(name, dataset.classes, split))
+    if study.hostile_sites >= len(sites):
+        raise InputError(f"study.hostile_sites = {study.hostile_sites} of {len(sites)} sites: leave an honest one")
     hospitals = Hospitals(dataset, not data.path, kind, tuple(sites))
     if not hospitals.pooled("test"):
         raise InputError(

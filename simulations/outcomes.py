@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.files import write_json_atomically
 from simulations.units import Unit
+from simulations.wording import faults
 
 _DECIMALS = 6
 _RESULT_COLUMNS = (
-    *("family", "weights", "strategy", "partition", "sites", "repeat", "fold", "arm", "site"),
+    *("family", "weights", "strategy", "faults", "partition", "sites", "repeat", "fold", "arm", "site"),
     *("correct", "total", "image_passes", "seconds", "weights_digest"),
 )
 
@@ -117,9 +118,13 @@ def correct_of(unit: Unit, outcome: Outcome) -> int:
 def _row(unit: Unit, outcome: Outcome) -> list[Any]:
     plan = unit.plan
     # What has no influence on the training is left empty, since the same training may serve several variants.
-    strategy = plan.federation.strategy if unit.arm == "federated" else ""
+    strategy, failing = "", ""
+    if unit.arm == "federated":
+        strategy = plan.federation.strategy
+        failing = faults(plan.study.dropout, plan.study.hostile_sites, plan.study.hostile)
     return [
-        *(plan.model.family, plan.model.weights, strategy, unit.hospitals.partition, len(unit.hospitals.sites)),
+        *(plan.model.family, plan.model.weights, strategy, failing),
+        *(unit.hospitals.partition, len(unit.hospitals.sites)),
         *(unit.repeat, unit.fold, unit.arm, unit.site),
         *(correct_of(unit, outcome), len(outcome.probabilities)),
         *(outcome.image_passes, round(outcome.wall_s, 2), outcome.weights_digest),

@@ -186,6 +186,10 @@ class Rehearsal:
         running.send_signal(number)
         running.wait(_STOP_SECONDS)
 
+    def process_id(self, process: str) -> int:
+        """Return the process id of a background process ("server" or a hospital)."""
+        return self._processes[process].pid
+
     def stop(self) -> None:
         """Stop hospitals and server as their owners would; complain if one does not end cleanly."""
         unclean = []

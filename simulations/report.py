@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from common.files import write_bytes_atomically, write_text_atomically
 from simulations import wording
+from simulations.caveats import tell_faults
 from simulations.comparison import (
     Table,
     arms_table,
@@ -103,6 +104,7 @@ def page_templates() -> Environment:
     environment.globals |= {
         "wording": wording,
         "full_title": full_title,
+        "tell_faults": tell_faults,
         "palettes": {"light": LIGHT, "dark": DARK, "print": PRINT},
     }
     return environment

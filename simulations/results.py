@@ -19,8 +19,10 @@ from server.run_folder import RunFolder
 from simulations.evaluation import compare, evaluate, gap_closed, metrics_of
 from simulations.hospitals import Hospitals
 from simulations.out_of_fold import Trained, panels_of, predictions_csv
+from simulations.robustness import against_undisturbed, is_disturbed
 from simulations.study import Study
 from simulations.units import Variant
+from simulations.wording import faults
 
 _BYTES_PER_VALUE = 4
 # First against second; "local-all" are the hospitals' own models on all hospitals' patients.
@@ -52,6 +54,7 @@ def write_results(study: Study, folder: RunFolder) -> dict[str, Any]:
             _variant(variant, summary, "" if summary is first else f"variants/{variant.name}")
             for variant, summary in zip(study.variants, summaries, strict=True)
         ]
+        _add_faults(first["variants"], study)
     write_json_atomically(folder.path / "summary.json", first)
     return first
 
@@ -187,11 +190,13 @@ def _cost(variant: Variant, trained: Trained) -> dict[str, Any]:
 
 def _variant(variant: Variant, summary: dict[str, Any], folder: str) -> dict[str, Any]:
     """Return what a table over variants shows of one."""
+    plan = variant.plan.study
     return {
         "family": summary["family"],
         "strategy": summary["study"]["strategy"],
         "partition": summary["study"]["partition"],
         "sites": len(variant.hospitals.sites),
+        "faults": faults(plan.dropout, plan.hostile_sites, plan.hostile),
         "folder": folder,
         "arms": {
             name: {key: value for key, value in arm.items() if key not in _BULKY}
@@ -199,6 +204,26 @@ def _variant(variant: Variant, summary: dict[str, Any], folder: str) -> dict[str
         },
         **{key: summary[key] for key in ("weights_source", "tests", "gap_closed", "cost")},
     }
+
+
+def _add_faults(entries: list[dict[str, Any]], study: Study) -> None:
+    """Add to the variants of a study in which hospitals fail what that cost; to those of any other nothing."""
+    if not any(is_disturbed(variant) for variant in study.variants):
+        return
+    trained = {
+        variant: [(unit, outcome) for unit, outcome in study.outcomes(variant) if unit.arm == "federated"]
+        for variant in study.variants
+    }
+    against = against_undisturbed(
+        {variant: panels_of(variant, federations)["federated"] for variant, federations in trained.items()}
+    )
+    for entry, (variant, federations) in zip(entries, trained.items(), strict=True):
+        evaluations = [outcome.federated_evaluation for _, outcome in federations if outcome.federated_evaluation]
+        entry["against"] = against[variant]
+        entry["replies"] = {
+            "expected": variant.plan.federation.rounds * len(variant.hospitals.sites) * len(federations),
+            "left_out": sum(len(evaluation["left_out"]) for evaluation in evaluations),
+        }
 
 
 def _describe(hospitals: Hospitals) -> dict[str, Any]:

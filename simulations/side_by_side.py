@@ -12,6 +12,7 @@ from rich.text import Text
 from common.errors import InputError
 from common.files import write_text_atomically
 from simulations.arm_records import PairedTest
+from simulations.caveats import tell_faults
 from simulations.comparison import (
     NOTES,
     RATES,
@@ -109,6 +110,7 @@ def _names_in_terminal(runs: Runs) -> Text:
     for letter, summary in runs.summaries.items():
         synthetic = ", synthetic data" if summary.dataset.synthetic else ""
         lines.append(f"{letter}: {runs.folders[letter].name} ({summary.dataset.name}{synthetic})")
+        lines += [f"   {told}" for told in tell_faults(summary)]
     return Text("\n".join([*lines, ""]))
 
 

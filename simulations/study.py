@@ -15,6 +15,7 @@ from server.course import round_entry
 from server.federation import wait_for_nodes
 from server.run_folder import RunFolder
 from server.state import RoundReport
+from simulations.caveats import describe_faults
 from simulations.federated import passes_of, run_federated
 from simulations.outcomes import Outcome, OutcomeStore, correct_of
 from simulations.progress import Progress
@@ -120,7 +121,7 @@ class Study:
             if not self._plan.study.folds:
                 metadata = {"plan_digest": unit.plan.digest, "trunk_digest": federated.trunk_digest}
                 self._folder.write_tail("federated", federated.tail, federated.layout, metadata)
-            passes = 0  # counted round by round
+            passes = unit.image_passes - outcome.image_passes  # of lost replies; the others were counted by round
         else:
             outcome = workers.train_alone(unit)
             passes = outcome.image_passes
@@ -171,6 +172,7 @@ def describe(variant: Variant) -> list[str]:
         lines.append(f"left out: {image.name}: {image.reason}")
     if len(dataset.excluded) > 10:
         lines.append(f"left out: {len(dataset.excluded) - 10} more images; summary.json names them all")
+    lines += describe_faults(plan.study.model_dump(), len(hospitals.sites))
     for site in hospitals.sites:
         present = {record.label for record in (*site.split.train, *site.split.validation, *site.split.test)}
         if len(present) == 1:

@@ -81,16 +81,27 @@ class Cost(_Record):
         return self.rounds * self.sites * (up + down)
 
 
+class Replies(_Record):
+    """Replies to all rounds of a variant's federations: how many were expected, how many of them not used."""
+
+    expected: int
+    left_out: int
+
+
 class Variant(_Record):
-    """The same study with another family, strategy, partition or number of sites."""
+    """The same study with another family, strategy, partition, number of sites or other faults."""
 
     family: str
     strategy: str
     partition: str
     sites: int
+    faults: str = "none"
     folder: str = ""
     arms: dict[str, Training] = {}
     tests: dict[str, PairedTest] = {}
+    # Federated against the same without faults, and against the first variant's without faults; only where some fail.
+    against: dict[str, PairedTest] = {}
+    replies: Replies | None = None
     gap_closed: dict[str, GapClosed] | None = None
     cost: Cost = Cost()
 

@@ -1,8 +1,8 @@
-"""Tables of a sweep: the same study with other families, strategies, partitions and numbers of sites."""
+"""Tables of a sweep: the same study with other families, strategies, partitions, numbers of sites and faults."""
 
 from collections.abc import Callable, Mapping, Sequence
 
-from simulations.arm_records import GapClosed, Metrics
+from simulations.arm_records import GapClosed, Metrics, PairedTest
 from simulations.comparison import SHORT_TITLES, Cell, Row, Table, metrics_by_arm, millions
 from simulations.summary import Missing, Summary, Variant
 from simulations.wording import (
@@ -18,6 +18,8 @@ from simulations.wording import (
     seconds,
     share,
     share_limits,
+    signed,
+    signed_limits,
 )
 
 _ShowMetrics = Callable[[Metrics], Cell]
@@ -30,16 +32,21 @@ def sweep_tables(summary: Summary) -> list[Table]:
     stand in a table of all of them.
     """
     tables = []
-    families = same(summary.variants, "strategy", "partition", "sites")
+    families = same(summary.variants, "strategy", "partition", "sites", "faults")
     if len(families) > 1 or summary.missing:
         tables += _family_tables(families, summary.missing, summary.dataset.classes)
-    strategies = same(summary.variants, "family", "partition", "sites")
+    strategies = same(summary.variants, "family", "partition", "sites", "faults")
     if len(strategies) > 1:
         tables.append(_strategies(strategies))
-    partitions = same(summary.variants, "family", "strategy")
+    partitions = same(summary.variants, "family", "strategy", "faults")
     if len(partitions) > 1:
         tables.append(_partitions(partitions))
-    shown = {id(variant) for variant in (*families, *strategies, *partitions)}
+    faulty = same(summary.variants, "family", "partition", "sites")
+    if len({one.faults for one in faulty}) > 1:
+        tables.append(faults_table(faulty))
+    else:
+        faulty = []
+    shown = {id(variant) for variant in (*families, *strategies, *partitions, *faulty)}
     if any(id(variant) not in shown for variant in summary.variants):
         tables.append(_all_variants(summary.variants))
     return tables
@@ -57,6 +64,7 @@ def variant_label(variant: Variant, variants: Sequence[Variant]) -> str:
         "strategy": variant.strategy,
         "partition": variant.partition,
         "sites": f"{variant.sites} site{'' if variant.sites == 1 else 's'}",
+        "faults": "no faults" if variant.faults == "none" else variant.faults,
     }
     differing = [words[key] for key in words if len({getattr(one, key) for one in variants}) > 1]
     return ", ".join(differing) or variant.family
@@ -174,6 +182,44 @@ def _partitions(variants: Sequence[Variant]) -> Table:
 _GAP_ARMS = ("centralized", "federated", "local-all")
 
 
+def faults_table(variants: Sequence[Variant]) -> Table:
+    """Return one row a strategy and fault: what federated training reached, and how far that is from undisturbed."""
+    several = len({one.strategy for one in variants}) > 1
+    first = variants[0].strategy
+    rows = []
+    for one in variants:
+        federated = one.arms.get("federated")
+        if federated is None:
+            continue
+        cells = [
+            Cell(one.strategy),
+            Cell(one.faults),
+            Cell(correct_of_total(federated)),
+            Cell(percent(federated.accuracy), interval("accuracy", federated)),
+            _points(one.against.get("same")),
+            *([_points(one.against.get("first"))] if several else []),
+            Cell(f"{one.replies.left_out}/{one.replies.expected}" if one.replies else MISSING),
+        ]
+        rows.append(Row(cells))
+    compared = ["Against none", *([f"Against {first}"] if several else [])]
+    columns = ["Strategy", "Faults", "Correct", "Accuracy", *compared, "Not used"]
+    caption = (
+        "The federated arm; hospitals failed on purpose. Small print: 95 % interval. Against none: points of accuracy "
+        "more than the same strategy undisturbed, on the same images"
+        f"{f'; against {first}: than {first} undisturbed' if several else ''}. Not used: replies to rounds that were "
+        "lost, refused by the server, or not asked for in quarantine."
+    )
+    return Table("faults", "Hospitals that fail: federated training", [Cell(one) for one in columns], rows, caption)
+
+
+def _points(test: PairedTest | None) -> Cell:
+    if test is None or test.accuracy is None:
+        return Cell(MISSING)
+    around = test.accuracy.ci95
+    limits = signed_limits((100 * around[0], 100 * around[1])) if around else ""
+    return Cell(signed(100 * test.accuracy.difference), limits)
+
+
 def _all_variants(variants: Sequence[Variant]) -> Table:
     rows = [
         Row(
@@ -182,13 +228,22 @@ def _all_variants(variants: Sequence[Variant]) -> Table:
                 Cell(one.strategy),
                 Cell(one.partition),
                 Cell(number(one.sites)),
+                Cell(one.faults),
                 *_accuracies(one),
                 _gap(one.gap_closed, "accuracy"),
             ]
         )
         for one in variants
     ]
-    columns = ["Family", "Strategy", "Partition", "Sites", *(SHORT_TITLES[key] for key in _GAP_ARMS), "Gap closed"]
+    columns = [
+        "Family",
+        "Strategy",
+        "Partition",
+        "Sites",
+        "Faults",
+        *(SHORT_TITLES[key] for key in _GAP_ARMS),
+        "Gap closed",
+    ]
     return Table("variants", "All variants: accuracy", [Cell(column) for column in columns], rows, _GAP_CAPTION)
 
 

@@ -8,9 +8,10 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from simulations.caveats import tell_faults
 from simulations.comparison import Cell, Table, arms_table, sites_table
 from simulations.summary import Summary
-from simulations.sweeps import sweep_tables
+from simulations.sweeps import faults_table, sweep_tables
 from simulations.verdict import reach_verdict
 from simulations.wording import MISSING
 
@@ -29,9 +30,8 @@ def render_table(summary: Summary | Mapping[str, Any]) -> Group:
         What `summary.json` holds.
     """
     known = summary if isinstance(summary, Summary) else Summary.model_validate(summary)
-    parts: list[RichTable | Text] = []
-    if known.dataset.synthetic:
-        parts.append(Text("Synthetic data: these numbers say nothing about medicine.", style="bold"))
+    parts: list[RichTable | Text] = _synthetic(known)
+    parts += [Text(told, style="bold") for told in tell_faults(known)]
     parts += draw_table(arms_table(known), "Test patients: correct images, and rates with their 95 % intervals below")
     if known.dataset.sites:
         parts += draw_table(sites_table(known))
@@ -45,6 +45,20 @@ def render_table(summary: Summary | Mapping[str, Any]) -> Group:
     verdict = reach_verdict(known)
     parts += [Text(sentence) for sentence in (verdict.headline, verdict.gap, *verdict.limits[:1]) if sentence]
     return Group(*parts)
+
+
+def render_faults(summary: Summary) -> Group:
+    """Return what a study with `study.faults` says of hospitals that fail, and nothing else, as rich renderables."""
+    dataset = summary.dataset
+    table = faults_table(summary.variants)
+    what = f"{dataset.name}, {len(dataset.sites)} hospitals ({dataset.partition}), {summary.cost.rounds} rounds"
+    return Group(*_synthetic(summary), *draw_table(table, f"{table.title}; {what}"), Text(table.caption))
+
+
+def _synthetic(summary: Summary) -> list[RichTable | Text]:
+    if not summary.dataset.synthetic:
+        return []
+    return [Text("Synthetic data: these numbers say nothing about medicine.", style="bold")]
 
 
 def draw_table(table: Table, title: str = "") -> list[RichTable | Text]:

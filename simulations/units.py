@@ -17,6 +17,15 @@ from simulations.hospitals import Hospitals, load_hospitals
 FROM_SCRATCH: dict[str, Scalar] = {"model.weights": "none", "model.freeze": "none", "model.batch_norm": "train"}
 """What a plan without pretraining changes: nothing is worth freezing then, not even the statistics."""
 
+_SWEPT = ("study.models", "study.strategies", "study.partitions", "study.site_counts", "study.faults")
+# What each word of study.faults makes of a plan that says how many drop out or are hostile.
+_FAULTS: dict[str, dict[str, Scalar]] = {
+    "none": {"study.dropout": 0.0, "study.hostile_sites": 0},
+    "dropout": {"study.hostile_sites": 0},
+    "scaled": {"study.dropout": 0.0, "study.hostile": "scaled"},
+    "flipped": {"study.dropout": 0.0, "study.hostile": "flipped"},
+}
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -25,7 +34,7 @@ class Variant:
     Attributes
     ----------
     plan : TrainingPlan
-        The study's plan with the combination's family, strategy, partition and number of sites.
+        The study's plan with the combination's family, strategy, partition, number of sites and faults.
     """
 
     plan: TrainingPlan
@@ -40,7 +49,12 @@ class Variant:
         """Such as `resnet50-fedavg-dirichlet-4`: the name of the variant's folder."""
         hospitals = self.hospitals
         plan = self.plan
-        return f"{plan.model.family}-{plan.federation.strategy}-{hospitals.partition}-{len(hospitals.sites)}"
+        name = f"{plan.model.family}-{plan.federation.strategy}-{hospitals.partition}-{len(hospitals.sites)}"
+        if plan.study.dropout:
+            name += f"-dropout{plan.study.dropout:g}"
+        if plan.study.hostile_sites:
+            name += f"-{plan.study.hostile_sites}{plan.study.hostile}"
+        return name
 
 
 @dataclass(frozen=True)
@@ -74,8 +88,11 @@ class Unit:
     def key(self) -> str:
         """Digest of everything that the outcome depends on; two units of one key need one training."""
         plan = self.plan.model_dump()
-        # The sites and their splits are in the digest of the hospitals; the rest of the study changes no training.
+        # The sites and their splits are in the digest of the hospitals; of the rest of the study only faults change a
+        # training.
         study = plan.pop("study")
+        if self.arm == "federated" and (study["dropout"] or study["hostile_sites"]):
+            plan["faults"] = {name: study[name] for name in ("seed", "dropout", "hostile_sites", "hostile")}
         if self.arm != "federated":
             del plan["exchange"], plan["privacy"]
             plan["federation"] = {"select": plan["federation"]["select"]}
@@ -145,7 +162,10 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
     partitions = study.swept("partitions") or (study.partition,)
     counts = [int(word) for word in study.swept("site_counts")] or [study.sites]
     strategies = study.swept("strategies") or (plan.federation.strategy,)
-    for changes, strategy, partition, count in itertools.product(families, strategies, partitions, counts):
+    faults = [_FAULTS[word] for word in study.swept("faults")] or [{}]
+    for changes, strategy, partition, count, fault in itertools.product(
+        families, strategies, partitions, counts, faults
+    ):
         # The sites that the data name are as many as they are.
         sites = 0 if partition == "natural" and study.site_counts else count
         variant = Variant(
@@ -155,7 +175,8 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
                     "federation.strategy": strategy,
                     "study.partition": partition,
                     "study.sites": sites,
-                    **dict.fromkeys(("study.models", "study.strategies", "study.partitions", "study.site_counts"), ""),
+                    **dict.fromkeys(_SWEPT, ""),
+                    **fault,
                 }
             )
         )

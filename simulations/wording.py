@@ -111,6 +111,13 @@ def number(value: float | None) -> str:
     return MISSING if value is None else f"{round(value):,}".replace(",", _THIN)
 
 
+def faults(dropout: float, hostile_sites: int, hostile: str) -> str:
+    """Return what a simulated federation was made to suffer in a few words; `none` if nothing."""
+    words = [f"{100 * dropout:g} % drop out"] if dropout else []
+    words += [f"{hostile_sites} hostile, {hostile}"] if hostile_sites else []
+    return ", ".join(words) or "none"
+
+
 def plural(value: float, noun: str) -> str:
     """Return `1 image`, `2 images`, `1.5 images`."""
     return f"{count(value)} {noun}{'' if count(value) == '1' else 's'}"

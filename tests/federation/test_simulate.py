@@ -150,11 +150,12 @@ def test_progress_and_table_are_printed(finished: tuple[Path, subprocess.Complet
     assert "Flower" not in printed
 
 
-def start_and_await_a_round(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    manifest(folder / "data")
-    command = [COMMAND, "run", "--data", "data", *settings(federation__rounds="500", study__arms="federated")]
+def start_and_await(words: str, folder: Path, environment: dict[str, str], rounds: int) -> subprocess.Popen[str]:
+    """Start a run of a federation alone, and return it once it has printed some words."""
+    if not (folder / "data").exists():
+        manifest(folder / "data")
     process = subprocess.Popen(
-        command,
+        federation_of(rounds),
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -163,25 +164,46 @@ def start_and_await_a_round(folder: Path, environment: dict[str, str]) -> subpro
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
-    assert any("federated round 2/" in line for line in process.stdout)
+    assert any(words in line for line in process.stdout)
     return process
 
 
+def federation_of(rounds: int) -> list[str]:
+    changes = settings(federation__rounds=str(rounds), federation__local_epochs="4", study__arms="federated")
+    return [COMMAND, "run", "--data", "data", *changes]
+
+
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
-    process = start_and_await_a_round(tmp_path, environment)
+    process = start_and_await("24 images", tmp_path, environment, rounds=500)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_a_killed_launcher_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
-    process = start_and_await_a_round(tmp_path, environment)
+@pytest.mark.slow
+def test_a_killed_run_goes_on_within_its_federation(tmp_path: Path, environment: dict[str, str]) -> None:
+    for name in ("killed", "undisturbed"):
+        (tmp_path / name).mkdir()
+    process = start_and_await("federated round 2/6", tmp_path / "killed", environment, rounds=6)
     process.kill()
     process.wait()
     deadline = time.monotonic() + 60
     while marked(environment["RAREFED_TEST"]) and time.monotonic() < deadline:
         time.sleep(1)
-    assert list((tmp_path / "runs").iterdir()) == []
+    manifest(tmp_path / "undisturbed" / "data")
+    digests, printed = [], []
+    for name in ("killed", "undisturbed"):
+        done = subprocess.run(
+            federation_of(6), cwd=tmp_path / name, env=environment, capture_output=True, text=True, timeout=200
+        )
+        assert done.returncode == 0, done.stderr
+        run = tmp_path / name / "runs" / "latest"
+        printed.append(done.stdout)
+        digests.append(json.loads((run / "summary.json").read_text())["arms"]["federated"]["weights_digest"])
+        assert [json.loads(line)["round"] for line in (run / "rounds.jsonl").read_text().splitlines()] == [*range(1, 7)]
+    assert "federated: going on after round" in printed[0]
+    assert "going on" not in printed[1]
+    assert digests[0] == digests[1]
 
 
 def test_a_failed_run_says_why_and_exits_with_1(tmp_path: Path, environment: dict[str, str]) -> None:

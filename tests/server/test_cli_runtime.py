@@ -99,6 +99,10 @@ def test_only_what_differs_from_the_defaults_is_sent(plan: Path) -> None:
         ("[federation\n", "plan.toml: is no TOML"),
         ("rounds = 3", "plan.toml: rounds stands outside of a table"),
         ("[study]\noutput = 'here'", "consortium.yaml"),
+        ("[study]\ndropout = 0.3", "plan.toml: study.dropout is the simulation's"),
+        ("[study]\nhostile_sites = 1", "plan.toml: study.hostile_sites is the simulation's"),
+        ("[study]\nhostile = 'flipped'", "plan.toml: study.hostile is the simulation's"),
+        ("[study]\nfaults = 'none'", "plan.toml: study.faults is the simulation's"),
         ("[training.deep]\nseed = 3", "plan.toml: unknown plan key 'training.deep'"),
     ],
 )

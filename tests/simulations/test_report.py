@@ -24,7 +24,7 @@ from simulations.roc_bands import mean_curve, roc_band
 from simulations.side_by_side import align, compare_runs, write_comparison
 from simulations.summary import Summary, read_summary
 from simulations.sweeps import sweep_tables
-from simulations.table import TABLE_WIDTH, render_table
+from simulations.table import TABLE_WIDTH, render_faults, render_table
 from simulations.verdict import Verdict, reach_verdict
 from tests.simulations.browser import Browser, find_browser
 from tests.simulations.invented_runs import write_run
@@ -112,6 +112,7 @@ SWEEP: dict[str, Any] = {
     ),
     "missing": (("vgg16", "no pretrained weights for vgg16 in a folder of staged weights: stage them with a command"),),
 }
+SUFFERING = {"dropout": 0.3, "hostile_sites": 1, "hostile": "flipped"}
 CASES: dict[str, dict[str, Any]] = {
     "binary": {"synthetic": True, "excluded": [("north/bad.png", "truncated JPEG")]},
     "three classes": {"classes": THREE, "labels_as": "index"},
@@ -124,6 +125,7 @@ CASES: dict[str, dict[str, Any]] = {
     "federated only": {"arms": ("federated",)},
     "local only": {"arms": ("local",)},
     "no federated": {"arms": ("centralized", "local")},
+    "faults": {"faults": SUFFERING, "variants": ({}, {"faults": "30 % drop out"}, {"faults": "1 hostile, flipped"})},
     "many sites": {"sites": [(f"site {number}", 8) for number in range(25)]},
     "all arms, repeated": {"arms": ALL_ARMS, "folds": 5, "repeats": 3},
     "folds of one class": {"folds": 5, "repeats": 2, "sites": (("a", 4), ("b", 3)), "one_class": ("b",)},
@@ -206,6 +208,42 @@ def test_a_sweep_is_shown_by_what_varies_and_a_missing_family_says_why(make_run:
 def test_only_synthetic_data_is_called_synthetic(make_run: RunFactory) -> None:
     assert "Synthetic data." in draw(make_run(synthetic=True))[1].words
     assert "ynthetic" not in draw(make_run(synthetic=False))[1].words
+
+
+def test_whoever_sees_numbers_of_a_disturbed_federation_reads_that_it_was(make_run: RunFactory) -> None:
+    run, calm = make_run(faults=SUFFERING), make_run()
+    page = write_comparison([run, calm], run / "compared.html").read_text()
+    summary = json.loads((run / "summary.json").read_text())
+    texts = [draw(run)[1].words, Page(page).words, printed(render_table(summary)), printed(compare_runs([run, calm]))]
+    for text in texts:
+        words = " ".join(text.split())
+        assert words.count("lost with a probability of 30 %") == 1 + words.count("A disturbed federation.")
+        assert "1 of 4 hospitals was hostile on purpose, and sent its update with the sign flipped" in words
+    assert "on purpose" not in draw(calm)[1].words
+
+
+def test_a_table_says_what_faults_cost_and_leaves_them_out_of_the_others(make_run: RunFactory) -> None:
+    test = against("centralized", -0.025, 0.02, 0.4)["federated-centralized"]
+    faulty = {"faults": "1 hostile, flipped", "against": {"same": test}, "replies": {"expected": 300, "left_out": 7}}
+    run = make_run(variants=({}, {"strategy": "krum"}, faulty, faulty | {"strategy": "krum"}), synthetic=True)
+    summary = read_summary(run)
+    strategies, table = sweep_tables(summary)
+    assert [row.cells[0].text for row in strategies.rows] == ["fedavg", "krum"]
+    cells = [[cell.text for cell in row.cells] for row in table.rows]
+    assert [row[:2] for row in cells] == [
+        ["fedavg", "none"],
+        ["krum", "none"],
+        ["fedavg", "1 hostile, flipped"],
+        ["krum", "1 hostile, flipped"],
+    ]
+    assert cells[0][4:] == ["–", "–", "–"]
+    assert cells[2][4:] == ["−2.5", "–", "7/300"]
+    (alone,) = sweep_tables(read_summary(make_run(variants=({}, faulty))))
+    assert [heading.text for heading in alone.columns][4:] == ["Against none", "Not used"]
+    text = printed(render_faults(summary))
+    assert "Synthetic data" in text
+    assert "4 hospitals (natural), 24 rounds" in text
+    assert "hostile" in draw(run)[1].words
 
 
 def test_hostile_names_stay_text(make_run: RunFactory) -> None:
