@@ -1,0 +1,26 @@
+"""A stage for each module, and the table of killed processes at the end."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults import table
+from tests.faults.harness import Stage, stage
+
+
+@pytest.fixture(scope="module")
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A consortium of two hospitals that is online."""
+    with stage(tmp_path_factory.mktemp("stage")) as prepared:
+        yield prepared
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print how each run ended in which a process was killed."""
+    if table.OUTCOMES:
+        terminalreporter.write_sep(
+            "=", "killed with SIGKILL, by phase: how the run ended; always with the undisturbed weights"
+        )
+        for line in table.lines():
+            terminalreporter.write_line(line)

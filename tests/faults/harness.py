@@ -1,0 +1,213 @@
+"""A federation of real processes that can be stopped, killed and deceived at a named point of a round."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from simulations.rehearsal import Rehearsal
+from tests.production.small import PLAN, online_consortium
+
+INJECT = Path(__file__).parent / "inject"
+HOSPITALS = ("north", "south")
+
+# All must take part in every round: so what is lost must be made good, and the weights can be compared bit for bit.
+ALL_MUST: dict[str, Any] = PLAN | {
+    "federation.min_sites": len(HOSPITALS),
+    "federation.round_attempts": 40,
+    "federation.retry_seconds": 1.0,
+    "federation.wait_seconds": 90.0,
+    "federation.round_seconds": 120.0,
+    "federation.quarantine_after": 0,
+}
+# The server takes a silent hospital for dead after twice the heartbeat; and many runs fit in a day here.
+SETTINGS: dict[str, Any] = {"heartbeat_seconds": 10, "rules": {"rounds_per_day": 100_000}}
+
+
+class Stage:
+    """A consortium that runs, and what can be done to it.
+
+    Parameters
+    ----------
+    rehearsal : Rehearsal
+        Server and hospitals, all online.
+    folder : Path
+        Where points are armed; RAREFED_FAULTS of all processes.
+    """
+
+    def __init__(self, rehearsal: Rehearsal, folder: Path) -> None:
+        self.rehearsal = rehearsal
+        self._folder = folder
+
+    def arm(self, point: str, hospital: str | None = None, round_number: int | None = None) -> None:
+        """Have the next process that comes to a point wait there."""
+        for left in self._folder.glob("*.reached"):
+            left.unlink()
+        wanted = {"hospital": hospital, "round": round_number}
+        (self._folder / point).write_text(json.dumps({key: value for key, value in wanted.items() if value}))
+
+    def wait_reached(self, point: str, seconds: float = 240) -> psutil.Process:
+        """Wait until a process has come to an armed point; it stays there until `release`."""
+        reached = self._folder / f"{point}.reached"
+        wait_for(f"{point} to be reached", lambda: reached.exists() and reached.read_text() != "", seconds)
+        return psutil.Process(int(reached.read_text()))
+
+    def release(self, point: str) -> None:
+        """Let the process at a point go on; disarm it if none came."""
+        for name in (point, f"{point}.reached"):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def spoil(self, hospital: str, ways: dict[int, str]) -> None:
+        """Have a hospital's reply to the given rounds be malformed; see `inject/malformed.py`."""
+        (self._folder / f"malformed.{hospital}.json").write_text(json.dumps(ways))
+
+    def shift_clock(self, who: str, seconds: float) -> None:
+        """Let the clock of a hospital, or of "server", jump; 0: back to the true time."""
+        (self._folder / f"clock.{who}").write_text(str(seconds))
+
+    def processes(self, kind: str, hospital: str = HOSPITALS[0]) -> list[psutil.Process]:
+        """Return the living processes of a kind.
+
+        Parameters
+        ----------
+        kind : str
+            server, superlink, superexec, serverapp, gateway; or of a hospital: daemon, supernode, runner, clientapp.
+        hospital : str
+            Whose.
+        """
+        rehearsal = self.rehearsal
+        if kind == "server":
+            return [psutil.Process(rehearsal.process_id("server"))]
+        if kind == "daemon":
+            return [psutil.Process(rehearsal.process_id(hospital))]
+        if kind in ("supernode", "runner"):
+            pid = rehearsal.hospital_status(hospital)["processes"][kind]["pid"]
+            return [psutil.Process(pid)] if pid else []
+        if kind == "clientapp":
+            # Keepers, which the runner forks for every message; a worker dies with its keeper.
+            return [child for runner in self.processes("runner", hospital) for child in runner.children()]
+        if kind == "serverapp":
+            ours = psutil.Process(rehearsal.process_id("server")).children(recursive=True)
+            return [each for each in ours if any("flwr-serverapp" in word for word in _words(each))]
+        status = json.loads(rehearsal.server("status", "--json").stdout)
+        return [psutil.Process(status["server"]["programs"][kind]["pid"])]
+
+    def kill(self, kind: str, hospital: str = HOSPITALS[0]) -> int:
+        """Send SIGKILL to all processes of a kind; returns how many there were."""
+        if kind == "server":
+            self.rehearsal.kill("server")
+            return 1
+        if kind == "daemon":
+            self.rehearsal.kill(hospital)
+            return 1
+        found = self.processes(kind, hospital)
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        psutil.wait_procs(found, timeout=10)
+        return len(found)
+
+    def mend(self) -> None:
+        """Start again what was killed and that nobody else starts: server and daemons, as systemd would."""
+        if "server" not in self.rehearsal.running:
+            self.rehearsal.start_server()
+        for hospital in HOSPITALS:
+            if hospital not in self.rehearsal.running:
+                self.rehearsal.start_hospital(hospital)
+
+    def launch(self, plan: dict[str, Any]) -> None:
+        """Start a run and leave it alone."""
+        assert self.rehearsal.run(plan, "--detach") == 0
+
+    def folders(self) -> set[Path]:
+        """Return the folders of finished runs."""
+        return {path for path in self.rehearsal.runs.glob("2*") if path.suffix != ".unfinished"}
+
+    def finish(self, before: set[Path], seconds: float = 360) -> tuple[Path, int]:
+        """Wait for the end of the run that was launched, and resume it as often as it was lost.
+
+        Returns
+        -------
+        folder : Path
+            Of the finished run.
+        resumed : int
+            How often.
+        """
+        deadline, resumed = time.monotonic() + seconds, 0
+        while not (new := self.folders() - before):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the run did not end; server: {self.rehearsal.log('server')[-3000:]}")
+            if self._lost():
+                time.sleep(2)  # it may be about to start, or about to rename its folder
+                if self._lost():
+                    resumed += 1
+                    self.rehearsal.server("resume", check=False)
+            time.sleep(0.3)
+        return new.pop(), resumed
+
+    def _lost(self) -> bool:
+        return any(self.rehearsal.runs.glob("*.unfinished")) and not self.processes("serverapp")
+
+    def trainings(self, hospital: str) -> int:
+        """Return how many trainings stand in a hospital's audit log: as many as its rules count."""
+        log = self.rehearsal.place(hospital) / "state" / "audit.jsonl"
+        return sum(json.loads(line)["event"] == "trained" for line in log.read_text().splitlines())
+
+    def everything_is_up(self) -> None:
+        """Wait until server and hospitals are as they were before any fault."""
+        for hospital in HOSPITALS:
+            self.rehearsal.wait_online(hospital)
+            wait_for(f"{hospital}'s runner", lambda hospital=hospital: len(self.processes("runner", hospital)) == 1)
+
+
+@contextlib.contextmanager
+def stage(base: Path, **options: Any) -> Iterator[Stage]:
+    """A consortium that is online and whose processes stop at armed points."""
+    folder = base / "faults"
+    folder.mkdir(parents=True)
+    paths = [str(INJECT), str(Path(__file__).parents[2])]
+    changed = {"RAREFED_FAULTS": str(folder), "PYTHONPATH": os.pathsep.join(paths)}
+    before = {key: os.environ.get(key) for key in changed}
+    os.environ.update(changed)
+    try:
+        with online_consortium(base, hospitals=HOSPITALS, settings=SETTINGS, **options) as rehearsal:
+            yield Stage(rehearsal, folder)
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+def weights_of(folder: Path) -> str:
+    """Return the digest of a finished run's weights."""
+    summary = json.loads((folder / "summary.json").read_bytes())
+    return str(summary["arms"]["federated"]["weights_digest"]["global"])
+
+
+def rounds_of(folder: Path) -> list[dict[str, Any]]:
+    """Return the entries of a run's rounds."""
+    return [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+
+
+def wait_for(what: str, done: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.1)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
