@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from client.request import Request
 from common import exchange
-from common.files import remove_parts, write_bytes_atomically
+from common.files import all_but_newest, remove_parts, write_bytes_atomically
 
 # The last training, and the scores of the last model on two splits.
 _KEEP = 3
@@ -35,7 +35,7 @@ class KeptReplies:
         self._folder = folder
 
     def keep(self, request: Request, reply: RecordDict) -> None:
-        """Keep a reply, as it is before the guard; of more than a few, the oldest go.
+        """Keep a reply to a training or a test, as it is before the guard; of more than a few, the oldest go.
 
         Raises
         ------
@@ -45,7 +45,6 @@ class KeptReplies:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         content = json.dumps(
             {
-                "receipt": exchange.receipt(request.config),
                 exchange.METRICS: dict(reply[exchange.METRICS].items()),
                 exchange.CONFIG: dict(reply[exchange.CONFIG].items()),
             },
@@ -56,7 +55,7 @@ class KeptReplies:
         write_bytes_atomically(path, save(tensors, {_CONTENT: content, _DIGEST: _digest(content, tensors)}), 0o600)
         remove_parts(self._folder)
         others = [each for each in self._folder.glob("*.safetensors") if each != path]
-        for old in sorted(others, key=lambda each: each.stat().st_mtime)[: 1 - _KEEP]:
+        for old in all_but_newest(others, _KEEP - 1):
             old.unlink(missing_ok=True)
 
     def find(self, request: Request) -> RecordDict | None:
@@ -68,7 +67,7 @@ class KeptReplies:
             if words[_DIGEST] != _digest(content, tensors):
                 return None
             told: dict[str, Any] = json.loads(content)
-            if told["receipt"] != exchange.receipt(request.config):
+            if told[exchange.CONFIG] != exchange.receipt(request.config):
                 return None
         except (OSError, SafetensorError, KeyError, ValueError):
             return None

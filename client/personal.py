@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from client.policy import HospitalFailure
 from common.exchange import TailLayout, digest_of
-from common.files import remove_parts, write_bytes_atomically
+from common.files import all_but_newest, remove_parts, write_bytes_atomically
 from common.refusals import Failure
 
 _KEEP_FEDERATIONS = 3
@@ -86,7 +86,7 @@ class PersonalLayers:
             write_bytes_atomically(path, save(tensors, {_DIGEST: self._digest(round_number, layers)}), 0o600)
             remove_parts(self._folder)
             others = [each for each in self._all.iterdir() if each.is_dir() and each != self._folder]
-            for old in sorted(others, key=lambda each: each.stat().st_mtime)[: 1 - _KEEP_FEDERATIONS]:
+            for old in all_but_newest(others, _KEEP_FEDERATIONS - 1):
                 shutil.rmtree(old, ignore_errors=True)
         except OSError as error:
             raise HospitalFailure(Failure.STATE, f"{path} cannot be written: {error.strerror}") from error

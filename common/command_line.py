@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import version
 
 import typer
+from rich.console import Console
 
 from common.errors import InputError, RarefedError
 
@@ -34,6 +35,12 @@ def run_command_line(app: typer.Typer) -> None:
         advice = "see that the disk has room and that this user may write there"
         print(f"error: {error.filename} cannot be used ({error.strerror}): {advice}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def table_console(width: int, *, stderr: bool = False, markup: bool = True) -> Console:
+    """Return a console for tables: of `width` columns where there is no terminal, which would fold them into 80."""
+    console = Console(stderr=stderr, markup=markup)
+    return console if console.is_terminal else Console(stderr=stderr, markup=markup, width=width)
 
 
 def print_version(wanted: bool) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,6 +57,11 @@ def remove_parts(folder: Path) -> None:
     """Remove what writers that were killed left of files in a folder that nobody writes to at this moment."""
     for part in folder.glob(f".*{_PART}"):
         part.unlink(missing_ok=True)
+
+
+def all_but_newest(paths: Iterable[Path], count: int) -> list[Path]:
+    """Return the paths that were changed before the `count` newest of them."""
+    return sorted(paths, key=lambda each: each.stat().st_mtime, reverse=True)[count:]
 
 
 def write_text_atomically(path: Path, text: str) -> None:

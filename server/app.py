@@ -104,7 +104,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
         classes=len(classes),
         layout=layout,
         trunk_digest=model.trunk_digest,
-        present=lambda: _online(grid, folder),
+        present=lambda: _online(grid, admitted_nodes(folder)),
         on_round=note_round,
         on_state=checkpoints.save,
         on_trouble=emit,
@@ -127,19 +127,20 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     emit(f"run folder: {run.final}")
 
 
-def _online(grid: Grid, folder: ServerFolder) -> list[Member]:
-    """Return the admitted hospitals that are online, by their names; also those approved since the run began."""
+def _online(grid: Grid, admitted: Mapping[int, str]) -> list[Member]:
+    """Return those of the admitted hospitals that are online, by their names."""
     online = set(grid.get_node_ids())
-    admitted = sorted(admitted_nodes(folder).items(), key=lambda each: each[1])
-    return [Member(node, name=name) for node, name in admitted if node in online]
+    by_name = sorted(admitted.items(), key=lambda each: each[1])
+    return [Member(node, name=name) for node, name in by_name if node in online]
 
 
 def _wait_for_hospitals(grid: Grid, folder: ServerFolder, plan: TrainingPlan) -> None:
     """Return once all admitted hospitals are online, or after `federation.wait_seconds` enough of them."""
     deadline = time.monotonic() + plan.federation.wait_seconds
     while True:
-        online = {member.name for member in _online(grid, folder)}
-        absent = sorted(set(admitted_nodes(folder).values()) - online)
+        admitted = admitted_nodes(folder)  # anew, since some may be approved meanwhile
+        online = {member.name for member in _online(grid, admitted)}
+        absent = sorted(set(admitted.values()) - online)
         if online and not absent:
             return
         if time.monotonic() > deadline:

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from common.certificate_file import certificate_fingerprint, read_certificate
+from common.command_line import table_console
 from common.enrolment import EnrolmentRequest, read_request
 from common.errors import InputError
 from server import provision as provisioning
@@ -117,8 +117,7 @@ def hospitals(
         table.add_row(
             member.name, member.state, f"{since:%Y-%m-%d}" if since else "", member.fingerprint, node, member.contact
         )
-    console = Console(markup=False)
-    (console if console.is_terminal else Console(markup=False, width=_TABLE_WIDTH)).print(table)
+    table_console(_TABLE_WIDTH, markup=False).print(table)
 
 
 def _confirm(request: EnrolmentRequest, fingerprint: str, yes: bool) -> None:

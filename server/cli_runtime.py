@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from common.command_line import parse_change
+from common.command_line import parse_change, table_console
 from common.errors import InputError, RunError
 from common.plan import Scalar, TrainingPlan
 from common.plan_file import read_plan_file
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from server.control import Control, Run
 
 AS_JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_TABLE_WIDTH = 160
 
 
 def register(app: typer.Typer) -> None:
@@ -120,7 +121,7 @@ def runs(as_json: AS_JSON = False, folder: FOLDER = DEFAULT_FOLDER) -> None:
         traffic = f"{each.bytes_out / 1e6:.1f} / {each.bytes_in / 1e6:.1f} MB"
         rounds, name = (f"{len(view.rounds)}/{view.planned}", view.folder.name) if view else ("", "")
         table.add_row(str(each.id), each.status, began, f"{each.seconds:.0f} s", rounds, traffic, name)
-    _console().print(table)
+    table_console(_TABLE_WIDTH).print(table)
 
 
 def status(
@@ -144,7 +145,7 @@ def status(
     if as_json:
         _print_json(found)
     else:
-        _console().print(draw_status(found))
+        table_console(_TABLE_WIDTH).print(draw_status(found))
     if not found["running"]:
         raise typer.Exit(1)
 
@@ -248,16 +249,10 @@ def _latest_unless(run_id: int | None, list_runs: Callable[[], "list[Run]"]) -> 
 
 
 def _watch(draw: Callable[[], Any]) -> None:
-    with Live(console=_console(), auto_refresh=False) as live:
+    with Live(console=table_console(_TABLE_WIDTH), auto_refresh=False) as live:
         while True:
             live.update(draw(), refresh=True)
             time.sleep(2)
-
-
-def _console() -> Console:
-    """Return a console that does not fold tables into 80 columns where there is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
 
 
 def _print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from flwr.app import Message
+from flwr.app import ConfigRecord, Message, RecordDict
 from numpy.typing import NDArray
 
 from common import exchange
@@ -119,18 +119,20 @@ class Correspondence:
         answers, failures : dict
             By name, in the order of `members`: what was read, and why there is nothing.
         """
-        receipts, messages = [], []
+        # One for all: the tail is large to serialise and to hash.
+        content = exchange.request_content(self._plan, {exchange.FEDERATION: self.federation, **config}, tail)
+        words = dict(content.config_records[exchange.CONFIG])
+        receipt = exchange.receipt(words)
+        life = _LIFE * self._plan.federation.round_seconds
+        messages = []
         for member in members.values():
-            asked = {exchange.FEDERATION: self.federation, **config, **member.config}
-            content = exchange.request_content(self._plan, asked, tail)
-            receipts.append(exchange.receipt(content[exchange.CONFIG]))
-            life = _LIFE * self._plan.federation.round_seconds
-            messages.append(Message(content, message_type=kind, dst_node_id=member.node_id, ttl=life))
+            own = RecordDict({**content, exchange.CONFIG: ConfigRecord({**words, **member.config})})
+            messages.append(Message(own, message_type=kind, dst_node_id=member.node_id, ttl=life))
         names = dict(zip(self._courier.push_messages(messages), members, strict=True))
         replies = self._await(names)
         answers: dict[str, Answer] = {}
         failures: dict[str, str] = {}
-        for name, receipt in zip(members, receipts, strict=True):
+        for name in members:
             try:
                 if name not in replies:
                     raise BadReply(NO_REPLY)

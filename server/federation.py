@@ -246,9 +246,13 @@ class Federation:
             )
             if attempt == federation.round_attempts:
                 raise RunError(f"{told}; the rounds before are safe, go on once the hospitals are there")
-            self._on_trouble(f"{told}; asked again in {federation.retry_seconds:.0f} s")
-            time.sleep(federation.retry_seconds)
+            self._wait_to_ask_again(told)
         return answers, dict(sorted(failures.items()))
+
+    def _wait_to_ask_again(self, told: str) -> None:
+        seconds = self._plan.federation.retry_seconds
+        self._on_trouble(f"{told}; asked again in {seconds:.0f} s")
+        time.sleep(seconds)
 
     def _gather(
         self, standings: Mapping[str, Standing], number: int, answered: Container[str]
@@ -309,8 +313,7 @@ class Federation:
             )
             if attempt == federation.round_attempts or all(refusing_rule(reason) for reason in left_out.values()):
                 raise RunError(told)
-            self._on_trouble(f"{told}; asked again in {federation.retry_seconds:.0f} s")
-            time.sleep(federation.retry_seconds)
+            self._wait_to_ask_again(told)
 
     def _introduce(self, members: Sequence[Member], number: int) -> dict[str, str]:
         """Ask members who they are, and admit those that can take part; return by name why others cannot."""

@@ -80,10 +80,7 @@ class Update:
 
 def check_receipt(reply: Message, receipt: Mapping[str, int | str]) -> None:
     """Refuse a failure, and a reply to another request than `receipt` (of `exchange.receipt`); raises `BadReply`."""
-    refuse_error(reply)
-    told = reply.content.get(exchange.CONFIG)
-    if not isinstance(told, ConfigRecord):
-        raise BadReply(f"no {exchange.CONFIG} record: it does not say what it answers")
+    told = _words(reply)
     for key, asked in receipt.items():
         if told.get(key) != asked:
             raise BadReply(f"answers another request: {key} {told.get(key)!r:.80} instead of {asked!r}")
@@ -92,7 +89,7 @@ def check_receipt(reply: Message, receipt: Mapping[str, int | str]) -> None:
 def read_info(reply: Message) -> SiteInfo:
     """Check and read the reply to a query; raises `BadReply`."""
     metrics = _metrics(reply, frozenset(), frozenset(_COUNTS), _IDENTITY)
-    identity = reply.content[exchange.CONFIG]
+    identity = _words(reply)
     words = [identity.get(key) for key in (exchange.NAME, exchange.VERSION, exchange.TRUNK_DIGEST)]
     name, version, trunk = (word if isinstance(word, str) else "" for word in words)
     train, validation, test = (_told_count(metrics, key) for key in _COUNTS)
@@ -141,16 +138,23 @@ def _metrics(
 ) -> MetricRecord:
     """Return the reply's metrics if it holds nothing beside what was asked for."""
     refuse_error(reply)
-    metrics, config = reply.content.get(exchange.METRICS), reply.content.get(exchange.CONFIG)
+    metrics = reply.content.get(exchange.METRICS)
     if not isinstance(metrics, MetricRecord):
         raise BadReply(f"no {exchange.METRICS} record")
-    if not isinstance(config, ConfigRecord):
-        raise BadReply(f"no {exchange.CONFIG} record")
+    config = _words(reply)
     surplus = reply.content.keys() - records - {exchange.METRICS, exchange.CONFIG}
     surplus |= (metrics.keys() - metrics_allowed) | (config.keys() - words - set(exchange.RECEIPT))
     if surplus:
         raise BadReply(f"holds what was not asked for: {', '.join(sorted(surplus)):.200}")
     return metrics
+
+
+def _words(reply: Message) -> ConfigRecord:
+    refuse_error(reply)
+    words = reply.content.get(exchange.CONFIG)
+    if not isinstance(words, ConfigRecord):
+        raise BadReply(f"no {exchange.CONFIG} record: it does not say what it answers")
+    return words
 
 
 def _told_count(metrics: MetricRecord, key: str) -> int | None:

@@ -24,6 +24,7 @@ RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
 """Set by whoever starts a run and must know its folder before the run does: to follow it, to tidy up after Ctrl-C."""
 
 
+_UNFINISHED = ".unfinished"
 _ROUNDS = Path("checkpoints") / "rounds"
 
 # How long whoever was killed a moment ago may still hold its folder.
@@ -125,21 +126,21 @@ class RunFolder:
 def continue_or_reserve(output: Path, name: str, plan: TrainingPlan) -> Path:
     """Return the final name of the latest interrupted run of this plan worth going on with, else of a new run."""
     deadline = time.monotonic() + _LOCK_SECONDS
-    for folder in sorted(output.glob("*.unfinished"), reverse=True):
+    for folder in _unfinished_ones(output):
         if not worth_continuing(folder) or _digest_in(folder) != plan.digest:
             continue
         with contextlib.suppress(OSError), (folder / "run.log").open("a") as log:
             while not (free := try_lock(log)) and time.monotonic() < deadline:
                 time.sleep(0.2)
             if free:
-                return folder.with_name(folder.name.removesuffix(".unfinished"))
+                return _final(folder)
     return reserve_run(output, name)
 
 
 def finished_run(output: Path, plan: TrainingPlan) -> Path | None:
     """Return the latest finished run of this plan; None if there is none."""
     for folder in sorted(output.glob("*"), reverse=True):
-        finished = folder.suffix != ".unfinished" and not folder.is_symlink()
+        finished = folder.suffix != _UNFINISHED and not folder.is_symlink()
         if finished and (folder / "summary.json").is_file() and _digest_in(folder) == plan.digest:
             return folder
     return None
@@ -154,13 +155,13 @@ def interrupted_run(output: Path, name: str | None) -> Path:
         If there is none.
     """
     if name is not None:
-        chosen = output / Path(name).name.removesuffix(".unfinished")
+        chosen = _final(output / Path(name).name)
         if not unfinished(chosen).is_dir():
             raise InputError(f"{unfinished(chosen)} does not exist: a run that was finished cannot be gone on with")
         return chosen
-    for folder in sorted(output.glob("*.unfinished"), reverse=True):
+    for folder in _unfinished_ones(output):
         if (folder / "plan.json").is_file():
-            return folder.with_name(folder.name.removesuffix(".unfinished"))
+            return _final(folder)
     raise InputError(f"{output} holds no interrupted run: start one with `rarefed-server run`")
 
 
@@ -195,7 +196,16 @@ def reserve_run(output: Path, name: str) -> Path:
 
 def unfinished(final: Path) -> Path:
     """Return the provisional name of a run folder."""
-    return final.with_name(f"{final.name}.unfinished")
+    return final.with_name(f"{final.name}{_UNFINISHED}")
+
+
+def _final(folder: Path) -> Path:
+    return folder.with_name(folder.name.removesuffix(_UNFINISHED))
+
+
+def _unfinished_ones(output: Path) -> list[Path]:
+    """Return the folders of runs that go on or were interrupted, the newest first."""
+    return sorted(output.glob(f"*{_UNFINISHED}"), reverse=True)
 
 
 def _digest_in(folder: Path) -> str | None:

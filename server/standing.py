@@ -1,6 +1,6 @@
 """How far a hospital can be relied on, and how large an update may be: judged from the rounds so far."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,7 @@ class Standing:
 def judge(
     number: int,
     standings: Mapping[str, Standing],
-    used: Iterable[str],
+    used: Container[str],
     failures: Mapping[str, str],
     federation: FederationPlan,
 ) -> dict[str, Standing]:
@@ -46,14 +46,14 @@ def judge(
         Of the round.
     standings : mapping of str to Standing
         Before it.
-    used : iterable of str
+    used : container of str
         Hospitals whose replies were used.
     failures : mapping of str to str
         Of the others: why not.
     federation : FederationPlan
         How many faults are too many.
     """
-    judged = {name: standing for name, standing in standings.items() if name not in set(used)}
+    judged = {name: standing for name, standing in standings.items() if name not in used}
     for name, reason in failures.items():
         before = judged.get(name, Standing())
         if before.back_in > number or reason == OFFLINE:

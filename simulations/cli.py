@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from common.command_line import parse_change, print_version, run_command_line
+from common.command_line import parse_change, print_version, run_command_line, table_console
 from common.errors import InputError
 from common.families import FAMILIES, Family
 from common.plan import Scalar, TrainingPlan
@@ -93,9 +93,9 @@ def robustness(
     from server.run_folder import finished_run
     from simulations.robustness import robustness_plans
     from simulations.summary import read_summary
-    from simulations.table import render_faults
+    from simulations.table import TABLE_WIDTH, render_faults
 
-    console = _console(stderr=False)
+    console = table_console(TABLE_WIDTH)
     runs = []
     for plan in robustness_plans(dict(parse_change(change) for change in changes)):
         plan = _with_paths(plan, data, 0, output)
@@ -147,9 +147,9 @@ def demo(
 
 def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
     """Run a plan in a Flower of its own and show what came of it."""
-    from simulations.table import render_table
+    from simulations.table import TABLE_WIDTH, render_table
 
-    console = _console(stderr=as_json)
+    console = table_console(TABLE_WIDTH, stderr=as_json)
     path = _train(plan, fresh, console)
     summary = json.loads((path / "summary.json").read_text())
     if as_json:
@@ -157,14 +157,6 @@ def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
     else:
         console.print(render_table(summary))
         console.print(f"run folder: {path}", soft_wrap=True, highlight=False)
-
-
-def _console(stderr: bool) -> Console:
-    """Return a console that does not fold tables into 80 columns where there is no terminal."""
-    from simulations.table import TABLE_WIDTH
-
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=TABLE_WIDTH)
 
 
 def _train(plan: TrainingPlan, fresh: bool, console: Console) -> Path:
@@ -210,9 +202,7 @@ def compare(
     def paired(first: Panel, second: Panel) -> dict[str, Any]:
         return compare_panels(first, second, Bootstrap.draw(first.patients), ("first", "second"))
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=TABLE_WIDTH)
+    console = table_console(TABLE_WIDTH)
     console.print(compare_runs(runs, paired))
     if page:
         console.print(write_comparison(runs, page, paired), soft_wrap=True, highlight=False)

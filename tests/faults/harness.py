@@ -125,6 +125,14 @@ class Stage:
         """Start a run and leave it alone."""
         assert self.rehearsal.run(plan, "--detach") == 0
 
+    def launch_to(
+        self, point: str, plan: dict[str, Any], hospital: str | None = None, round_number: int | None = None
+    ) -> psutil.Process:
+        """Start a run and return the process that waits at a point, where it stays until `release`."""
+        self.arm(point, hospital, round_number)
+        self.launch(plan)
+        return self.wait_reached(point)
+
     def folders(self) -> set[Path]:
         """Return the folders of finished runs."""
         return {path for path in self.rehearsal.runs.glob("2*") if path.suffix != ".unfinished"}

@@ -86,9 +86,7 @@ def unfinished_log(theatre: Stage) -> str:
 def test_a_full_disk_of_the_server_costs_no_round(theatre: Stage, undisturbed: str) -> None:
     theatre.everything_is_up()
     before = theatre.folders()
-    theatre.arm("checkpoint", round_number=3)
-    theatre.launch(PLAN)
-    serverapp = theatre.wait_reached("checkpoint")
+    serverapp = theatre.launch_to("checkpoint", PLAN, round_number=3)
     with filled(server_disk(theatre)):
         theatre.release("checkpoint")
         wait_for("the run to stop", lambda: not serverapp.is_running() or serverapp.status() == psutil.STATUS_ZOMBIE)
@@ -107,9 +105,7 @@ def test_a_hospital_that_cannot_write_says_so_and_is_waited_for(
 ) -> None:
     theatre.everything_is_up()
     before = theatre.folders()
-    theatre.arm("before-training", hospital="north", round_number=2)
-    theatre.launch(PLAN)
-    theatre.wait_reached("before-training")
+    theatre.launch_to("before-training", PLAN, hospital="north", round_number=2)
     with fault(hospital_disk(theatre)):
         theatre.release("before-training")
         wait_for("the hospital to say so", lambda: "north: failed: state" in unfinished_log(theatre))
@@ -135,9 +131,7 @@ def test_a_daemon_does_not_start_on_a_state_folder_that_it_cannot_write(theatre:
 def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(theatre: Stage, undisturbed: str, suffix: str) -> None:
     theatre.everything_is_up()
     before = theatre.folders()
-    theatre.arm("aggregation", round_number=4)
-    theatre.launch(PLAN)
-    theatre.wait_reached("aggregation")
+    theatre.launch_to("aggregation", PLAN, round_number=4)
     theatre.kill("serverapp")
     theatre.release("aggregation")
     (checkpoint,) = theatre.rehearsal.runs.glob(f"*.unfinished/checkpoints/rounds/*/round-0003.{suffix}")
@@ -155,9 +149,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(theatre: Stage,
 def test_a_run_goes_on_from_a_copy_of_the_servers_folder(theatre: Stage, undisturbed: str) -> None:
     """As on another machine that takes the server's name: the hospitals find it and know no difference."""
     theatre.everything_is_up()
-    theatre.arm("aggregation", round_number=3)
-    theatre.launch(PLAN)
-    theatre.wait_reached("aggregation")
+    theatre.launch_to("aggregation", PLAN, round_number=3)
     theatre.kill("server")
     theatre.release("aggregation")
     rehearsal = theatre.rehearsal
@@ -183,9 +175,7 @@ def test_clocks_that_jump_stop_nobody_for_good(theatre: Stage, undisturbed: str)
     theatre.mend()
     theatre.everything_is_up()
     before = theatre.folders()
-    theatre.arm("before-training", hospital="north", round_number=2)
-    theatre.launch(PLAN)
-    theatre.wait_reached("before-training")
+    theatre.launch_to("before-training", PLAN, hospital="north", round_number=2)
     theatre.shift_clock("north", 3600)
     theatre.release("before-training")
     wait_for("the daemon to say so", lambda: "clock is 3" in theatre.rehearsal.log("north"), 200)
