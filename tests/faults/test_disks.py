@@ -127,7 +127,7 @@ def test_a_daemon_does_not_start_on_a_state_folder_that_it_cannot_write(theatre:
     theatre.mend()
 
 
-@pytest.mark.parametrize("suffix", ["json", "safetensors"])
+@pytest.mark.parametrize("suffix", ["json", pytest.param("safetensors", marks=pytest.mark.exhaustive)])
 def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(theatre: Stage, undisturbed: str, suffix: str) -> None:
     theatre.everything_is_up()
     before = theatre.folders()
@@ -171,6 +171,7 @@ def test_a_run_goes_on_from_a_copy_of_the_servers_folder(theatre: Stage, undistu
         rehearsal.server_folder, rehearsal.runs = original, original / "runs"
 
 
+@pytest.mark.exhaustive
 def test_clocks_that_jump_stop_nobody_for_good(theatre: Stage, undisturbed: str) -> None:
     theatre.mend()
     theatre.everything_is_up()

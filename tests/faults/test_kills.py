@@ -2,9 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from tests.faults.harness import ALL_MUST, Stage, weights_of
+from tests.faults.harness import ALL_MUST, HOSPITALS, Stage, weights_of
 from tests.faults.table import record
 
 pytestmark = pytest.mark.slow
@@ -15,7 +17,7 @@ PHASES = ("query", "before-training", "training", "uploading", "aggregation", "c
 ON_THE_SERVER = ("aggregation", "checkpoint")
 # Reached once a round, and where that is known, in the second: so there is a checkpoint.
 IN_ROUND_TWO = ("before-training", *ON_THE_SERVER)
-# One cell of each row and column, for the suite that runs on every change.
+# One cell of each process, for the suite that runs on every change.
 DIAGONAL = {
     ("server", "checkpoint"),
     ("superlink", "training"),
@@ -23,7 +25,6 @@ DIAGONAL = {
     ("daemon", "before-training"),
     ("supernode", "evaluation"),
     ("clientapp", "uploading"),
-    ("server", "query"),
 }
 
 
@@ -75,6 +76,45 @@ def test_a_superexec_that_died_before_a_run_is_started_again(theatre: Stage, und
     theatre.launch(ALL_MUST)
     folder, _ = theatre.finish(before)
     assert weights_of(folder) == undisturbed
+
+
+def personal_layers(theatre: Stage, hospital: str) -> dict[str, np.ndarray]:
+    """Return what a hospital holds of its own after the last round of its latest federation; empty but for fedbn."""
+    folder = theatre.rehearsal.place(hospital) / "state" / "layers"
+    latest = max(folder.glob("*/*.safetensors"), key=lambda path: path.stat().st_mtime, default=None)
+    return load_file(latest) if latest else {}
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param({"federation.strategy": "fedbn", "model.batch_norm": "train"}, id="layers-of-the-hospitals"),
+        pytest.param({"federation.strategy": "fedadam"}, id="moments-of-the-server", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_what_a_strategy_keeps_outlives_all_processes_at_once(theatre: Stage, strategy: dict[str, str]) -> None:
+    plan = ALL_MUST | strategy | {"federation.rounds": 3}
+    theatre.everything_is_up()
+    before = theatre.folders()
+    theatre.launch(plan)
+    folder, _ = theatre.finish(before)
+    expected = weights_of(folder), {hospital: personal_layers(theatre, hospital) for hospital in HOSPITALS}
+    before, trained = theatre.folders(), theatre.trainings("south")
+    theatre.launch_to("aggregation", plan, round_number=3)
+    theatre.kill("server")
+    for hospital in HOSPITALS:
+        theatre.kill("daemon", hospital)
+    theatre.release("aggregation")
+    theatre.mend()
+    folder, resumed = theatre.finish(before)
+    assert resumed == 1
+    assert weights_of(folder) == expected[0]
+    for hospital, layers in expected[1].items():
+        found = personal_layers(theatre, hospital)
+        assert found.keys() == layers.keys()
+        assert all(np.array_equal(found[name], layers[name]) for name in layers)
+    # Round 3 was trained before the kill: its reply was on the hospital's disk and is sent again.
+    assert theatre.trainings("south") == trained + plan["federation.rounds"]
 
 
 def test_there_is_nothing_to_resume_when_all_runs_are_finished(theatre: Stage, undisturbed: str) -> None:

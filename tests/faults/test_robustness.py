@@ -28,6 +28,7 @@ def latest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_twenty_hospitals_of_which_three_in_ten_drop_out_and_one_is_hostile(tmp_path: Path) -> None:
     faults = {"study__dropout": "0.3", "study__hostile_sites": "1", "study__arms": "federated"}
     printed = start(tmp_path, "run", "--sites", str(SITES), **faults)

@@ -147,6 +147,7 @@ def test_a_sweep_trains_what_its_variants_share_once_and_reports_each(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_flwr_run_with_folds_is_the_same_study(tmp_path: Path) -> None:
     manifest(tmp_path / "data")
     changes = QUICK | {

@@ -94,12 +94,12 @@ def unpacked(data: bytes) -> Iterator[bytes]:
         position for magic in (b"\x78\x01", b"\x78\x9c", b"\x78\xda", b"\x78\x5e") for position in _all(data, magic)
     }
     for position in starts:
-        yield from _inflate(data[position:], zlib.MAX_WBITS)
+        yield from _inflate(data, position, zlib.MAX_WBITS)
     for position in _all(data, b"\x1f\x8b\x08"):
-        yield from _inflate(data[position:], zlib.MAX_WBITS | 16)
+        yield from _inflate(data, position, zlib.MAX_WBITS | 16)
     for position in _all(data, b"PK\x03\x04"):
         name, extra = (int.from_bytes(data[position + at : position + at + 2], "little") for at in (26, 28))
-        yield from _inflate(data[position + 30 + name + extra :], -zlib.MAX_WBITS)
+        yield from _inflate(data, position + 30 + name + extra, -zlib.MAX_WBITS)
 
 
 def _all(data: bytes, magic: bytes) -> Iterator[int]:
@@ -109,7 +109,7 @@ def _all(data: bytes, magic: bytes) -> Iterator[int]:
         position = data.find(magic, position + 1)
 
 
-def _inflate(data: bytes, bits: int) -> Iterator[bytes]:
+def _inflate(data: bytes, position: int, bits: int) -> Iterator[bytes]:
     with contextlib.suppress(zlib.error):
-        if found := zlib.decompressobj(bits).decompress(data[:1_000_000], 10_000_000):
+        if found := zlib.decompressobj(bits).decompress(data[position : position + 1_000_000], 10_000_000):
             yield found
