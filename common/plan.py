@@ -142,7 +142,7 @@ class TrainingSettings(_Group):
 
 
 StrategyName = Literal[
-    "fedavg", "fedprox", "fedbn", "fedavgm", "fedadam", "fedyogi", "fedmedian", "fedtrimmedavg", "krum"
+    "fedavg", "fedprox", "fedbn", "fedavgm", "fedadam", "fedyogi", "fedmedian", "fedtrimmedavg", "krum", "multikrum"
 ]
 STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 
@@ -163,7 +163,7 @@ class FederationPlan(_Group):
         1e-3, gt=0, le=1, description="fedadam, fedyogi: added to the second moment's root"
     )
     trim: float = Field(0.2, ge=0, lt=0.5, description="fedtrimmedavg: share left out at either end")
-    malicious_sites: int = Field(0, ge=0, le=1000, description="krum: how many hostile sites to withstand")
+    malicious_sites: int = Field(0, ge=0, le=1000, description="krum, multikrum: how many hostile sites to withstand")
     rounds: int = Field(12, ge=1, le=10_000)
     local_epochs: int = Field(2, ge=1, le=1000)
     select: Literal["best", "last"] = Field("best", description="which round's model is kept, by validation loss")

@@ -13,6 +13,7 @@ from flwr.serverapp.strategy import (
     FedTrimmedAvg,
     FedYogi,
     Krum,
+    MultiKrum,
 )
 from numpy.typing import NDArray
 
@@ -28,7 +29,7 @@ class Strategy:
 
     Flower's strategies expect whole models, not changes: server optimisers take the difference to the last model as a
     pseudo-gradient. So the checked changes are added to the tail that they started from before Flower sees them, in the
-    order of the sites' names; but for Krum.
+    order of the sites' names; but for Krum and Multi-Krum.
 
     Parameters
     ----------
@@ -54,11 +55,11 @@ class Strategy:
         updates : mapping of str to Update
             By site name; at least one.
         """
-        # Krum asks which update is nearest to the others. Distances do not depend on the start, but those of whole
+        # Krum asks which updates are nearest to the others. Distances do not depend on the start, but those of whole
         # tails drown in the rounding of float32: a tail's squared norm is a million times that of a late change.
-        start = np.zeros_like(tail) if isinstance(self._strategy, Krum) else tail
+        start = np.zeros_like(tail) if isinstance(self._strategy, MultiKrum) else tail
         replies = [_as_reply(start + updates[name].change, updates[name].report.images) for name in sorted(updates)]
-        self._start_from(tail)
+        self._prepare(tail, len(replies))
         arrays, _ = self._strategy.aggregate_train(round_number, replies)
         if arrays is None:
             return tail
@@ -84,12 +85,16 @@ class Strategy:
             optimizer.m_t = {exchange.TAIL: memory[_FIRST]}
             optimizer.v_t = {exchange.TAIL: memory[_SECOND]}
 
-    def _start_from(self, tail: NDArray[np.float32]) -> None:
-        """Tell a server optimiser where the round started; Flower's own loop does so when it sends the model."""
-        if isinstance(self._strategy, FedAvgM):
-            self._strategy.current_arrays = exchange.tail_record(tail)
-        elif isinstance(self._strategy, FedAdam | FedYogi):
-            self._strategy.current_arrays = {exchange.TAIL: tail}
+    def _prepare(self, tail: NDArray[np.float32], replies: int) -> None:
+        """Tell the strategy where the round started, as Flower's own loop does, or how many replies there are."""
+        strategy = self._strategy
+        if isinstance(strategy, FedAvgM):
+            strategy.current_arrays = exchange.tail_record(tail)
+        elif isinstance(strategy, FedAdam | FedYogi):
+            strategy.current_arrays = {exchange.TAIL: tail}
+        elif isinstance(strategy, MultiKrum) and not isinstance(strategy, Krum):
+            # As many as are honest; Flower's number is fixed, and would take in the hostile when others do not reply.
+            strategy.num_nodes_to_select = max(1, replies - strategy.num_malicious_nodes)
 
 
 def make_strategy(plan: TrainingPlan) -> Strategy:
@@ -99,7 +104,8 @@ def make_strategy(plan: TrainingPlan) -> Strategy:
     ----------
     fedavg: McMahan et al. 2017. fedprox: Li et al. 2020, whose proximal term is the hospital's part of the work, see
     `client.rounds`. fedbn: Li et al. 2021, the average of what `TailLayout.of` lets travel. fedavgm: Hsu et al. 2019.
-    fedadam, fedyogi: Reddi et al. 2021. fedmedian, fedtrimmedavg: Yin et al. 2018. krum: Blanchard et al. 2017.
+    fedadam, fedyogi: Reddi et al. 2021. fedmedian, fedtrimmedavg: Yin et al. 2018. krum,
+    multikrum: Blanchard et al. 2017.
     """
     return Strategy(_flower_strategy(plan.federation))
 
@@ -127,6 +133,8 @@ def _flower_strategy(federation: FederationPlan) -> FedAvg:
             return FedTrimmedAvg(weighted_by_key=key, beta=federation.trim)
         case "krum":
             return Krum(weighted_by_key=key, num_malicious_nodes=federation.malicious_sites)
+        case "multikrum":
+            return MultiKrum(weighted_by_key=key, num_malicious_nodes=federation.malicious_sites)
         case _:
             return FedAvg(weighted_by_key=key)
 

@@ -22,7 +22,7 @@ _MEASUREMENTS: dict[str, dict[str, Scalar]] = {
         "study.sites": 5,
         "study.hostile_sites": 1,
         "federation.malicious_sites": 1,
-        "study.strategies": "fedavg,fedmedian,fedtrimmedavg,krum",
+        "study.strategies": "fedavg,fedmedian,fedtrimmedavg,krum,multikrum",
         "study.faults": "none,scaled,flipped",
     },
 }

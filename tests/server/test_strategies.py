@@ -62,6 +62,7 @@ def test_every_strategy_moves_the_tail_in_float32_and_whatever_the_order_of_repl
         ({"federation.strategy": "fedmedian"}, [0.8, 0.2]),
         ({"federation.strategy": "fedtrimmedavg"}, [2.2 / 3, 0.5 / 3]),
         ({"federation.strategy": "krum", "federation.malicious_sites": 1}, [0.9, 0.1]),
+        ({"federation.strategy": "multikrum", "federation.malicious_sites": 1}, [45.5 / 50, 3.0 / 50]),
         ({"federation.strategy": "fedavgm"}, [35.5 / 60, 43.0 / 60]),
         ({"federation.strategy": "fedavgm", "federation.server_learning_rate": 0.5}, [35.5 / 120, 43.0 / 120]),
     ],
@@ -78,6 +79,14 @@ def test_server_momentum_carries_the_last_change_on() -> None:
     first = strategy.next_tail(1, TAIL, UPDATES)
     second = strategy.next_tail(2, first, UPDATES)
     assert np.allclose(second - first, 1.5 * (first - TAIL), atol=1e-5)
+
+
+def test_multikrum_leaves_out_as_many_as_may_be_hostile_also_when_honest_ones_do_not_reply() -> None:
+    plan = TrainingPlan.from_flat({"federation.strategy": "multikrum", "federation.malicious_sites": 1})
+    strategy = make_strategy(plan)
+    strategy.next_tail(1, TAIL, UPDATES)
+    moved = strategy.next_tail(2, TAIL, {name: UPDATES[name] for name in ("a", "b", "c")})
+    assert np.allclose(moved - TAIL, [39 / 40, 1 / 40], atol=1e-6)
 
 
 def test_krum_finds_the_nearest_of_small_changes_to_a_large_tail() -> None:
