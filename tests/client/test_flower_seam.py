@@ -15,6 +15,11 @@ NAMES = [
     ("flwr.supernode.cli.flower_supernode", "flower_supernode", []),
     ("flwr.supernode.fleet_http_client", "FleetHttpClient.ActivateNode", ["self", "request"]),
     ("flwr.supernode.fleet_http_client", "FleetHttpClient.SendNodeHeartbeat", ["self", "request"]),
+    (
+        "flwr.supernode.fleet_http_client",
+        "FleetHttpClient._unary_unary",
+        ["self", "path", "rpc_method", "request", "response_type"],
+    ),
     ("flwr.supernode.runtime.run_clientapp", "pull_task_input", ["client"]),
     ("flwr.supernode.runtime.run_clientapp", "push_message", ["client", "message", "context"]),
     ("flwr.supernode.runtime.run_clientapp", "push_task_output", ["client", "context", "sub_status", "details"]),
