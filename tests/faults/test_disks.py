@@ -98,7 +98,11 @@ def test_a_full_disk_of_the_server_costs_no_round(theatre: Stage, undisturbed: s
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"), [(filled, "No space left on device"), (read_only, "Read-only file system")]
+    ("fault", "words"),
+    [
+        (filled, "No space left on device"),
+        pytest.param(read_only, "Read-only file system", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_hospital_that_cannot_write_says_so_and_is_waited_for(
     theatre: Stage, undisturbed: str, fault: Callable[[Path], AbstractContextManager[None]], words: str

@@ -103,6 +103,7 @@ def test_honest_replies_of_the_same_hospital_are_used(folder: Path) -> None:
     assert "south" in honest[0]["sites"]
 
 
+@pytest.mark.exhaustive
 def test_the_model_is_as_if_the_hospital_had_not_answered(theatre: Stage, folder: Path) -> None:
     took_part = {entry["round"]: sorted(entry["sites"]) for entry in rounds_of(folder)}
     theatre.spoil("south", {number: "no metrics" for number, sites in took_part.items() if sites == ["north"]})
