@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.faults import table
-from tests.faults.harness import Stage, stage
+from tests.faults.harness import ALL_MUST, Stage, stage, weights_of
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,16 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A consortium of two hospitals that is online."""
     with stage(tmp_path_factory.mktemp("stage")) as prepared:
         yield prepared
+
+
+@pytest.fixture(scope="module")
+def undisturbed(theatre: Stage) -> str:
+    """The weights of a run that nobody disturbs."""
+    before = theatre.folders()
+    theatre.launch(ALL_MUST)
+    folder, resumed = theatre.finish(before)
+    assert resumed == 0
+    return weights_of(folder)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -22,6 +22,8 @@ class Link:
     ----------
     port : int
         On localhost, for the client.
+    damaged : int
+        How many pieces were damaged so far.
     """
 
     def __init__(self, target: int) -> None:
@@ -34,6 +36,7 @@ class Link:
         self._passes = threading.Event()
         self._bytes_per_second = float("inf")
         self._damages = False
+        self.damaged = 0
         self.mend()
 
     def __enter__(self) -> "Link":
@@ -61,7 +64,7 @@ class Link:
         self._bytes_per_second = bytes_per_second
 
     def damage(self) -> None:
-        """Flip one bit of the next large piece that the client sends."""
+        """Flip one bit of the next piece that the client sends."""
         self._damages = True
 
     def mend(self) -> None:
@@ -90,8 +93,9 @@ class Link:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
                 self._passes.wait()
-                if upwards and self._damages and len(data) > _CHUNK // 2:
+                if upwards and self._damages:
                     self._damages = False
+                    self.damaged += 1
                     data = data[:-1] + bytes([data[-1] ^ 1])
                 sink.sendall(data)
                 time.sleep(len(data) / self._bytes_per_second)

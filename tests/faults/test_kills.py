@@ -28,15 +28,6 @@ DIAGONAL = {
 }
 
 
-@pytest.fixture(scope="module")
-def undisturbed(theatre: Stage) -> str:
-    before = theatre.folders()
-    theatre.launch(ALL_MUST)
-    folder, resumed = theatre.finish(before)
-    assert resumed == 0
-    return weights_of(folder)
-
-
 CELLS = [
     pytest.param(process, phase, marks=[] if (process, phase) in DIAGONAL else pytest.mark.exhaustive)
     for process in PROCESSES

@@ -34,14 +34,6 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def undisturbed(theatre: Stage) -> str:
-    before = theatre.folders()
-    theatre.launch(ALL_MUST)
-    folder, _ = theatre.finish(before)
-    return weights_of(folder)
-
-
-@pytest.fixture(scope="module")
 def link(theatre: Stage, undisturbed: str) -> Iterator[Link]:
     """The way of the hospital north to the server."""
     rehearsal = theatre.rehearsal
@@ -59,11 +51,13 @@ def test_a_disturbed_link_costs_no_work(theatre: Stage, undisturbed: str, link: 
     (supernode,) = theatre.processes("supernode")
     before, trained = theatre.folders(), {name: theatre.trainings(name) for name in ("north", "south")}
     disturb, seconds = FAULTS[fault]
+    damaged = link.damaged
     theatre.launch_to(phase, ALL_MUST, hospital="north", round_number=2 if phase == "before-training" else None)
     disturb(link)
     theatre.release(phase)
     time.sleep(seconds)
     link.mend()
+    assert link.damaged == damaged + (fault == "damaged")
     folder, resumed = theatre.finish(before)
     assert resumed == 0
     assert weights_of(folder) == undisturbed
