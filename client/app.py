@@ -9,13 +9,17 @@ from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from client.personal import PersonalLayers
-from client.request import read_request
-from client.rounds import SplitName, score_tail, train_round, trunk_digest, workbench
-from client.site import Site
-from common import exchange
+from client.rules.request import read_request
+from client.training.personal_layers import PersonalLayers
+from client.training.rounds import SplitName, score_tail, train_round, trunk_digest
+from client.training.site import Site
 from common.errors import InputError
-from common.plan import TrainingPlan
+from common.models.tail_layout import digest_of
+from common.plan.training_plan import TrainingPlan
+from common.protocol import messages
+from common.protocol.receipt import receipt_of
+from common.protocol.scores import counts_to_metrics
+from common.training.workbench import workbench
 
 SiteLoader = Callable[[TrainingPlan, Context, ConfigRecord], Site]
 """Finds the hospital that a message is for; what differs between a real hospital and a simulated one."""
@@ -57,20 +61,20 @@ def build_client_app(
         site = load_site(plan, context, config)
         identity = ConfigRecord(
             {
-                exchange.NAME: site.name,
-                exchange.VERSION: version("rarefed"),
-                exchange.TRUNK_DIGEST: trunk_digest(plan, site),
-                **exchange.receipt(config),
+                messages.NAME: site.name,
+                messages.VERSION: version("rarefed"),
+                messages.TRUNK_DIGEST: trunk_digest(plan, site),
+                **receipt_of(config),
             }
         )
         counts = MetricRecord(
             {
-                exchange.TRAIN_IMAGES: len(site.split.train),
-                exchange.VALIDATION_IMAGES: len(site.split.validation),
-                exchange.TEST_IMAGES: len(site.split.test),
+                messages.TRAIN_IMAGES: len(site.split.train),
+                messages.VALIDATION_IMAGES: len(site.split.validation),
+                messages.TEST_IMAGES: len(site.split.test),
             }
         )
-        return Message(RecordDict({exchange.CONFIG: identity, exchange.METRICS: counts}), reply_to=message)
+        return Message(RecordDict({messages.CONFIG: identity, messages.METRICS: counts}), reply_to=message)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
@@ -83,13 +87,13 @@ def build_client_app(
             own.keep(number, update.personal)
         metrics = MetricRecord(
             {
-                exchange.IMAGES: update.images,
-                exchange.TRAIN_LOSS: update.train_loss,
-                **exchange.score_to_metrics(update.score),
+                messages.IMAGES: update.images,
+                messages.TRAIN_LOSS: update.train_loss,
+                **counts_to_metrics(update.score),
             }
         )
-        content = RecordDict({exchange.ARRAYS: exchange.tail_record(update.change), exchange.METRICS: metrics})
-        content[exchange.CONFIG] = ConfigRecord({**exchange.receipt(config)})
+        content = RecordDict({messages.ARRAYS: messages.tail_record(update.change), messages.METRICS: metrics})
+        content[messages.CONFIG] = ConfigRecord({**receipt_of(config)})
         return Message(content, reply_to=message)
 
     @app.evaluate()
@@ -99,9 +103,9 @@ def build_client_app(
         own = personal_layers(plan, site, config, layers_folder)
         layers = own.after(_round(config)) if own else None
         score = score_tail(plan, site, _tail(message, config), _split(config), layers)
-        metrics = MetricRecord(exchange.score_to_metrics(score))
-        answered = ConfigRecord({**exchange.receipt(config)})
-        return Message(RecordDict({exchange.METRICS: metrics, exchange.CONFIG: answered}), reply_to=message)
+        metrics = MetricRecord(counts_to_metrics(score))
+        answered = ConfigRecord({**receipt_of(config)})
+        return Message(RecordDict({messages.METRICS: metrics, messages.CONFIG: answered}), reply_to=message)
 
     return app
 
@@ -119,31 +123,31 @@ def personal_layers(
     layout = workbench(plan, len(site.classes)).personal
     if not layout.names:
         return None
-    federation = config.get(exchange.FEDERATION)
+    federation = config.get(messages.FEDERATION)
     if not isinstance(federation, str) or not federation:
-        raise InputError(f"a message came without {exchange.FEDERATION}: whose layers it is about, nobody knows")
+        raise InputError(f"a message came without {messages.FEDERATION}: whose layers it is about, nobody knows")
     return PersonalLayers(layers_folder(config), federation, layout)
 
 
 def _tail(message: Message, config: ConfigRecord) -> NDArray[np.float32]:
     """Return the tail of a message; raises `InputError` if it is not the one that was sent."""
-    tail = exchange.tail_of(message.content)
-    if exchange.digest_of(tail) != config[exchange.TAIL_DIGEST]:
+    tail = messages.tail_of(message.content)
+    if digest_of(tail) != config[messages.TAIL_DIGEST]:
         raise InputError("the tail of a message was damaged on its way: its digest is not the one that came with it")
     return tail
 
 
 def _round(config: ConfigRecord) -> int:
-    number = config[exchange.ROUND]
+    number = config[messages.ROUND]
     assert isinstance(number, int)
     return number
 
 
 def _split(config: ConfigRecord) -> SplitName:
-    return "test" if config[exchange.SPLIT] == "test" else "validation"
+    return "test" if config[messages.SPLIT] == "test" else "validation"
 
 
 app = ClientApp()
-"""What the production bundle names, and nothing that answers: a hospital's messages are answered by `client.runner`
-alone, under the hospital's rules. A SuperNode that someone starts by hand finds no function here that trains.
+"""What the production bundle names, and nothing that answers: `client.daemon.runner` alone answers a hospital's
+messages, under the hospital's rules. A SuperNode that someone starts by hand finds no function here that trains.
 """

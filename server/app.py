@@ -9,23 +9,23 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from common.errors import InputError, RarefedError, RunError
-from common.exchange import TailLayout
-from common.models import build_model
-from common.plan import TrainingPlan
-from common.refusals import refusing_rule
-from server.bundle import RESUME_KEY
-from server.consortium import read_consortium
-from server.correspondence import Member
-from server.course import round_entry
-from server.federation import Federation
-from server.folder import FOLDER_VARIABLE, ServerFolder
-from server.registry import admitted_nodes
-from server.release import release_model
-from server.replies import SiteInfo
-from server.results import summarise
-from server.run_folder import RunFolder, reserve_run
-from server.state import FederationState, RoundReport
-from server.tensorboard import RoundEvents
+from common.models.classifier import build_model
+from common.models.tail_layout import TailLayout
+from common.plan.training_plan import TrainingPlan
+from common.protocol.refusals import refusing_rule
+from server.flower.app_bundle import RESUME_KEY
+from server.members.consortium import read_consortium
+from server.members.registry import admitted_nodes
+from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
+from server.rounds.federation import Federation
+from server.rounds.messaging import Member
+from server.rounds.reply_checks import SiteInfo
+from server.rounds.state import FederationState, RoundReport
+from server.runs.released_model import release_model
+from server.runs.round_records import round_entry
+from server.runs.run_folder import RunFolder, reserve_run
+from server.runs.summary import summarise
+from server.runs.tensorboard import RoundEvents
 
 _UNNAMED_CLASSES = ("negative", "positive")
 _TRAINING = "federation"

@@ -12,13 +12,13 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from numpy.typing import NDArray
 
 from client.app import build_client_app, personal_layers
-from client.request import read_request
-from client.site import Site
-from common import exchange
-from common.plan import TrainingPlan
-from simulations import work
-from simulations.alone import predict_with, train_alone
-from simulations.hospitals import load_hospitals
+from client.rules.request import read_request
+from client.training.site import Site
+from common.plan.training_plan import TrainingPlan
+from common.protocol import messages
+from simulations.sites.consortium import load_hospitals
+from simulations.study import messages as study_messages
+from simulations.study.pooled_and_local import predict_with, train_alone
 
 
 def simulated_site(plan: TrainingPlan, context: Context, config: ConfigRecord) -> Site:
@@ -28,38 +28,38 @@ def simulated_site(plan: TrainingPlan, context: Context, config: ConfigRecord) -
 
 def layers_folder(config: ConfigRecord) -> Path:
     """Return where the site whose number the message carries keeps its own layers."""
-    return Path(str(config[work.LAYERS])) / f"site-{_number(config)}"
+    return Path(str(config[study_messages.LAYERS])) / f"site-{_number(config)}"
 
 
 app = build_client_app(simulated_site, layers_folder)
 
 
-@app.train(work.ALONE)
+@app.train(study_messages.ALONE)
 def train_one_unit(message: Message, context: Context) -> Message:
     """Train a unit that needs no federation; no hospital's ClientApp can do this."""
     request = read_request(message)
-    outcome = train_alone(request.plan, str(request.config[work.ARM]), str(request.config[exchange.NAME]))
+    outcome = train_alone(request.plan, str(request.config[study_messages.ARM]), str(request.config[messages.NAME]))
     return _answer(message, outcome.model_dump_json())
 
 
-@app.evaluate(work.PREDICT)
+@app.evaluate(study_messages.PREDICT)
 def predict_every_test_image(message: Message, context: Context) -> Message:
     """Predict all sites' test images one by one, as only a simulation may."""
     _, plan, config = read_request(message)
 
     def layers_of(number: int, site: Site) -> NDArray[np.float32] | None:
-        own = personal_layers(plan, site, ConfigRecord({**config, exchange.SITE: number}), layers_folder)
-        return own.after(int(str(config[exchange.ROUND]))) if own else None
+        own = personal_layers(plan, site, ConfigRecord({**config, messages.SITE: number}), layers_folder)
+        return own.after(int(str(config[messages.ROUND]))) if own else None
 
-    tail = exchange.tail_of(message.content)
+    tail = messages.tail_of(message.content)
     return _answer(message, json.dumps(predict_with(plan, tail, layers_of), allow_nan=False))
 
 
 def _number(config: ConfigRecord) -> int:
-    number = config[exchange.SITE]
+    number = config[messages.SITE]
     assert isinstance(number, int)
     return number
 
 
 def _answer(message: Message, text: str) -> Message:
-    return Message(RecordDict({exchange.CONFIG: ConfigRecord({work.RESULT: text})}), reply_to=message)
+    return Message(RecordDict({messages.CONFIG: ConfigRecord({study_messages.RESULT: text})}), reply_to=message)

@@ -8,13 +8,13 @@ from flwr.serverapp import Grid, ServerApp
 from rich.console import Console
 
 from common.errors import RarefedError
-from common.plan import TrainingPlan
-from server.run_folder import RUN_FOLDER_VARIABLE, RunFolder, continue_or_reserve
-from simulations.hospitals import load_hospitals
-from simulations.report import write_report
-from simulations.results import write_results
-from simulations.study import Study
-from simulations.table import TABLE_WIDTH, render_table
+from common.plan.training_plan import TrainingPlan
+from server.runs.run_folder import RUN_FOLDER_VARIABLE, RunFolder, continue_or_reserve
+from simulations.analysis.summarise import write_results
+from simulations.report.html import write_report
+from simulations.report.terminal import TABLE_WIDTH, render_table
+from simulations.sites.consortium import load_hospitals
+from simulations.study.runner import Study
 
 app = ServerApp()
 

@@ -12,12 +12,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from common.cache import TensorCache
-from common.exchange import TailLayout
-from common.models import build_model
-from common.plan import Scalar, TrainingPlan
-from common.training import Budget, Trainer
-from simulations.hospitals import load_hospitals
+from common.models.classifier import build_model
+from common.models.tail_layout import TailLayout
+from common.plan.groups import Scalar
+from common.plan.training_plan import TrainingPlan
+from common.training.activation_cache import ActivationCache
+from common.training.trainer import Budget, Trainer
+from simulations.sites.consortium import load_hospitals
 
 IMAGES = 48
 
@@ -27,7 +28,7 @@ def main() -> None:
     torch.set_num_threads(1)
     table = Table("what", "images/s", "against", "images/s", "ratio", title="one thread, phantom, efficientnet_lite0")
     with tempfile.TemporaryDirectory() as folder:
-        cached = _passes_per_second({}, TensorCache(Path(folder)))
+        cached = _passes_per_second({}, ActivationCache(Path(folder)))
         fresh = _passes_per_second({"augmentation.views": 0}, None)
         fresh_float32 = _passes_per_second({"augmentation.views": 0, "training.precision": "float32"}, None)
         full = _passes_per_second({"augmentation.views": 0, "model.freeze": "none"}, None)
@@ -46,7 +47,7 @@ def main() -> None:
     console.print(f"an update is {sent / 1e6:.1f} MB, {sent / whole:.0%} of the model's {whole / 1e6:.1f} MB")
 
 
-def _passes_per_second(changes: dict[str, Scalar], cache: TensorCache | None) -> float:
+def _passes_per_second(changes: dict[str, Scalar], cache: ActivationCache | None) -> float:
     plan = TrainingPlan.from_flat(changes)
     records = load_hospitals(plan).pooled("train")[:IMAGES]
     trainer = Trainer(plan, build_model(plan, 2), cache)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from client.hospital_file import HospitalFile
 from client.preflight.findings import Finding, failed, passed, warn
+from client.rules.hospital_file import HospitalFile
 
 SET_CLOCK = "sudo timedatectl set-ntp true"
 """How to mend a clock, for all who find it wrong."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from client.hospital_file import HospitalFile
 from client.preflight import duplicates, identifiers, images, labels
 from client.preflight.certificates import check_ca_certificate
 from client.preflight.connection import diagnose_connection
 from client.preflight.findings import Finding, Report, failed
 from client.preflight.machine import MACHINE_CHECKS
 from client.preflight.survey import Advance, Survey, survey_images
+from client.rules.hospital_file import HospitalFile
 from common.errors import InputError
 
 IMAGE_CHECKS: tuple[Callable[[Survey], Finding], ...] = (

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-from client.hospital_file import HospitalFile
 from client.preflight.certificates import SET_CLOCK, check_ca_certificate, judge_validity
 from client.preflight.findings import Finding, Status, failed, passed, warn
+from client.rules.hospital_file import HospitalFile
 
 TIMEOUT = 10.0
 """Seconds that one step may take."""

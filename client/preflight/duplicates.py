@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 
-from client.preflight.findings import Finding, counted, failed, first_few, passed, warn
+from client.preflight.findings import Finding, failed, first_few, passed, warn
 from client.preflight.fingerprint import find_look_alikes
 from client.preflight.survey import Picture, Survey
+from common.system.wording import plural
 
 
 def check_copies(survey: Survey) -> Finding:
@@ -16,10 +17,10 @@ def check_copies(survey: Survey) -> Finding:
     copies = [(group[0], group[-1]) for group in groups]
     torn = [(one, other) for one, other in copies if one.label != other.label]
     if torn:
-        found = f"{counted(len(torn), 'image')} in two classes: {_pairs(torn)}"
+        found = f"{plural(len(torn), 'image')} in two classes: {_pairs(torn)}"
         return failed("copies", found, "correct the label or remove both: training refuses such data")
     if copies:
-        found = f"{counted(len(copies), 'image')} there more than once: {_pairs(copies)}"
+        found = f"{plural(len(copies), 'image')} there more than once: {_pairs(copies)}"
         return warn("copies", found, "remove the copies; they count double")
     return passed("copies", "no file is there twice")
 
@@ -31,12 +32,12 @@ def check_look_alikes(survey: Survey) -> Finding:
     pairs = [(one, other) for one, other in pairs if one.sha256 != other.sha256]
     parted = [(one, other) for one, other in pairs if one.patient is None or one.patient != other.patient]
     if not parted:
-        same = f"; {counted(len(pairs), 'pair')} of the same patient" if pairs else ""
+        same = f"; {plural(len(pairs), 'pair')} of the same patient" if pairs else ""
         return passed("look-alikes", f"none of different patients{same}")
     torn = sum(one.label != other.label for one, other in parted)
     across = f" ({torn} in two classes)" if torn else ""
     mend = "keep one of each pair, or give both the same patient, so that no split parts them"
-    return warn("look-alikes", f"{counted(len(parted), 'pair')}{across}: {_pairs(parted)}", mend)
+    return warn("look-alikes", f"{plural(len(parted), 'pair')}{across}: {_pairs(parted)}", mend)
 
 
 def _pairs(pairs: list[tuple[Picture, Picture]]) -> str:

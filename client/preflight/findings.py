@@ -94,8 +94,3 @@ def first_few(names: Iterable[str]) -> str:
     listed = ["".join(c if c.isprintable() else " " for c in name) for name in names]
     more = len(listed) - _NAMES_SHOWN
     return ", ".join(listed[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return such as "1 image" or "12 images"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

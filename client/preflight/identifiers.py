@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from client.preflight.findings import Finding, counted, first_few, passed, warn
+from client.preflight.findings import Finding, first_few, passed, warn
 from client.preflight.names import suspicious_names
 from client.preflight.survey import Survey
+from common.system.wording import plural
 
 
 def check_names(survey: Survey) -> Finding:
@@ -24,7 +25,7 @@ def check_metadata(survey: Survey) -> Finding:
     if fields:
         marked = [picture.name for picture in survey.pictures if picture.fields]
         kinds = ", ".join(f"{field} ({count})" for field, count in fields.most_common())
-        found = f"{counted(len(marked), 'image')}, such as {marked[0]}: {kinds}"
+        found = f"{plural(len(marked), 'image')}, such as {marked[0]}: {kinds}"
         mend = "metadata are never sent, but an export without them is safer: `exiftool -all=`, or a DICOM anonymiser"
         return warn("metadata", found, mend)
     return passed("metadata", "no names, dates, places or serial numbers in EXIF, text chunks or DICOM tags")

@@ -3,9 +3,10 @@
 import statistics
 from collections.abc import Iterable
 
-from client.preflight.findings import Finding, counted, first_few, passed, warn
+from client.preflight.findings import Finding, first_few, passed, warn
 from client.preflight.lettering import LEAST_LETTERS
 from client.preflight.survey import Picture, Survey
+from common.system.wording import plural
 
 _FACTOR = 3.0  # from the median size or shape, either way
 _BLANK = 4.0  # standard deviation of grey values
@@ -16,7 +17,7 @@ def check_readable(survey: Survey) -> Finding:
     """List the images that training will leave out, and why."""
     if survey.left_out:
         reasons = first_few(f"{name} ({reason})" for name, reason in survey.left_out)
-        found = f"{counted(len(survey.left_out), 'image')} left out: {reasons}"
+        found = f"{plural(len(survey.left_out), 'image')} left out: {reasons}"
         return warn("readable", found, "export them anew, or remove them; the others are used")
     return passed("readable", f"all {len(survey.pictures)} images")
 
@@ -32,7 +33,7 @@ def check_sizes(survey: Survey) -> Finding:
     ]
     if odd:
         listed = first_few(f"{picture.name} ({picture.width} x {picture.height})" for picture in odd)
-        found = f"{counted(len(odd), 'image')} far from the median of {width:.0f} x {height:.0f}: {listed}"
+        found = f"{plural(len(odd), 'image')} far from the median of {width:.0f} x {height:.0f}: {listed}"
         return warn("sizes", found, "remove thumbnails, strips and screenshots")
     return passed("sizes", f"median {width:.0f} x {height:.0f} pixels, none far from it")
 
@@ -44,7 +45,7 @@ def check_colours(survey: Survey) -> Finding:
     if coloured and grey:
         kinds = sorted([(len(grey), "grey", grey), (len(coloured), "coloured", coloured)], key=lambda kind: kind[0])
         (few, kind, odd), (many, other, _) = kinds
-        found = f"{counted(few, f'{kind} image')} among {many} {other}: {_names(odd)}"
+        found = f"{plural(few, f'{kind} image')} among {many} {other}: {_names(odd)}"
         return warn("colours", found, "see that they show the same kind of picture; else remove them")
     return passed("colours", "all coloured" if coloured else "all grey")
 
@@ -57,7 +58,7 @@ def check_exposure(survey: Survey) -> Finding:
         picture for picture in survey.pictures if picture.clipped - usual > _CLIPPED and picture.spread >= _BLANK
     ]
     found = [
-        f"{counted(len(pictures), f'{kind} image')}: {_names(pictures)}"
+        f"{plural(len(pictures), f'{kind} image')}: {_names(pictures)}"
         for kind, pictures in (("blank", blank), ("saturated", clipped))
         if pictures
     ]
@@ -70,7 +71,7 @@ def check_burned_in_text(survey: Survey) -> Finding:
     """Find images into which something seems to be written."""
     written = [picture for picture in survey.pictures if picture.letters >= LEAST_LETTERS]
     if written:
-        found = f"{counted(len(written), 'image')} with what may be letters: {_names(written)}"
+        found = f"{plural(len(written), 'image')} with what may be letters: {_names(written)}"
         mend = "look at them: a name would stay here, but a text that one class has teaches the model to read"
         return warn("burned-in text", found, mend)
     return passed("burned-in text", "no rows of letters seen")

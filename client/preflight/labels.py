@@ -2,10 +2,11 @@
 
 from collections import Counter, defaultdict
 
-from client.preflight.findings import Finding, counted, failed, first_few, passed, warn
+from client.preflight.findings import Finding, failed, first_few, passed, warn
 from client.preflight.survey import Survey
-from common.classes import order_classes
+from common.dataset.classes import order_classes
 from common.errors import InputError
+from common.system.wording import plural
 
 _TINY_CLASS = 5
 # Of the images that a hospital has, so many are for training under the plan's defaults; the others are for scoring.
@@ -31,7 +32,7 @@ def check_classes(survey: Survey) -> Finding:
 def check_enough_images(survey: Survey) -> Finding:
     """Compare the readable images with the hospital's own rule."""
     there, least = len(survey.pictures), survey.rules.least_images
-    found = f"{counted(there, 'readable image')}; rules.least_images asks for {least} to train on"
+    found = f"{plural(there, 'readable image')}; rules.least_images asks for {least} to train on"
     if there < least:
         return failed("enough images", found, "add images; the hospital would train nothing")
     if there * _TRAINING_SHARE < least:
@@ -47,7 +48,7 @@ def check_patients_known(survey: Survey) -> Finding:
         mend = "add a column `patient` with any pseudonym to manifest.csv, or set data.patient_pattern; it never leaves"
         return warn("patients", found, mend)
     patients = len({picture.patient for picture in survey.pictures})
-    return passed("patients", f"{counted(patients, 'patient')}, by {survey.patient_source}")
+    return passed("patients", f"{plural(patients, 'patient')}, by {survey.patient_source}")
 
 
 def check_one_class_per_patient(survey: Survey) -> Finding:
@@ -58,6 +59,6 @@ def check_one_class_per_patient(survey: Survey) -> Finding:
             labels[picture.patient].add(picture.label)
     several = sorted(patient for patient, known in labels.items() if len(known) > 1)
     if several:
-        found = f"{counted(len(several), 'patient')} with images in several classes: {first_few(several)}"
+        found = f"{plural(len(several), 'patient')} with images in several classes: {first_few(several)}"
         return warn("one class per patient", found, "right for several lesions or visits; else correct the labels")
     return passed("one class per patient", "no patient is in two classes")

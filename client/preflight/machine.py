@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from client.hospital_file import HospitalFile
 from client.preflight.findings import Finding, failed, passed, warn
+from client.rules.hospital_file import HospitalFile
 
 _GIGABYTE = 10**9
 _FLOWER = "1.41."

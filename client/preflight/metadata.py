@@ -10,8 +10,8 @@ from typing import Any
 import pydicom
 from PIL import Image
 
-from common.dicom import has_magic, is_dicom
-from common.quiet_decoders import QUIET
+from common.imaging.decoder_warnings import QUIET
+from common.imaging.dicom import has_magic, is_dicom
 
 _EXIF_BLOCK, _GPS_BLOCK = 0x8769, 0x8825
 _EXIF_FIELDS = {

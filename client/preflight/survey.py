@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from client.hospital_file import DataSection, RulesSection
 from client.preflight.fingerprint import Fingerprint
 from client.preflight.lettering import count_letters
 from client.preflight.metadata import identifying_fields
-from common.images import ImageError, decode_image, read_bytes
-from common.manifest import list_images
-from common.patients import name_patients
-from common.sources import Candidate, FileSource
+from client.rules.hospital_file import DataSection, RulesSection
+from common.dataset.dataset import list_images
+from common.dataset.listing import Candidate, FileSource
+from common.dataset.patients import name_patients
+from common.imaging.decode import ImageError, decode_image, read_bytes
 
 Advance = Callable[[int, int], None]
 """Told after each image how many are done, and of how many."""

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
-from server.consortium import read_consortium
-from server.folder import FOLDER_VARIABLE, ServerFolder
+from server.members.consortium import read_consortium
+from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 
 _SECONDS = 10
 

@@ -14,8 +14,8 @@ import httpx
 import typer
 import uvicorn
 
-from common.command_line import run_command_line
 from common.errors import InputError
+from common.system.command_line import run_command_line
 from server.gateway.app import Gateway
 from server.gateway.connection import Connection
 from server.gateway.limits import Limits, limits_with

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from simulations.phantom import phantom_folder
+from simulations.phantom.data_set import phantom_folder
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from client.hospital_file import HospitalFile, RulesSection, read_hospital_file
+from client.rules.hospital_file import HospitalFile, RulesSection, read_hospital_file
 
 APP = "0" * 64
 

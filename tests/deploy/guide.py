@@ -5,18 +5,18 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-import client.cli
-import server.cli
-import simulations.cli
+import client.cli.main
+import server.cli.main
+import simulations.cli.main
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 GUIDE = DEPLOY / "README.md"
 
 APPS = {
-    "rarefed-server": server.cli.app,
-    "rarefed-hospital": client.cli.app,
-    "rarefed-sim": simulations.cli.app,
+    "rarefed-server": server.cli.main.app,
+    "rarefed-hospital": client.cli.main.app,
+    "rarefed-sim": simulations.cli.main.app,
 }
 _SERVICES = {"server": "rarefed-server", "hospital": "rarefed-hospital"}
 _END_OF_COMMAND = {"|", "||", "&&", "&", ";", ">"}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from client.hospital_file import PortsSection
-from server.consortium import ServerSection
+from client.rules.hospital_file import PortsSection
+from server.members.consortium import ServerSection
 from tests.deploy.guide import DEPLOY, GUIDE, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -10,10 +10,10 @@ import click
 import pytest
 import typer
 
-from client.audit import Event
-from client.hospital_file import LimitsSection, PortsSection, RequireSection, RulesSection
-from common.refusals import Failure, Rule, failure, refusal
-from server.consortium import ServerSection
+from client.rules.audit_log import Event
+from client.rules.hospital_file import LimitsSection, PortsSection, RequireSection, RulesSection
+from common.protocol.refusals import Failure, Rule, failure, refusal
+from server.members.consortium import ServerSection
 from tests.deploy.guide import APPS, DEPLOY, GUIDE, ROOT, blocks, code, commands, commands_in, rows
 
 PAGES = (GUIDE, ROOT / "README.md")

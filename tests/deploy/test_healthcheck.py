@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from server.folder import FOLDER_VARIABLE, ServerFolder
+from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 from tests.deploy.guide import DEPLOY, ROOT
 
 

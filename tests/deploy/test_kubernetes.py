@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from server.consortium import ServerSection
+from server.members.consortium import ServerSection
 from tests.deploy.guide import DEPLOY, GUIDE
 
 GATEWAY_PORT = ServerSection.model_fields["port"].default

@@ -11,7 +11,8 @@ from typing import Any
 
 import psutil
 
-from simulations.rehearsal import Rehearsal
+from simulations.local_federation.rehearsal import Rehearsal
+from tests.places import ROOT
 from tests.production.small import PLAN, online_consortium
 
 INJECT = Path(__file__).parent / "inject"
@@ -181,7 +182,7 @@ def stage(base: Path, **options: Any) -> Iterator[Stage]:
     """A consortium that is online and whose processes stop at armed points."""
     folder = base / "faults"
     folder.mkdir(parents=True)
-    paths = [str(INJECT), str(Path(__file__).parents[2])]
+    paths = [str(INJECT), str(ROOT)]
     changed = {"RAREFED_FAULTS": str(folder), "PYTHONPATH": os.pathsep.join(paths)}
     before = {key: os.environ.get(key) for key in changed}
     os.environ.update(changed)

@@ -14,17 +14,17 @@ from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
-from common import exchange
 from common.errors import RunError
-from common.exchange import TailLayout, digest_of
-from common.models import build_model
-from common.plan import TrainingPlan
-from server.correspondence import Member
-from server.federation import Federation, FederationResult
-from server.state import FederationState, RoundReport
+from common.models.classifier import build_model
+from common.models.tail_layout import TailLayout, digest_of
+from common.plan.training_plan import TrainingPlan
+from common.protocol import messages
+from server.rounds.federation import Federation, FederationResult
+from server.rounds.messaging import Member
+from server.rounds.state import FederationState, RoundReport
 from simulations.client_app import app as client_app
-from simulations.hospitals import load_hospitals
-from simulations.work import Home
+from simulations.sites.consortium import load_hospitals
+from simulations.study.workers import Home
 
 
 class LosingGrid:
@@ -55,7 +55,7 @@ def federate(
     layout = TailLayout.of(model.tail, plan)
     nodes = sorted(grid.get_node_ids())
     numbers = list(order or range(len(hospitals.sites)))
-    members = [Member(nodes[index % len(nodes)], {exchange.SITE: number}) for index, number in enumerate(numbers)]
+    members = [Member(nodes[index % len(nodes)], {messages.SITE: number}) for index, number in enumerate(numbers)]
     if lost_site is not None:
         lost = hospitals.sites[lost_site].split.train
         grid = LosingGrid(grid, [Path(plan.data.path) / record.name for record in lost])  # type: ignore[assignment]

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from simulations.launch import _free_port
-
-ROOT = Path(__file__).resolve().parents[2]
+from simulations.launcher.launch import _free_port
+from tests.places import ROOT
 
 
 @contextlib.contextmanager

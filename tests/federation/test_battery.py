@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.rounds import train_round
-from common.exchange import TailLayout, digest_of
-from common.families import FAMILIES
-from common.models import build_model
-from common.plan import STRATEGIES, TrainingPlan
-from common.quiet import QUIET
-from simulations.hospitals import load_hospitals
+from client.training.rounds import train_round
+from common.models.classifier import build_model
+from common.models.tail_layout import TailLayout, digest_of
+from common.plan.families import FAMILIES
+from common.plan.groups import STRATEGIES
+from common.plan.training_plan import TrainingPlan
+from common.system.offline_environment import QUIET
+from simulations.sites.consortium import load_hospitals
 from tests.federation.data import LOADERS, folders, manifest
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     "model.weights": "none",
     "data.size": 80,

@@ -19,12 +19,11 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from common.roc import auc
+from common.evaluation.roc import auc
 from tests.federation.by_hand import flower_by_hand
 from tests.federation.data import manifest
 from tests.federation.quick import COMMAND, QUICK, settings
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.places import ROOT
 
 
 @pytest.fixture

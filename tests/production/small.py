@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from simulations.rehearsal import Rehearsal
+from simulations.local_federation.rehearsal import Rehearsal
 from tests.federation.data import label, picture
 
 HOSPITALS = ("east", "north", "south")

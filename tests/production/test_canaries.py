@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from simulations.rehearsal import Rehearsal
+from simulations.local_federation.rehearsal import Rehearsal
 from tests.federation.data import dicom, label, picture
 from tests.production.recorder import Recorder, disguises, unpacked
 from tests.production.small import PLAN, RULES

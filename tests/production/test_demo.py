@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simulations.summary import Summary
+from simulations.analysis.summary_schema import Summary
 from tests.federation.quick import COMMAND
 from tests.production.small import PLAN
 

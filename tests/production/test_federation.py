@@ -19,12 +19,12 @@ import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from safetensors.numpy import load_file
 
-from client.audit import AuditLog
-from common.plan import TrainingPlan
-from server.bundle import app_folder
-from server.consortium import read_consortium
-from server.control import FINISHED, Control
-from simulations.rehearsal import Rehearsal
+from client.rules.audit_log import AuditLog
+from common.plan.training_plan import TrainingPlan
+from server.flower.app_bundle import app_folder
+from server.flower.control_api import FINISHED, Control
+from server.members.consortium import read_consortium
+from simulations.local_federation.rehearsal import Rehearsal
 from tests.federation.quick import COMMAND
 from tests.production.small import CLASSES, HOSPITALS, PLAN, online_consortium
 

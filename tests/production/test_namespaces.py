@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from simulations.rehearsal import Rehearsal
+from simulations.local_federation.rehearsal import Rehearsal
 from tests.production.small import HOSPITALS, PLAN, online_consortium
 
 pytestmark = [

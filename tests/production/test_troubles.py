@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from simulations.rehearsal import Rehearsal
+from simulations.local_federation.rehearsal import Rehearsal
 from tests.production.small import HOSPITALS, PLAN, joined_consortium
 
 pytestmark = pytest.mark.slow

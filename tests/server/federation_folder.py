@@ -22,10 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from server.control import Control
-from server.folder import ServerFolder
+from server.flower.control_api import Control
+from server.members.server_folder import ServerFolder
 
-SERVER_COMMAND = [sys.executable, "-c", "from server.cli import main; main()"]
+SERVER_COMMAND = [sys.executable, "-c", "from server.cli.main import main; main()"]
 _NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rarefed test CA")])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
-from common import exchange
+from common.protocol import messages
 
 
 def spoil(released: Any, request: Any, name: str, folder: Path) -> Any:
@@ -19,7 +19,7 @@ def spoil(released: Any, request: Any, name: str, folder: Path) -> Any:
         ways = json.loads((folder / f"malformed.{name}.json").read_text())
     except (OSError, ValueError):
         return released
-    way = ways.get(str(request.config[exchange.ROUND]))
+    way = ways.get(str(request.config[messages.ROUND]))
     if way is None:
         return released
     content = released.content
@@ -29,7 +29,7 @@ def spoil(released: Any, request: Any, name: str, folder: Path) -> Any:
 
 def _tail(change: Callable[[Any], Any]) -> Callable[[RecordDict], None]:
     def apply(content: RecordDict) -> None:
-        content[exchange.ARRAYS] = ArrayRecord({exchange.TAIL: Array(change(exchange.tail_of(content).copy()))})
+        content[messages.ARRAYS] = ArrayRecord({messages.TAIL: Array(change(messages.tail_of(content).copy()))})
 
     return apply
 
@@ -46,8 +46,8 @@ def _metric(**changes: Any) -> Callable[[RecordDict], None]:
     named = {key.replace("_", "-"): value for key, value in changes.items()}
 
     def apply(content: RecordDict) -> None:
-        metrics = {**dict(content[exchange.METRICS].items()), **named}
-        content[exchange.METRICS] = MetricRecord({key: value for key, value in metrics.items() if value is not None})
+        metrics = {**dict(content[messages.METRICS].items()), **named}
+        content[messages.METRICS] = MetricRecord({key: value for key, value in metrics.items() if value is not None})
 
     return apply
 
@@ -56,7 +56,7 @@ def _word(**changes: Any) -> Callable[[RecordDict], None]:
     named = {key.replace("_", "-"): value for key, value in changes.items()}
 
     def apply(content: RecordDict) -> None:
-        content[exchange.CONFIG] = ConfigRecord({**dict(content[exchange.CONFIG].items()), **named})
+        content[messages.CONFIG] = ConfigRecord({**dict(content[messages.CONFIG].items()), **named})
 
     return apply
 
@@ -64,7 +64,7 @@ def _word(**changes: Any) -> Callable[[RecordDict], None]:
 def _raw(data: bytes, dtype: str = "float32", shape: tuple[int, ...] = (3,)) -> Callable[[RecordDict], None]:
     def apply(content: RecordDict) -> None:
         array = Array(dtype=dtype, shape=shape, stype="numpy.ndarray", data=data)
-        content[exchange.ARRAYS] = ArrayRecord({exchange.TAIL: array})
+        content[messages.ARRAYS] = ArrayRecord({messages.TAIL: array})
 
     return apply
 
@@ -90,8 +90,8 @@ def _drop(*records: str) -> Callable[[RecordDict], None]:
 
 
 def _more_arrays(content: RecordDict) -> None:
-    tail = exchange.tail_of(content)
-    content[exchange.ARRAYS] = ArrayRecord({exchange.TAIL: Array(tail), "more": Array(tail[:3])})
+    tail = messages.tail_of(content)
+    content[messages.ARRAYS] = ArrayRecord({messages.TAIL: Array(tail), "more": Array(tail[:3])})
 
 
 def _more_records(content: RecordDict) -> None:
@@ -129,10 +129,10 @@ WAYS: dict[str, Callable[[RecordDict], None]] = {
     "a word too many": _word(note="MUELLER ANNA"),
     "an array too many": _more_arrays,
     "a record too many": _more_records,
-    "no update": _drop(exchange.ARRAYS),
-    "no metrics": _drop(exchange.METRICS),
-    "no receipt": _drop(exchange.CONFIG),
-    "nothing": _drop(exchange.ARRAYS, exchange.METRICS, exchange.CONFIG),
+    "no update": _drop(messages.ARRAYS),
+    "no metrics": _drop(messages.METRICS),
+    "no receipt": _drop(messages.CONFIG),
+    "nothing": _drop(messages.ARRAYS, messages.METRICS, messages.CONFIG),
     "bytes that are no array": _raw(b"\x93NUMPY garbage"),
     "two gigabytes claimed": _raw(_npy_that_claims(500_000_000), shape=(500_000_000,)),
     "a pickle": _raw(_npy_of_objects(), dtype="object", shape=(1,)),

@@ -1,0 +1,1 @@
+"""`rarefed-hospital`: the hospital IT's commands."""

@@ -1,0 +1,89 @@
+"""`rarefed-hospital check`."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from client.cli.daemon import AS_JSON, FILE
+from client.preflight.findings import Finding, Report, Status
+from client.rules.hospital_file import read_hospital_file
+from common.system.wording import plural
+
+STRICT = Annotated[bool, typer.Option("--strict", help="Warnings too give exit code 1.")]
+OFFLINE = Annotated[bool, typer.Option("--offline", help="Leave the network out.")]
+
+_WIDTH = 100
+_MARKS = {
+    Status.PASSED: Text("ok", style="green"),
+    Status.WARN: Text("warn", style="yellow"),
+    Status.FAILED: Text("FAILED", style="bold red"),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `rarefed-hospital`."""
+    app.command()(check)
+
+
+def check(
+    file: FILE = Path("hospital.yaml"), as_json: AS_JSON = False, strict: STRICT = False, offline: OFFLINE = False
+) -> None:
+    """Check this machine, the connection and the images; exit code 1 if something failed."""
+    # OpenCV and SciPy take a second to import, which no other command should wait for.
+    from client.preflight.checks import check_hospital
+
+    hospital = read_hospital_file(file)
+    with _progress_bar() as advance:
+        report = check_hospital(hospital, offline=offline, advance=advance)
+    if as_json:
+        print(json.dumps(report.to_json(), indent=2))
+    else:
+        console = Console()
+        console.print(render_report(report), width=min(console.width, _WIDTH))
+        console.print(_conclude(report))
+    raise typer.Exit(report.exit_code(strict))
+
+
+def render_report(report: Report) -> Table:
+    """Return a report as a table that fits 100 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=f"Preflight of {report.hospital}", title_justify="left")
+    table.add_column("check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("found, and how to mend it", overflow="fold")
+    for finding in report.findings:
+        table.add_row(Text(finding.check), _MARKS[finding.status], _tell(finding))
+    return table
+
+
+def _tell(finding: Finding) -> Text:
+    # Text, not str: a file's name in square brackets would be taken for markup.
+    told = Text(finding.found)
+    if finding.mend:
+        told.append(f"\n-> {finding.mend}", style="dim")
+    return told
+
+
+def _conclude(report: Report) -> str:
+    warnings, failures = plural(report.count(Status.WARN), "warning"), report.count(Status.FAILED)
+    if failures:
+        return f"{plural(failures, 'check')} failed, {warnings}: mend what failed, and check again."
+    return f"Ready, with {warnings}." if report.worst == Status.WARN else "Ready."
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how many images have been read; elsewhere nothing."""
+    console = Console(stderr=True)
+    columns = (TextColumn("reading images"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)

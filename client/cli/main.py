@@ -1,0 +1,28 @@
+"""`rarefed-hospital`: the hospital IT's command."""
+
+from typing import Annotated
+
+import typer
+
+from client.cli import check as preflight
+from client.cli import daemon, enroll
+from common.system.command_line import print_version, run_command_line
+
+app = typer.Typer(
+    help="Inside a hospital: check the data, decide what may run and leave, take part.", no_args_is_help=True
+)
+enroll.register(app)
+daemon.register(app)
+preflight.register(app)
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run `rarefed-hospital`."""
+    run_command_line(app)

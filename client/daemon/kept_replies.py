@@ -1,0 +1,95 @@
+"""What this hospital computed and may have to send again: on its disk before it is sent.
+
+A server that was restarted, or that a reply did not reach, asks again for the same: by the same plan, round and global
+tail. It then gets the reply that was computed before. Nothing is trained twice, and no work is lost with a connection.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from flwr.app import ConfigRecord, MetricRecord, RecordDict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from client.rules.request import Request
+from common.models.tail_layout import digest_of
+from common.protocol import messages
+from common.protocol.receipt import receipt_of
+from common.system.files import all_but_newest, remove_parts, write_bytes_atomically
+
+# The last training, and the scores of the last model on two splits.
+_KEEP = 3
+_CONTENT, _DIGEST = "content", "digest"
+
+
+class KeptReplies:
+    """The last replies, each with a digest of itself.
+
+    Parameters
+    ----------
+    folder : Path
+        Theirs alone; made with the first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(self, request: Request, reply: RecordDict) -> None:
+        """Keep a reply to a training or a test, as it is before the guard; of more than a few, the oldest go.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        content = json.dumps(
+            {
+                messages.METRICS: dict(reply[messages.METRICS].items()),
+                messages.CONFIG: dict(reply[messages.CONFIG].items()),
+            },
+            sort_keys=True,
+        )
+        tensors = {messages.TAIL: messages.tail_of(reply)} if messages.ARRAYS in reply else {}
+        path = self._path(request)
+        write_bytes_atomically(path, save(tensors, {_CONTENT: content, _DIGEST: _digest(content, tensors)}), 0o600)
+        remove_parts(self._folder)
+        others = [each for each in self._folder.glob("*.safetensors") if each != path]
+        for old in all_but_newest(others, _KEEP - 1):
+            old.unlink(missing_ok=True)
+
+    def find(self, request: Request) -> RecordDict | None:
+        """Return what was answered to the same request; None if nothing was, or what was kept is damaged."""
+        try:
+            with safe_open(self._path(request), framework="numpy") as opened:
+                words, tensors = opened.metadata() or {}, {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            content = words[_CONTENT]
+            if words[_DIGEST] != _digest(content, tensors):
+                return None
+            told: dict[str, Any] = json.loads(content)
+            if told[messages.CONFIG] != receipt_of(request.config):
+                return None
+        except (OSError, SafetensorError, KeyError, ValueError):
+            return None
+        reply = RecordDict(
+            {
+                messages.METRICS: MetricRecord(told[messages.METRICS]),
+                messages.CONFIG: ConfigRecord(told[messages.CONFIG]),
+            }
+        )
+        if messages.TAIL in tensors:
+            reply[messages.ARRAYS] = messages.tail_record(tensors[messages.TAIL])
+        return reply
+
+    def _path(self, request: Request) -> Path:
+        receipt = json.dumps([request.kind, receipt_of(request.config)], sort_keys=True)
+        return self._folder / f"{hashlib.sha256(receipt.encode()).hexdigest()[:32]}.safetensors"
+
+
+def _digest(content: str, tensors: dict[str, Any]) -> str:
+    found = hashlib.sha256(content.encode())
+    for name, tensor in tensors.items():
+        found.update(f"{name} {digest_of(tensor)}".encode())
+    return found.hexdigest()

@@ -1,0 +1,18 @@
+"""The ClientApp that answers for this hospital."""
+
+from pathlib import Path
+
+from flwr.clientapp import ClientApp
+
+from client.app import build_client_app
+from client.rules.hospital_file import HospitalFile
+from client.training.local_data import local_plan, local_site
+
+
+def local_client_app(hospital: HospitalFile, layers: Path) -> ClientApp:
+    """Return the ClientApp that answers for this hospital, and keeps its personal layers in the folder `layers`."""
+    return build_client_app(
+        lambda plan, context, config: local_site(plan, hospital),
+        lambda config: layers,
+        lambda plan: local_plan(plan, hospital),
+    )

@@ -1,0 +1,110 @@
+"""A dry run: what this hospital would answer to a federation, computed for real, and sent nowhere."""
+
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import ConfigRecord, Context, Message, MessageType, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.supercore.task_identity import TaskIdentity
+
+from client.daemon.local_app import local_client_app
+from client.rules.egress_guard import release
+from client.rules.hospital_file import HospitalFile
+from client.rules.policy import HospitalFailure, Refusal, check_hours, check_plan
+from client.rules.request import read_request
+from client.training.local_data import local_plan, local_site
+from common.models.tail_layout import digest_of
+from common.plan.training_plan import TrainingPlan
+from common.protocol import messages
+from common.protocol.refusals import failure, refusal
+from common.training.workbench import workbench
+
+_FEDERATION = "preview"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would leave in answer to one message.
+
+    Attributes
+    ----------
+    kind : str
+        query, train or evaluate.
+    refused : str or None
+        The only words that would leave instead, if a rule says no or something fails.
+    details : str
+        Why, for this hospital alone.
+    told : dict
+        Every value that would leave, by key; the update as shape, norm and digest.
+    withheld : tuple of str
+        Keys that the rules keep back.
+    """
+
+    kind: str
+    refused: str | None
+    details: str
+    told: dict[str, Any]
+    withheld: tuple[str, ...]
+
+
+def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
+    """Answer the messages of one round of a plan: an introduction, a training, a test.
+
+    Parameters
+    ----------
+    hospital : HospitalFile
+        The hospital's own file; its rules decide as they would.
+    plan : TrainingPlan
+        What a coordinator may ask for.
+    """
+    # Flower lets only a task of a run make messages; these are never sent.
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+    asked: list[tuple[str, dict[str, int | str]]] = [
+        (MessageType.QUERY, {messages.FEDERATION: _FEDERATION}),
+        (MessageType.TRAIN, {messages.FEDERATION: _FEDERATION, messages.ROUND: 1}),
+        (MessageType.EVALUATE, {messages.FEDERATION: _FEDERATION, messages.ROUND: 1, messages.SPLIT: "test"}),
+    ]
+    with tempfile.TemporaryDirectory() as layers:
+        app = local_client_app(hospital, Path(layers))
+        return [_answer(app, hospital, plan, kind, config) for kind, config in asked]
+
+
+def _answer(
+    app: ClientApp, hospital: HospitalFile, plan: TrainingPlan, kind: str, config: dict[str, int | str]
+) -> Preview:
+    try:
+        check_plan(hospital.rules, plan)
+        if kind != MessageType.QUERY:
+            check_hours(hospital.rules, datetime.now())
+        tail = None
+        if kind != MessageType.QUERY:
+            own = local_plan(plan, hospital)
+            tail = workbench(own, len(local_site(own, hospital).classes)).initial_tail
+        message = Message(messages.request_content(plan, config, tail), dst_node_id=1, message_type=kind)
+        reply = app(message, Context(0, 1, {}, RecordDict(), {}))
+        released, withheld = release(reply.content, read_request(message), hospital.rules, hospital.name)
+    except Refusal as no:
+        return Preview(kind, refusal(no.rule), f"rules.{no.rule.value} of {hospital.path}", {}, ())
+    except HospitalFailure as what:
+        return Preview(kind, failure(what.kind), str(what), {}, ())
+    return Preview(kind, None, "", _told(released), withheld)
+
+
+def _told(content: RecordDict) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for record in content.values():
+        if isinstance(record, ConfigRecord | MetricRecord):
+            told |= dict(record.items())
+    if messages.ARRAYS in content:
+        change = messages.tail_of(content)
+        told["update"] = {
+            "values": change.size,
+            "megabytes": round(change.nbytes / 1e6, 2),
+            "norm": float(np.linalg.norm(change)),
+            "sha256": digest_of(change),
+        }
+    return told

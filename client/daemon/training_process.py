@@ -1,0 +1,136 @@
+"""The process that computes: it gets one message, answers it, and hands the reply to its keeper.
+
+It is forked from a process that has imported everything, so that a round does not wait for seconds of imports. It may
+die (a hostile image, too little memory, a fault in a library) without taking with it the keeper, who then answers for
+it. Nothing it writes leaves the hospital except through the keeper's guard.
+"""
+
+import contextlib
+import ctypes
+import os
+import random
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+from client.rules.hospital_file import LimitsSection
+from client.rules.policy import HospitalFailure, Refusal
+from common.protocol.refusals import Failure, Rule
+
+Compute = Callable[[bytes], bytes]
+"""From a serialised message to a serialised reply."""
+
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
+_OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "not enough memory")
+
+
+class Worker:
+    """A forked process that answers one message.
+
+    Parameters
+    ----------
+    compute : callable
+        What it does; runs in the new process.
+    limits : LimitsSection
+        What it may take of the machine.
+    """
+
+    def __init__(self, compute: Compute, limits: LimitsSection) -> None:
+        self._pipe, theirs = Pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            self._pipe.close()
+            _work(theirs, compute, limits)
+        theirs.close()
+
+    def answer(self, message: bytes, seconds: float) -> bytes:
+        """Return the reply to a message.
+
+        Raises
+        ------
+        Refusal
+            If a rule of this hospital says no once the images are known.
+        HospitalFailure
+            If it failed, the process died, or it took longer than `seconds`.
+        """
+        try:
+            self._pipe.send_bytes(message)
+            if not self._pipe.poll(seconds):
+                raise HospitalFailure(Failure.TIME, f"no reply within {seconds:.0f} s, as long as the server waits")
+            kind, word = self._pipe.recv_bytes().decode().split(" ", maxsplit=1)
+            content = self._pipe.recv_bytes()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise self._death() from None
+        if kind == "refusal":
+            raise Refusal(Rule(word))
+        if kind == "failure":
+            raise HospitalFailure(Failure(word), content.decode())
+        return content
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        self._pipe.close()
+        if self._pid:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+
+    def _death(self) -> HospitalFailure:
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = 0
+        ending = os.waitstatus_to_exitcode(status)
+        if ending == -signal.SIGKILL:
+            # The kernel kills whoever is asked for more memory than there is; so does a container's limit.
+            return HospitalFailure(Failure.MEMORY, "the training process was killed, most likely for want of memory")
+        return HospitalFailure(Failure.CRASH, f"the training process died (exit {ending})")
+
+
+def _work(pipe: Connection, compute: Compute, limits: LimitsSection) -> None:
+    try:
+        die_with_parent()
+        _limit(limits)
+        kind, word, content = _answer(pipe.recv_bytes(), compute)
+        pipe.send_bytes(f"{kind} {word}".encode())
+        pipe.send_bytes(content)
+    except (EOFError, OSError):
+        pass  # the keeper is gone
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # No exit handler of the process that this one was forked from may run here.
+        os._exit(0)
+
+
+def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:
+    try:
+        return "reply", "", compute(message)
+    except Refusal as refusal:
+        return "refusal", refusal.rule, b""
+    except HospitalFailure as failure:
+        return "failure", failure.kind, str(failure).encode("utf-8", "replace")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the keeper must hear of it
+        traceback.print_exc()
+        starved = isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+        kind = Failure.MEMORY if starved else Failure.TRAINING
+        return "failure", kind, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+
+
+def _limit(limits: LimitsSection) -> None:
+    if limits.memory_gigabytes:
+        size = int(limits.memory_gigabytes * 2**30)
+        # Not the address space: libraries map far more of it than they ever use.
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    available = sorted(os.sched_getaffinity(0))
+    if 0 < limits.cpus < len(available):
+        os.sched_setaffinity(0, random.sample(available, limits.cpus))
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, so that kill -9 of a parent leaves nobody behind."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""What this hospital allows, what leaves it, and the log of both."""

@@ -1,0 +1,147 @@
+"""The last gate: what may leave this hospital, whatever made the reply.
+
+A reply is built anew from the few values that are on the closed list, in the ranges they can have. Anything else ends
+as a failure that says nothing. The rules decide which of the allowed values are withheld.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from flwr.app import ConfigRecord, MessageType, MetricRecord, RecordDict
+from numpy.typing import NDArray
+
+from client.rules.hospital_file import RulesSection
+from client.rules.policy import HospitalFailure, check_images
+from client.rules.request import Request
+from common.plan.training_plan import TrainingPlan
+from common.protocol import messages
+from common.protocol.messages import Metric
+from common.protocol.receipt import receipt_of
+from common.protocol.refusals import Failure
+from common.protocol.scores import counts_from_metrics, counts_to_metrics
+
+_COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
+_SCORE = (messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM)
+_VERSION = re.compile(r"[0-9A-Za-z.+]{1,40}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Release(NamedTuple):
+    """What leaves of a reply: its records, and the keys that the rules kept back."""
+
+    content: RecordDict
+    withheld: tuple[str, ...]
+
+
+def release(reply: RecordDict, request: Request, rules: RulesSection, name: str) -> Release:
+    """Return what of a reply may leave.
+
+    Parameters
+    ----------
+    reply : RecordDict
+        What the ClientApp answered.
+    request : Request
+        What it answers.
+    rules : RulesSection
+        What this hospital shares.
+    name : str
+        The hospital's, the only one it may give.
+
+    Returns
+    -------
+    Release
+
+    Raises
+    ------
+    HospitalFailure
+        With `Failure.REPLY` if it holds anything that is not on the closed list, or a value that cannot be.
+    Refusal
+        If it was trained on fewer images than the rules demand.
+    """
+    kind = request.kind
+    arrays = {messages.ARRAYS} if kind == MessageType.TRAIN else set()
+    if set(reply) != {messages.METRICS, messages.CONFIG} | arrays:
+        raise _stopped("records other than those of the closed list")
+    metrics, words = reply[messages.METRICS], reply[messages.CONFIG]
+    if not isinstance(metrics, MetricRecord) or not isinstance(words, ConfigRecord):
+        raise _stopped("metrics or words of another type")
+    receipt = receipt_of(request.config)
+    told = {key: value for key, value in words.items() if receipt.get(key) != value}
+    content = RecordDict()
+    if kind == MessageType.QUERY:
+        receipt |= _identity(told, name)
+        allowed, withheld = _counts(metrics, rules)
+    else:
+        if told:
+            raise _stopped("words beside the receipt of the request")
+        allowed, withheld = _scores(metrics, request.plan, rules)
+    content[messages.CONFIG] = ConfigRecord({**receipt})
+    if kind == MessageType.TRAIN:
+        allowed |= _training(metrics, rules)
+        withheld += [messages.TRAIN_LOSS] if messages.TRAIN_LOSS not in allowed else []
+        content[messages.ARRAYS] = messages.tail_record(_change(reply))
+    if surplus := metrics.keys() - allowed.keys() - set(withheld):
+        raise _stopped(f"metrics that are not on the closed list: {', '.join(sorted(surplus))}")
+    content[messages.METRICS] = MetricRecord(dict(sorted(allowed.items())))
+    return Release(content, tuple(withheld))
+
+
+def _identity(told: Mapping[str, object], name: str) -> dict[str, str]:
+    if set(told) != {messages.NAME, messages.VERSION, messages.TRUNK_DIGEST}:
+        raise _stopped("an identity other than name, version and trunk digest")
+    version, digest = str(told[messages.VERSION]), str(told[messages.TRUNK_DIGEST])
+    if told[messages.NAME] != name or not _VERSION.fullmatch(version) or not _DIGEST.fullmatch(digest):
+        raise _stopped("a name, version or trunk digest that cannot be")
+    return {messages.NAME: name, messages.VERSION: version, messages.TRUNK_DIGEST: digest}
+
+
+def _counts(metrics: MetricRecord, rules: RulesSection) -> tuple[dict[str, Metric], list[str]]:
+    counts = {key: _count(metrics, key) for key in _COUNTS}
+    withheld = [key for key, count in counts.items() if 0 < count < rules.suppress_below]
+    return {key: count for key, count in counts.items() if key not in withheld}, withheld
+
+
+def _scores(metrics: MetricRecord, plan: TrainingPlan, rules: RulesSection) -> tuple[dict[str, Metric], list[str]]:
+    """Return the score as this hospital may tell it: whole, or not at all when it counts too few images."""
+    confusion = metrics.get(messages.SCORE_CONFUSION)
+    classes = math.isqrt(len(confusion)) if isinstance(confusion, list) else 0
+    try:
+        score = counts_from_metrics(dict(metrics), classes, plan.exchange.score_bins)
+    except ValueError as error:
+        raise _stopped(str(error)) from error
+    if "scores" not in rules.share or score.images < rules.suppress_below:
+        return {}, list(_SCORE)
+    return dict(counts_to_metrics(score)), []
+
+
+def _training(metrics: MetricRecord, rules: RulesSection) -> dict[str, Metric]:
+    images, loss = _count(metrics, messages.IMAGES), metrics.get(messages.TRAIN_LOSS)
+    check_images(rules, images)
+    if not isinstance(loss, float) or not 0 <= loss <= messages.LARGEST_LOSS:
+        raise _stopped(f"a training loss of {loss!r}")
+    told: dict[str, Metric] = {messages.IMAGES: images}
+    return told | {messages.TRAIN_LOSS: loss} if "train_loss" in rules.share else told
+
+
+def _change(reply: RecordDict) -> NDArray[np.float32]:
+    try:
+        change = messages.tail_of(reply)
+    except ValueError as error:
+        raise _stopped(str(error)) from error
+    if not np.isfinite(change).all():
+        raise _stopped("an update with NaN or infinity")
+    return change
+
+
+def _count(metrics: MetricRecord, key: str) -> int:
+    count = metrics.get(key)
+    if not isinstance(count, int) or count < 0:
+        raise _stopped(f"{key} = {count!r}")
+    return count
+
+
+def _stopped(what: str) -> HospitalFailure:
+    return HospitalFailure(Failure.REPLY, f"the egress guard stopped a reply: it holds {what}")

@@ -1,0 +1,213 @@
+"""`hospital.yaml`: where a hospital's data and state are, and what it allows. The hospital's only authority."""
+
+import re
+from datetime import datetime, time
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from common.dataset.dataset import ManifestSettings
+from common.plan.families import FAMILIES
+from common.system.yaml_file import read_yaml_file
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """Where the images are, and how to read their labels; the coordinator's plan has no say in it."""
+
+    path: Path = Field(description="folder of class folders, folder with manifest.csv, .csv or .npz; read only")
+    path_column: str = "path"
+    label_column: str = "label"
+    patient_column: str = "auto"
+    patient_pattern: str = "auto"
+    positive: str = Field("auto", description="name of the class that means disease")
+
+    def settings(self, classes: tuple[str, ...] = ()) -> ManifestSettings:
+        """Return what `common.dataset.dataset.load_dataset` takes; `classes` are those that a federation agreed on."""
+        return ManifestSettings(
+            path_column=self.path_column,
+            label_column=self.label_column,
+            patient_column=self.patient_column,
+            patient_pattern=self.patient_pattern,
+            positive=self.positive,
+            classes=classes,
+        )
+
+
+class LimitsSection(_Section):
+    """What of the machine a training may take."""
+
+    cpus: int = Field(0, ge=0, description="CPU cores; 0: all")
+    memory_gigabytes: float = Field(0, ge=0, description="of a training process; 0: no limit")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: a GPU when there is one")
+
+
+class PortsSection(_Section):
+    """Ports on the loopback interface; nothing listens on any other."""
+
+    runtime: Port = Field(9094, description="between Flower's SuperNode and the runner")
+    health: Port = Field(9095, description="gRPC health protocol, for systemd and Kubernetes")
+
+
+class RequireSection(_Section):
+    """Protections without which the hospital takes no part."""
+
+    update_clip_norm: float = Field(
+        0, ge=0, description="the plan must limit the norm of an update to at most this; 0: need not"
+    )
+
+
+class RulesSection(_Section):
+    """What may run here, when, and what may leave."""
+
+    apps: tuple[str, ...] = Field(description="SHA-256 of the Flower apps that may ask for training")
+    families: tuple[str, ...] = Field(description="network families that may be trained")
+    least_images: int = Field(20, ge=1, description="training images; with fewer the hospital trains nothing")
+    suppress_below: int = Field(
+        3, ge=0, description="counts of fewer images are not told, and scores over fewer are not shared"
+    )
+    share: tuple[Literal["train_loss", "scores"], ...] = Field(
+        ("train_loss", "scores"), description="metrics that may leave"
+    )
+    megabytes_per_round: float = Field(100, gt=0, description="largest reply")
+    hours: tuple[str, ...] = Field((), description="when trainings may start, such as 20:00-06:00; empty: always")
+    local_epochs: int = Field(10, ge=1, description="most passes over the images in one round")
+    rounds: int = Field(100, ge=1, description="most rounds of one federation")
+    rounds_per_day: int = Field(200, ge=1, description="most trainings and tests in 24 hours, of all federations")
+    require: RequireSection = RequireSection()
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        # The number of training images is the weight of an update: it cannot be kept back where an update is sent.
+        if self.suppress_below > self.least_images:
+            raise ValueError(f"suppress_below = {self.suppress_below} is above least_images = {self.least_images}")
+        return self
+
+    @field_validator("apps")
+    @classmethod
+    def _check_apps(cls, apps: tuple[str, ...]) -> tuple[str, ...]:
+        for app in apps:
+            if not _SHA256.fullmatch(app):
+                raise ValueError(f"{app!r} is no SHA-256: 64 hexadecimal digits, such as `rarefed-server app` prints")
+        return apps
+
+    @field_validator("families")
+    @classmethod
+    def _check_families(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        for family in families:
+            if family not in FAMILIES:
+                raise ValueError(f"{family!r} is unknown; the families are {', '.join(FAMILIES)}")
+        return families
+
+    @field_validator("hours")
+    @classmethod
+    def _check_hours(cls, hours: tuple[str, ...]) -> tuple[str, ...]:
+        for span in hours:
+            if not _HOURS.fullmatch(span):
+                raise ValueError(f"{span!r} is no span of hours such as '20:00-06:00'")
+        return hours
+
+    def allows_at(self, moment: datetime) -> bool:
+        """Say whether a training may start at a local time; a span may reach over midnight."""
+        return not self.hours or any(_within(span, moment.time()) for span in self.hours)
+
+
+class HospitalFile(_Section):
+    """A hospital's own file; read it with `read_hospital_file`, which also resolves the paths.
+
+    Attributes
+    ----------
+    name : str
+        As the coordinator knows the hospital; it is told to the server.
+    server : str
+        ``host:port`` of the gateway.
+    ca_certificate : Path
+        The federation's CA, from the start kit.
+    state : Path
+        Folder of everything this hospital keeps: node key, audit log, logs, caches. Nobody else may read it.
+    weights : str
+        File or folder of pretrained weights; empty: as the plan says.
+    heartbeat_seconds : int
+        Between two signs of life. The server takes this hospital for offline after twice as long without one, and does
+        not let it in again for as long after a crash.
+    """
+
+    name: SiteName
+    server: str = Field(pattern=r"^[^\s:/]+:\d{1,5}$", description="host:port")
+    ca_certificate: Path = Path("ca.crt")
+    state: Path = Path("state")
+    weights: str = ""
+    heartbeat_seconds: int = Field(30, ge=10, le=600)
+    data: DataSection
+    limits: LimitsSection = LimitsSection()
+    ports: PortsSection = PortsSection()
+    rules: RulesSection
+    _path: Path = PrivateAttr(default=Path("hospital.yaml"))
+
+    @property
+    def path(self) -> Path:
+        """Where the file itself lies."""
+        return self._path
+
+    @cached_property
+    def node_key(self) -> Path:
+        """The private key that this hospital made and that never leaves it."""
+        return self.state / "node.key"
+
+    @cached_property
+    def audit_log(self) -> Path:
+        """The hash-chained log of what was asked, decided and sent."""
+        return self.state / "audit.jsonl"
+
+    @cached_property
+    def kept_replies(self) -> Path:
+        """Folder of replies that may have to be sent again."""
+        return self.state / "replies"
+
+    @cached_property
+    def personal_layers(self) -> Path:
+        """Folder of the layers that this hospital trains and that never leave it."""
+        return self.state / "layers"
+
+    @cached_property
+    def logs(self) -> Path:
+        """Folder of the daemon's and its children's logs."""
+        return self.state / "logs"
+
+    def resolved(self, path: Path) -> Self:
+        """Return a copy whose relative paths count from the file's own folder."""
+        folder = path.absolute().parent
+
+        def absolute(relative: Path) -> Path:
+            return folder / relative.expanduser()
+
+        changes = {
+            "ca_certificate": absolute(self.ca_certificate),
+            "state": absolute(self.state),
+            "weights": str(absolute(Path(self.weights))) if self.weights else "",
+            "data": self.data.model_copy(update={"path": absolute(self.data.path)}),
+        }
+        resolved = self.model_copy(update=changes)
+        resolved._path = path.absolute()
+        return resolved
+
+
+def read_hospital_file(path: Path) -> HospitalFile:
+    """Read and check `hospital.yaml`; raises `InputError` with line and field."""
+    return read_yaml_file(path, HospitalFile).resolved(path)
+
+
+def _within(span: str, moment: time) -> bool:
+    start, end = span.split("-")
+    now = moment.strftime("%H:%M")
+    return start <= now < end if start <= end else now >= start or now < end

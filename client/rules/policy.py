@@ -1,0 +1,91 @@
+"""What this hospital allows, decided from its own rules and nothing that the coordinator could change."""
+
+import hashlib
+import io
+import zipfile
+from datetime import datetime
+
+from client.rules.hospital_file import RulesSection
+from common.plan.training_plan import TrainingPlan
+from common.protocol.refusals import Failure, Rule
+
+# A Flower bundle's own list of contents; every other file could be code, or be read as such.
+_CODE_FREE = frozenset({"pyproject.toml", ".info/CONTENT"})
+
+
+class Refusal(Exception):  # noqa: N818 - a decision, not an error
+    """A rule of this hospital says no."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule.value)
+        self.rule = rule
+
+
+class HospitalFailure(Exception):  # noqa: N818 - what happened, told by its kind alone
+    """Something went wrong here; the details stay in this hospital's log."""
+
+    def __init__(self, kind: Failure, details: str) -> None:
+        super().__init__(details)
+        self.kind = kind
+
+
+def check_app(rules: RulesSection, bundle: bytes) -> None:
+    """Refuse a Flower app that carries code or was not approved; nothing of it is unpacked to disk or run.
+
+    Parameters
+    ----------
+    rules : RulesSection
+        This hospital's.
+    bundle : bytes
+        The zip as it came from the server.
+
+    Raises
+    ------
+    Refusal
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        raise Refusal(Rule.APPS) from None
+    if set(names) - _CODE_FREE:
+        raise Refusal(Rule.APP_CODE)
+    if hashlib.sha256(bundle).hexdigest() not in rules.apps:
+        raise Refusal(Rule.APPS)
+
+
+def check_plan(rules: RulesSection, plan: TrainingPlan) -> None:
+    """Refuse a plan that asks for more than the rules allow, or protects less than they require."""
+    if plan.model.family not in rules.families:
+        raise Refusal(Rule.FAMILIES)
+    if plan.federation.local_epochs > rules.local_epochs:
+        raise Refusal(Rule.LOCAL_EPOCHS)
+    if plan.federation.rounds > rules.rounds:
+        raise Refusal(Rule.ROUNDS)
+    required = rules.require.update_clip_norm
+    if required and not 0 < plan.privacy.update_clip_norm <= required:
+        raise Refusal(Rule.CLIP_NORM)
+
+
+def check_hours(rules: RulesSection, now: datetime) -> None:
+    """Refuse work outside the hours in which this hospital allows it; `now` is local time."""
+    if not rules.allows_at(now):
+        raise Refusal(Rule.HOURS)
+
+
+def check_rounds_today(rules: RulesSection, done: int) -> None:
+    """Refuse one more training or test when `done` were done in the last 24 hours."""
+    if done >= rules.rounds_per_day:
+        raise Refusal(Rule.ROUNDS_PER_DAY)
+
+
+def check_images(rules: RulesSection, train_images: int) -> None:
+    """Refuse to train on too few images: an update of a handful of patients says too much about each."""
+    if train_images < rules.least_images:
+        raise Refusal(Rule.LEAST_IMAGES)
+
+
+def check_size(rules: RulesSection, size: int) -> None:
+    """Refuse to send a reply of `size` bytes when that is more than a round may take."""
+    if size > rules.megabytes_per_round * 1e6:
+        raise Refusal(Rule.MEGABYTES_PER_ROUND)

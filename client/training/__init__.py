@@ -1,0 +1,1 @@
+"""A hospital's part of a round, on its own images."""

@@ -1,0 +1,84 @@
+"""Who an image's patient is: by a column, by its file's name, or unknown."""
+
+import re
+from collections.abc import Sequence
+
+from common.dataset.listing import Candidate, Listing, ManifestSettings
+from common.errors import InputError
+
+_NUMBERED = re.compile(r"^(\d{4,})_\d{1,3}$", re.ASCII)
+
+
+def name_patients(where: str, listing: Listing, settings: ManifestSettings) -> tuple[list[str | None], str]:
+    """Find each candidate's patient.
+
+    A column or pattern that the settings ask for by name goes before one that is only found.
+
+    Parameters
+    ----------
+    where : str
+        How errors call the data set.
+    listing : Listing
+        The candidates.
+    settings : ManifestSettings
+        `patient_column` and `patient_pattern`.
+
+    Returns
+    -------
+    patients : list of (str or None)
+        One a candidate; None where each image is its own patient.
+    source : str
+        In words, where they come from.
+
+    Raises
+    ------
+    InputError
+        Column and pattern are both asked for, or the pattern is no regular expression, has several groups, or misses
+        a name.
+    """
+    candidates = listing.candidates
+    pattern_asked = settings.patient_pattern not in ("auto", "none")
+    if pattern_asked and settings.patient_column not in ("auto", "none"):
+        raise InputError(
+            f"{where}: the patient is asked for by column {settings.patient_column!r} and by pattern "
+            f"{settings.patient_pattern!r}; set one of the two to 'none'"
+        )
+    if pattern_asked:
+        pattern = _compiled(settings.patient_pattern)
+        return _by_pattern(where, candidates, pattern), f"file names by pattern {settings.patient_pattern!r}"
+    if listing.patient_source is not None:
+        return [candidate.patient for candidate in candidates], listing.patient_source
+    stems = [candidate.stem for candidate in candidates]
+    if settings.patient_pattern == "auto" and all(stem is not None and _NUMBERED.match(stem) for stem in stems):
+        return _by_pattern(where, candidates, _NUMBERED), f"file names by pattern {_NUMBERED.pattern!r}"
+    return [None] * len(candidates), "each image its own patient"
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"patient pattern {pattern!r}: is no regular expression ({error})") from error
+    if compiled.groups > 1:
+        raise InputError(
+            f"patient pattern {pattern!r}: has {compiled.groups} groups; keep one, write the others as (?:...)"
+        )
+    return compiled
+
+
+def _by_pattern(where: str, candidates: Sequence[Candidate], pattern: re.Pattern[str]) -> list[str | None]:
+    patients: list[str | None] = []
+    missed: list[str] = []
+    for candidate in candidates:
+        found = None if candidate.stem is None else pattern.search(candidate.stem)
+        patient = found.group(pattern.groups) if found else None  # group 0 is the whole match
+        if not patient:
+            missed.append(candidate.name)
+        patients.append(patient)
+    if missed:
+        further = f" and {len(missed) - 1} further" if len(missed) > 1 else ""
+        raise InputError(
+            f"{where}: the patient pattern {pattern.pattern!r} finds no patient in {missed[0]!r}{further}; mend the "
+            "pattern, or set it to 'none'"
+        )
+    return patients

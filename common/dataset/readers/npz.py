@@ -1,0 +1,170 @@
+"""A MedMNIST-style ``.npz``: images and labels as NumPy arrays, split or not.
+
+The file is a zip of ``.npy`` members. Each member's header is checked before NumPy allocates what it announces, and
+nothing in it is ever unpickled. A split made by others is given up: rarefed splits by patient itself.
+"""
+
+import zipfile
+import zlib
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from common.dataset.listing import DEFAULT_SITE_COLUMN, ArraySource, Candidate, Listing, ManifestSettings
+from common.errors import InputError
+from common.imaging.decode import ImageLimits
+
+_PREFIXES = ("", "train_", "val_", "test_")
+
+
+def list_npz(path: Path, settings: ManifestSettings, limits: ImageLimits) -> Listing:
+    """List the images of an ``.npz``.
+
+    Arrays ``images`` (N, H, W) or (N, H, W, 1 or 3) of uint8 and ``labels`` (N,) or (N, 1) of whole numbers or
+    texts, each plain or as ``train_images``, ``train_labels``, ``val_...``, ``test_...``; with them, if wished,
+    ``patients`` and ``sites`` (N,), or arrays of the names that the settings give to the patient and the site column.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    settings : ManifestSettings
+        Patient and site columns.
+    limits : ImageLimits
+        `max_archive_bytes` for each array, `max_pixels` for each image.
+
+    Returns
+    -------
+    Listing
+        Candidates named ``train_images[12]``; their pixels are views of the arrays, which stay in memory.
+
+    Raises
+    ------
+    InputError
+        The file is damaged or too large, an array is missing, or has a shape or type that is not read.
+    """
+    arrays = _Archive(path, limits)
+    prefixes = [prefix for prefix in _PREFIXES if f"{prefix}images" in arrays.names]
+    if not prefixes:
+        raise InputError(f"{path}: no array 'images' or 'train_images'; the arrays there are {arrays.shown()}")
+    patients = "patients" if settings.patient_column == "auto" else settings.patient_column
+    sites = "sites" if settings.site_column == DEFAULT_SITE_COLUMN else settings.site_column
+    candidates = []
+    for prefix in prefixes:
+        images = _images(arrays, f"{prefix}images", limits)
+        labels = _column(arrays, f"{prefix}labels", len(images))
+        patient = _optional(arrays, prefix + patients, len(images), settings.patient_column in ("auto", "none"))
+        site = _optional(arrays, prefix + sites, len(images), settings.site_column == DEFAULT_SITE_COLUMN)
+        for i, image in enumerate(images):
+            name = f"{prefix}images[{i}]"
+            own = None if patient is None else patient[i], None if site is None else site[i]
+            candidates.append(Candidate(name, None, labels[i], *own, ArraySource(image)))
+    if not candidates:
+        raise InputError(f"{path}: no images; its arrays of images are empty")
+    known = {candidate.patient is None for candidate in candidates}
+    if len(known) > 1:
+        raise InputError(
+            f"{path}: some splits have an array {patients!r} and some have none; give it for all or for none"
+        )
+    return Listing(candidates, [], None if True in known else f"array {patients!r}")
+
+
+class _Archive:
+    """The arrays of one ``.npz``, each read after its header was checked."""
+
+    def __init__(self, path: Path, limits: ImageLimits) -> None:
+        self.path = path
+        self._limit = limits.max_archive_bytes
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self.names = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: is no .npz file, or is damaged ({type(error).__name__})") from error
+
+    def shown(self) -> str:
+        return ", ".join(repr(name) for name in sorted(self.names)) or "none"
+
+    def read(self, name: str) -> NDArray[Any]:
+        if name not in self.names:
+            raise InputError(f"{self.path}: no array {name!r}; the arrays there are {self.shown()}")
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                with archive.open(f"{name}.npy") as member:
+                    self._check_header(name, member)
+                with archive.open(f"{name}.npy") as member:
+                    array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
+        except InputError:
+            raise
+        except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(f"{self.path}: the array {name!r} is damaged ({type(error).__name__})") from error
+        array.flags.writeable = False
+        return array
+
+    def _check_header(self, name: str, member: IO[bytes]) -> None:
+        version = npy.read_magic(member)
+        if version not in ((1, 0), (2, 0)):
+            raise InputError(
+                f"{self.path}: the array {name!r} is of an unknown .npy version; save it anew with numpy.savez"
+            )
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(member)
+        if dtype.hasobject:
+            raise InputError(
+                f"{self.path}: the array {name!r} holds Python objects, which are never unpickled; save it as "
+                "numbers or texts"
+            )
+        size = prod(shape) * dtype.itemsize
+        if size > self._limit:
+            raise InputError(
+                f"{self.path}: the array {name!r} unpacks to {size:,} bytes, more than the limit of {self._limit:,}; "
+                "save the images as files with a manifest.csv"
+            )
+
+
+def _images(arrays: _Archive, name: str, limits: ImageLimits) -> NDArray[np.uint8]:
+    images = arrays.read(name)
+    what = f"{arrays.path}: the array {name!r} has shape {images.shape}"
+    if images.dtype != np.uint8:
+        raise InputError(f"{arrays.path}: the array {name!r} is of type {images.dtype}; rarefed reads uint8")
+    if images.ndim == 5 or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise InputError(
+            f"{what}, which are volumes or unknown channels; rarefed reads pictures (N, H, W) or (N, H, W, 3)"
+        )
+    if images.ndim not in (3, 4) or 0 in images.shape[1:]:
+        raise InputError(f"{what}; rarefed reads pictures (N, H, W) or (N, H, W, 3)")
+    if images.shape[1] * images.shape[2] > limits.max_pixels:
+        raise InputError(f"{what}, more pixels in one image than the limit of {limits.max_pixels:,}")
+    return images
+
+
+def _optional(arrays: _Archive, name: str, count: int, may_be_absent: bool) -> list[str] | None:
+    if may_be_absent and name not in arrays.names:
+        return None
+    return _column(arrays, name, count)
+
+
+def _column(arrays: _Archive, name: str, count: int) -> list[str]:
+    """Return an array (N,) or (N, 1) of whole numbers or texts as texts."""
+    values = arrays.read(name)
+    what = f"{arrays.path}: the array {name!r}"
+    if values.ndim == 2 and values.shape[1] > 1:
+        raise InputError(
+            f"{what} has {values.shape[1]} values an image; rarefed reads one label an image, no multi-label data"
+        )
+    if values.ndim not in (1, 2) or values.size != count:
+        raise InputError(f"{what} has shape {values.shape} for {count} images; it must hold one value an image")
+    flat = values.reshape(-1)
+    if flat.dtype.kind not in "biuUS":
+        raise InputError(f"{what} is of type {flat.dtype}; rarefed reads whole numbers or texts")
+    texts = flat.astype(np.int64) if flat.dtype.kind == "b" else flat
+    shown = [
+        value.decode("utf-8", "replace").strip() if isinstance(value, bytes) else str(value).strip()
+        for value in texts.tolist()
+    ]
+    if not all(shown):
+        raise InputError(f"{what} is empty at index {shown.index('')}; fill it in")
+    return shown

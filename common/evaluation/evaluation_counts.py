@@ -1,0 +1,71 @@
+"""How good a model is on some images, in a form that can be summed over hospitals and holds no patient's score."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.dataset.dataset import ImageRecord
+from common.evaluation.metrics import confusion_matrix, mean_log_loss
+from common.evaluation.score_histogram import ScoreHistogram
+
+
+@dataclass(frozen=True)
+class EvaluationCounts:
+    """Counts, a score histogram and the mean loss of one model on one set of images.
+
+    Attributes
+    ----------
+    loss : float
+        Mean negative log-likelihood in nats; 0 without images.
+    confusion : ndarray of int64, shape (classes, classes)
+        Rows: true class; columns: predicted.
+    histogram : ScoreHistogram
+        Binned class probabilities, enough for a ROC curve.
+    """
+
+    loss: float
+    confusion: NDArray[np.int64]
+    histogram: ScoreHistogram
+
+    @classmethod
+    def of(cls, records: Sequence[ImageRecord], probabilities: NDArray[np.float64], bins: int) -> Self:
+        """Evaluate predictions of shape (N, classes) for the given records."""
+        labels = np.array([record.label for record in records], dtype=np.int64)
+        classes = probabilities.shape[1]
+        return cls(
+            loss=mean_log_loss(labels, probabilities) if len(labels) else 0.0,
+            confusion=confusion_matrix(labels, probabilities.argmax(axis=1), classes),
+            histogram=ScoreHistogram.from_scores(labels, probabilities, bins),
+        )
+
+    def __add__(self, other: Self) -> Self:
+        """Pool two hospitals' scores."""
+        images = self.images + other.images
+        loss = (self.loss * self.images + other.loss * other.images) / images if images else 0.0
+        return type(self)(loss, self.confusion + other.confusion, self.histogram + other.histogram)
+
+    @classmethod
+    def pool(cls, scores: Iterable[Self]) -> Self | None:
+        """Add up any number of hospitals' scores; None for none."""
+        listed = list(scores)
+        return reduce(add, listed) if listed else None
+
+    @property
+    def images(self) -> int:
+        """Number of scored images."""
+        return int(self.confusion.sum())
+
+    @property
+    def correct(self) -> int:
+        """Number of images whose class was predicted."""
+        return int(self.confusion.trace())
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of images whose class was predicted; None without images."""
+        return self.correct / self.images if self.images else None

@@ -1,0 +1,36 @@
+"""A point of a learning curve, and its JSON values."""
+
+from dataclasses import dataclass
+
+from common.evaluation.evaluation_counts import EvaluationCounts
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One point of a learning curve.
+
+    Attributes
+    ----------
+    progress : float
+        Share of the training's budget, in [0, 1].
+    train_loss : float or None
+        Mean over the last pass.
+    validation : EvaluationCounts or None
+        Of the model at this moment.
+    """
+
+    progress: float
+    train_loss: float | None
+    validation: EvaluationCounts | None
+
+
+def curve_point_entry(moment: CurvePoint) -> dict[str, float | None]:
+    """Return a point of a learning curve as JSON values."""
+    scored = moment.validation if moment.validation is not None and moment.validation.images else None
+    return {
+        "progress": round(moment.progress, 6),
+        "train_loss": moment.train_loss,
+        "validation_loss": scored.loss if scored else None,
+        "validation_accuracy": scored.accuracy if scored else None,
+        "validation_auc": scored.histogram.auc() if scored else None,
+    }

@@ -1,0 +1,104 @@
+"""ROC curves and AUC: from scores, or from histograms that hospitals can add up without showing a single score."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import metrics as sklearn_metrics
+
+
+@dataclass(frozen=True, eq=False)
+class RocCurve:
+    """A ROC curve as points, from (0, 0) to (1, 1), joined by straight lines.
+
+    Attributes
+    ----------
+    false_positive_rate, true_positive_rate : ndarray of float64, shape (points,)
+        Both in [0, 1] and never falling.
+    """
+
+    false_positive_rate: NDArray[np.float64]
+    true_positive_rate: NDArray[np.float64]
+
+    def area(self) -> float:
+        """Return the area under the curve (trapezoids: a tie between a positive and a negative counts one half)."""
+        return float(sklearn_metrics.auc(self.false_positive_rate, self.true_positive_rate))
+
+
+def mean_roc(curves: Sequence[RocCurve]) -> RocCurve | None:
+    """Average curves vertically, exactly: the area of the mean is the mean of the areas.
+
+    A ROC curve has upright steps, where one false positive rate has two true positive rates. Plain interpolation picks
+    one of them; here each rate of the common grid keeps the limit from the left and the one from the right.
+    """
+    if not curves:
+        return None
+    grid = np.unique(np.concatenate([curve.false_positive_rate for curve in curves]))
+    left, right = np.zeros_like(grid), np.zeros_like(grid)
+    for curve in curves:
+        x, y = curve.false_positive_rate, curve.true_positive_rate
+        before, after = np.searchsorted(x, grid, side="right") - 1, np.searchsorted(x, grid, side="left")
+        gap = x[after] - x[before]
+        inside = y[before] + (y[after] - y[before]) * (grid - x[before]) / np.where(gap > 0, gap, 1)
+        left += np.where(gap > 0, inside, y[after])
+        right += np.where(gap > 0, inside, y[before])
+    means = np.stack([left, right], axis=1).ravel() / len(curves)
+    start = np.zeros(1)
+    return RocCurve(np.concatenate([start, np.repeat(grid, 2)]), np.concatenate([start, means]))
+
+
+def roc_curve(labels: ArrayLike, probabilities: ArrayLike) -> RocCurve | None:
+    """Return the ROC curve of class 1 (two classes), or the mean of the one-vs-rest curves (more than two).
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (images,)
+        In [0, classes).
+    probabilities : array_like of float, shape (images, classes)
+        In [0, 1].
+
+    Returns
+    -------
+    RocCurve or None
+        None when all images are of one class. Classes that no image has are left out of the mean.
+    """
+    truth, scores = checked_scores(labels, probabilities)
+    curves = []
+    for index in scored_classes(scores.shape[1]):
+        relevant = truth == index
+        if relevant.any() and not relevant.all():
+            x, y, _ = sklearn_metrics.roc_curve(relevant, scores[:, index])
+            curves.append(RocCurve(x, y))
+    return mean_roc(curves)
+
+
+def auc(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
+    """Return the area under `roc_curve`: of class 1, or the macro one-vs-rest mean; None with one class only."""
+    curve = roc_curve(labels, probabilities)
+    return None if curve is None else curve.area()
+
+
+def checked_scores(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return labels and probabilities as arrays that fit each other, or say what does not.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, a label outside [0, classes), or a probability that is not finite or not in [0, 1]
+        (rounding of narrow floats is forgiven and clipped).
+    """
+    scores = np.asarray(probabilities, dtype=np.float64)
+    truth = np.asarray(labels, dtype=np.int64)
+    if scores.ndim != 2 or scores.shape[1] < 2 or truth.shape != scores.shape[:1]:
+        raise ValueError(f"labels of shape {truth.shape} do not fit probabilities of shape {scores.shape}")
+    if truth.size and not (truth.min() >= 0 and truth.max() < scores.shape[1]):
+        raise ValueError(f"a label is outside 0 to {scores.shape[1] - 1}")
+    if not np.isfinite(scores).all() or (scores < -1e-3).any() or (scores > 1 + 1e-3).any():
+        raise ValueError("a probability is not a number from 0 to 1")
+    return truth, scores.clip(0, 1)
+
+
+def scored_classes(classes: int) -> Iterable[int]:
+    """Return the classes whose ranking counts: of two, the second says all; of more, each against the rest."""
+    return (1,) if classes == 2 else range(classes)

@@ -1,0 +1,81 @@
+"""From an image of any size to a network's input: resize, noise filter, augmentation, normalisation."""
+
+import hashlib
+import os
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from common.plan.groups import AugmentationPlan
+
+# Importing albumentations asks the network for a newer version unless this is set.
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+import albumentations
+
+# Every process here is one of several on the machine: OpenCV's own thread pool would only fight with theirs.
+cv2.setNumThreads(1)
+
+
+class Augmentation:
+    """Random changes that depend on the seed, the view and the image alone.
+
+    Neither the order of the images, nor the number of workers, nor the site an image lies in plays a part, so that all
+    arms of a comparison and all machines see the same views.
+    """
+
+    def __init__(self, plan: AugmentationPlan, size: int) -> None:
+        self._seed = plan.seed
+        self._compose = albumentations.Compose(_transforms(plan, size))
+
+    def apply(self, image: NDArray[np.uint8], image_digest: str, view: int) -> NDArray[np.uint8]:
+        """Return view number `view` of an image of shape (size, size, 3)."""
+        identity = hashlib.sha256(f"{self._seed}/{view}/{image_digest}".encode()).digest()
+        self._compose.set_random_seed(int.from_bytes(identity[:4], "big"))
+        changed: NDArray[np.uint8] = self._compose(image=image)["image"]
+        return changed
+
+
+def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
+    steps: list[Any] = []
+    if plan.crop:
+        steps.append(
+            albumentations.RandomResizedCrop(
+                size=(size, size), scale=(1 - plan.crop, 1.0), ratio=(0.85, 1.18), p=plan.share
+            )
+        )
+    if plan.horizontal_flip:
+        steps.append(albumentations.HorizontalFlip(p=plan.horizontal_flip))
+    if plan.vertical_flip:
+        steps.append(albumentations.VerticalFlip(p=plan.vertical_flip))
+    if plan.rotation:
+        # Reflecting the border keeps black corners out, which a network would learn as a sign of augmentation.
+        steps.append(
+            albumentations.Rotate(
+                limit=(-plan.rotation, plan.rotation), border_mode=cv2.BORDER_REFLECT_101, p=plan.share
+            )
+        )
+    if plan.brightness or plan.contrast:
+        steps.append(
+            albumentations.RandomBrightnessContrast(
+                brightness_limit=(-plan.brightness, plan.brightness),
+                contrast_limit=(-plan.contrast, plan.contrast),
+                p=1.0,
+            )
+        )
+    if plan.hue or plan.saturation:
+        saturation = round(plan.saturation * 100)
+        steps.append(
+            albumentations.HueSaturationValue(
+                hue_shift_limit=(-plan.hue, plan.hue),
+                sat_shift_limit=(-saturation, saturation),
+                val_shift_limit=(0, 0),
+                p=1.0,
+            )
+        )
+    if plan.blur:
+        steps.append(albumentations.GaussianBlur(sigma_limit=(0.3, 1.2), p=plan.blur))
+    if plan.noise:
+        steps.append(albumentations.GaussNoise(std_range=(0.01, 0.04), p=plan.noise))
+    return steps

@@ -1,0 +1,202 @@
+"""The groups of a plan's keys, with their types, ranges and defaults; `study.py` has the simulation's."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from common.plan.families import FAMILIES
+
+Scalar = bool | int | float | str
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class PlanGroup(BaseModel):
+    """A frozen group of keys: no unknown key, no infinity, no NaN."""
+
+    # Infinity and NaN are no JSON, and no sensible hyperparameter either. Defaults are validated too, so that a default
+    # of 120 and a given 120.0 are one number with one digest.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class ModelPlan(PlanGroup):
+    """The network and what of it is trained."""
+
+    family: str = Field("efficientnet_lite0", description="architecture; see common/plan/families.py")
+    weights: str = Field("auto", description="auto | none (from scratch) | a safetensors file or a folder of them")
+    freeze: str = Field(
+        "early", description="none | early | all (only the head is trained) | name of the last frozen stage"
+    )
+    batch_norm: Literal["frozen", "train"] = Field("frozen", description="frozen: eval mode, pretrained statistics")
+    dropout: Fraction = Field(0.2, description="before the last linear layer")
+
+    @model_validator(mode="after")
+    def _check_family(self) -> Self:
+        if self.family not in FAMILIES:
+            raise ValueError(f"model.family = {self.family!r} is unknown{nearest(self.family, FAMILIES)}")
+        policies = ("none", "early", "all", *FAMILIES[self.family].stage_names)
+        if self.freeze not in policies:
+            raise ValueError(
+                f"model.freeze = {self.freeze!r} is unknown for {self.family}; one of {', '.join(policies)}"
+            )
+        return self
+
+
+class DataPlan(PlanGroup):
+    """Where the images are and how they become arrays."""
+
+    path: str = Field("", description="folder, manifest.csv or .npz; empty: the built-in synthetic phantom")
+    path_column: str = "path"
+    label_column: str = "label"
+    patient_column: str = Field("auto", description="auto | none | column name")
+    site_column: str = "site"
+    patient_pattern: str = Field("auto", description="auto | none | regular expression on the file name's stem")
+    positive: str = Field("auto", description="name of the class that means disease")
+    classes: str = Field("", description="comma-separated, in label order (of two: healthy, diseased); empty: as found")
+    size: int = Field(224, ge=32, le=1024, description="image side in pixels")
+    denoise: Literal["none", "median", "bilateral", "nlm"] = "median"
+    test_fraction: float = Field(0.2, gt=0, le=0.5)
+    validation_fraction: float = Field(0.15, gt=0, le=0.5, description="of the patients that are not tested")
+    fold: int = Field(0, ge=0, description="which of round(1/test_fraction) folds is tested")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that all hospitals share, in label order; empty: those that the data hold."""
+        return words_of(self.classes)
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        if len(self.class_names) == 1:
+            raise ValueError(f"data.classes = {self.classes!r}: name at least two, such as negative,positive")
+        return self
+
+    @model_validator(mode="after")
+    def _check_fold(self) -> Self:
+        folds = round(1 / self.test_fraction)
+        if self.fold >= folds:
+            raise ValueError(
+                f"data.fold = {self.fold} does not exist: test_fraction {self.test_fraction} makes {folds} folds"
+            )
+        return self
+
+
+class AugmentationPlan(PlanGroup):
+    """Random changes of training images; each strength 0 switches its transform off."""
+
+    seed: int = Field(
+        1, ge=0, lt=2**31, description="of the views; apart from training.seed, for repeats to share them"
+    )
+    views: int = Field(
+        12, ge=0, le=1000, description="fixed augmented views an image, cycled; 0: fresh ones every pass"
+    )
+    test_views: int = Field(
+        12, ge=0, le=1000, description="averaged with the unchanged image when patients are tested; at most views"
+    )
+    share: Probability = Field(
+        0.5, description="of the views that crop and rotation change; the others stay as sharp as the image"
+    )
+    rotation: float = Field(20.0, ge=0, le=180, description="degrees, either way")
+    contrast: Probability = Field(0.2, description="relative change, either way")
+    brightness: Probability = Field(0.2, description="relative change, either way")
+    horizontal_flip: Probability = Field(0.5, description="probability")
+    vertical_flip: Probability = Field(0.0, description="probability")
+    crop: Fraction = Field(0.3, description="largest share of the area that a random crop may leave out")
+    hue: Annotated[float, Field(ge=0, le=90)] = Field(0.0, description="degrees of the colour circle / 2, either way")
+    saturation: Probability = Field(0.0, description="relative change, either way")
+    blur: Probability = Field(0.0, description="probability of a slight Gaussian blur")
+    noise: Probability = Field(0.0, description="probability of slight Gaussian noise")
+
+    @property
+    def tested(self) -> int:
+        """Number of augmented views that a test averages."""
+        return min(self.test_views, self.views) if self.views else self.test_views
+
+
+class TrainingSettings(PlanGroup):
+    """One optimisation recipe for every arm."""
+
+    seed: int = Field(1, ge=0, lt=2**31)
+    learning_rate: float = Field(3e-4, gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="over the whole run, also across rounds")
+    weight_decay: float = Field(0.01, ge=0, le=1)
+    batch_size: int = Field(8, ge=1, le=1024)
+    clip_norm: float = Field(1.0, ge=0, description="largest L2 norm of a gradient; 0: no clipping")
+    label_smoothing: Fraction = Field(0.1, description="keeps a few dozen images from driving the scores to 0 and 1")
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["auto", "float32"] = Field(
+        "auto", description="auto: frozen trunk in bfloat16 where the CPU has it"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int = Field(
+        1, ge=1, le=256, description="CPU threads of one site; fixed, since sums of floats depend on it"
+    )
+
+
+StrategyName = Literal[
+    "fedavg", "fedprox", "fedbn", "fedavgm", "fedadam", "fedyogi", "fedmedian", "fedtrimmedavg", "krum", "multikrum"
+]
+
+STRATEGIES: tuple[str, ...] = get_args(StrategyName)
+
+
+class FederationPlan(PlanGroup):
+    """How hospitals and server work together."""
+
+    strategy: StrategyName = Field("fedavg", description="how updates make the next tail; server/rounds/aggregation.py")
+    proximal_mu: float = Field(
+        0.01, ge=0, le=100, description="fedprox: pull of a site's weights towards the global ones"
+    )
+    server_learning_rate: float = Field(
+        0.0, ge=0, le=100, description="fedavgm, fedadam, fedyogi: step of the server; 0: the strategy's usual one"
+    )
+    server_momentum: float = Field(0.9, ge=0, lt=1, description="fedavgm; first moment of fedadam, fedyogi")
+    server_second_moment: Fraction = Field(0.99, description="fedadam, fedyogi")
+    server_adaptivity: float = Field(
+        1e-3, gt=0, le=1, description="fedadam, fedyogi: added to the second moment's root"
+    )
+    trim: float = Field(0.2, ge=0, lt=0.5, description="fedtrimmedavg: share left out at either end")
+    malicious_sites: int = Field(0, ge=0, le=1000, description="krum, multikrum: how many hostile sites to withstand")
+    rounds: int = Field(12, ge=1, le=10_000)
+    local_epochs: int = Field(2, ge=1, le=1000)
+    select: Literal["best", "last"] = Field("best", description="which round's model is kept, by validation loss")
+    min_sites: int = Field(1, ge=1, description="a round with fewer usable replies is repeated")
+    round_attempts: int = Field(3, ge=1, le=100, description="with too few usable replies each, and the run pauses")
+    retry_seconds: float = Field(30, ge=0, le=86_400, description="between two attempts")
+    largest_norm: float = Field(
+        10, ge=0, description="of an update, in multiples of the usual one; a larger one is left out; 0: no limit"
+    )
+    quarantine_after: int = Field(
+        3, ge=0, description="rounds in a row without a usable reply; the site is then not asked for a while; 0: never"
+    )
+    quarantine_rounds: int = Field(3, ge=1, le=1000, description="how long that is")
+    wait_seconds: float = Field(120, gt=0, description="for enough hospitals to be online")
+    round_seconds: float = Field(3600, gt=0, description="for the replies of one round")
+    keep_checkpoints: int = Field(2, ge=1, le=10_000, description="of the last rounds, beside the best one's")
+
+
+class ExchangePlan(PlanGroup):
+    """The form of what travels."""
+
+    score_bins: int = Field(50, ge=2, le=1000, description="resolution of the score histograms; never a score itself")
+
+
+class PrivacyPlan(PlanGroup):
+    """What limits how much an update can say about one hospital."""
+
+    update_clip_norm: float = Field(0.0, ge=0, description="largest L2 norm of a site's update; 0: no limit")
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Split a comma-separated list, without repetitions."""
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def nearest(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    """Return the end of an error about an unknown word: the known one that was most likely meant."""
+    # Someone who forgot or mistook the group's name means the key that ends in the word.
+    same_ending = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
+    return f"; did you mean {(same_ending or difflib.get_close_matches(word, list(known), n=1, cutoff=0))[0]!r}?"

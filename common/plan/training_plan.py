@@ -1,0 +1,145 @@
+"""The training plan: everything the coordinator fixes for a run, validated once, with a digest.
+
+Every hyperparameter lives here and nowhere else. Flower's run config is a flat mapping of dotted keys
+(`training.learning_rate = 3e-4`); `TrainingPlan.from_flat` turns it into this frozen object, and refuses what it does
+not know. The defaults stand here, with their types and ranges; `[tool.flwr.app.config]` in `pyproject.toml` repeats
+them, because Flower overrides only keys that exist there, and a test keeps the two equal.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import ValidationError, model_validator
+
+from common.errors import InputError
+from common.plan.families import FAMILIES
+from common.plan.groups import (
+    AugmentationPlan,
+    DataPlan,
+    ExchangePlan,
+    FederationPlan,
+    ModelPlan,
+    PlanGroup,
+    PrivacyPlan,
+    Scalar,
+    TrainingSettings,
+    nearest,
+)
+from common.plan.study import StudyPlan
+
+
+class TrainingPlan(PlanGroup):
+    """Everything that is fixed for one run.
+
+    Examples
+    --------
+    >>> plan = TrainingPlan.from_flat({"federation.rounds": 3})
+    >>> plan.federation.rounds
+    3
+    """
+
+    model: ModelPlan = ModelPlan()
+    data: DataPlan = DataPlan()
+    augmentation: AugmentationPlan = AugmentationPlan()
+    training: TrainingSettings = TrainingSettings()
+    federation: FederationPlan = FederationPlan()
+    exchange: ExchangePlan = ExchangePlan()
+    privacy: PrivacyPlan = PrivacyPlan()
+    study: StudyPlan = StudyPlan()
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        family = FAMILIES[self.model.family]
+        if self.data.size < family.least_size:
+            raise ValueError(
+                f"data.size = {self.data.size} is too small for {family.name}: at least {family.least_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_layers_of_fedbn(self) -> Self:
+        if "fedbn" not in (self.federation.strategy, *self.study.swept("strategies")):
+            return self
+        if self.model.batch_norm == "frozen":
+            raise ValueError(
+                "fedbn leaves the normalisation layers that it trains in the hospitals, and with model.batch_norm = "
+                "'frozen' it trains none: set model.batch_norm = 'train', or take another strategy"
+            )
+        for name in self.study.swept("models") or (self.model.family,):
+            if not FAMILIES[name].normalised:
+                raise ValueError(f"fedbn needs normalisation layers, and {name} has none: take another strategy")
+        if self.model.freeze in ("all", FAMILIES[self.model.family].stage_names[-1]):
+            raise ValueError(
+                f"model.freeze = {self.model.freeze!r} leaves fedbn no normalisation layer to train: freeze less"
+            )
+        return self
+
+    @classmethod
+    def from_flat(cls, flat: Mapping[str, Scalar]) -> Self:
+        """Build a plan from dotted keys; keys that are left out keep their defaults.
+
+        Parameters
+        ----------
+        flat : mapping of str to bool, int, float or str
+            Such as Flower's run config: `{"training.seed": 2}`.
+
+        Returns
+        -------
+        TrainingPlan
+
+        Raises
+        ------
+        InputError
+            For an unknown key (the nearest known one is named), a value of the wrong type or out of range.
+        """
+        known = cls().flat()
+        nested: dict[str, dict[str, Scalar]] = {}
+        for key, value in flat.items():
+            if key not in known:
+                raise InputError(f"unknown plan key {key!r}{nearest(key, known)}")
+            # bool is an int to Python, and pydantic would take True for 1 round.
+            if isinstance(value, bool) and not isinstance(known[key], bool):
+                raise InputError(f"plan key {key} = {value}: expected {type(known[key]).__name__}")
+            group, name = key.split(".")
+            nested.setdefault(group, {})[name] = value
+        return cls._validated(nested)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuild a plan from `to_json`; raises `InputError` as `from_flat` does."""
+        try:
+            nested = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"the plan is no JSON: {error}") from error
+        return cls._validated(nested)
+
+    @classmethod
+    def _validated(cls, nested: Mapping[str, Any]) -> Self:
+        try:
+            return cls.model_validate(nested)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "value_error":
+                raise InputError(str(first["ctx"]["error"])) from error
+            raise InputError(f"plan key {where} = {first['input']!r}: {first['msg']}") from error
+
+    def flat(self) -> dict[str, Scalar]:
+        """Return the plan as dotted keys, in the order of the groups."""
+        nested: dict[str, dict[str, Scalar]] = self.model_dump()
+        return {f"{group}.{key}": value for group, values in nested.items() for key, value in values.items()}
+
+    def changed(self, changes: Mapping[str, Scalar]) -> Self:
+        """Return a checked copy in which the given dotted keys have new values."""
+        return self.from_flat({**self.flat(), **changes})
+
+    def to_json(self) -> str:
+        """Return the canonical JSON text: sorted keys, no blanks; what `digest` is computed from."""
+        return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Child processes that are kept running, logged, and never left behind."""

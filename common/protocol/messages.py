@@ -1,0 +1,88 @@
+"""What travels between server and hospitals: the keys, the flat tail vector, and the scores.
+
+One vector instead of named tensors, because Flower moves every tensor as two objects with several requests each.
+Both sides derive names, order and shapes from the plan, so that none of them needs to travel.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from numpy.typing import NDArray
+
+from common.models.tail_layout import digest_of
+from common.plan.training_plan import TrainingPlan
+
+# Records of a message.
+ARRAYS = "arrays"
+CONFIG = "config"
+METRICS = "metrics"
+
+# Server -> hospital, in CONFIG; a reply repeats what it answers, see `receipt`.
+PLAN = "plan"
+PLAN_DIGEST = "plan-digest"
+FEDERATION = "federation"
+ROUND = "round"
+SPLIT = "split"
+TAIL_DIGEST = "tail-digest"
+SITE = "site"
+
+# The one tensor: the global tail on the way down, its change on the way up.
+TAIL = "tail"
+
+# Hospital -> server.
+NAME = "name"
+VERSION = "version"
+TRUNK_DIGEST = "trunk-digest"
+IMAGES = "num-examples"
+TRAIN_IMAGES = "train-images"
+VALIDATION_IMAGES = "validation-images"
+TEST_IMAGES = "test-images"
+TRAIN_LOSS = "train-loss"
+SCORE_LOSS = "score-loss"
+SCORE_CONFUSION = "score-confusion"
+SCORE_HISTOGRAM = "score-histogram"
+
+# Finite, but so large that their sums would not be: nothing that trains gives such numbers.
+LARGEST_LOSS = 1e30
+LARGEST_CHANGE = 1e30
+
+Metric = int | float | list[int] | list[float]
+
+
+def request_content(
+    plan: TrainingPlan, config: Mapping[str, int | str], tail: NDArray[np.float32] | None = None
+) -> RecordDict:
+    """Return what a message to a hospital carries: the plan, what is asked for, and the global tail if there is one."""
+    words = ConfigRecord({PLAN: plan.to_json(), PLAN_DIGEST: plan.digest, **config})
+    if tail is None:
+        return RecordDict({CONFIG: words})
+    words[TAIL_DIGEST] = digest_of(tail)
+    return RecordDict({CONFIG: words, ARRAYS: tail_record(tail)})
+
+
+def tail_record(vector: NDArray[np.float32]) -> ArrayRecord:
+    """Wrap a flat vector as the one array of a message."""
+    return ArrayRecord({TAIL: Array(vector)})
+
+
+def tail_of(content: RecordDict) -> NDArray[np.float32]:
+    """Unwrap the flat vector of a message.
+
+    Raises
+    ------
+    ValueError
+        If the message holds no such vector, or anything beside it.
+    """
+    arrays = content.get(ARRAYS)
+    if not isinstance(arrays, ArrayRecord) or list(arrays) != [TAIL]:
+        raise ValueError(f"the message does not hold exactly one array {TAIL!r}")
+    try:
+        vector = arrays[TAIL].numpy()
+    except Exception as error:
+        raise ValueError(f"{TAIL!r} cannot be read as an array ({type(error).__name__})") from error
+    if not isinstance(vector, np.ndarray):
+        raise ValueError(f"{TAIL!r} holds an archive, not an array")
+    if vector.dtype != np.float32 or vector.ndim != 1:
+        raise ValueError(f"{TAIL!r} is {vector.dtype} of shape {vector.shape}, not a flat float32 vector")
+    return vector

@@ -1,0 +1,47 @@
+"""Evaluation counts as the values of a Flower metric record, and back."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.score_histogram import LARGEST_COUNT, ScoreHistogram
+from common.protocol.messages import LARGEST_LOSS, SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_LOSS, Metric
+
+
+def counts_to_metrics(score: EvaluationCounts) -> dict[str, Metric]:
+    """Return a score as what a Flower metric record takes."""
+    return {
+        SCORE_LOSS: score.loss,
+        SCORE_CONFUSION: [int(count) for count in score.confusion.ravel()],
+        SCORE_HISTOGRAM: score.histogram.to_list(),
+    }
+
+
+def counts_from_metrics(metrics: Mapping[str, Metric], classes: int, bins: int) -> EvaluationCounts:
+    """Rebuild a score from a reply.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, of the wrong length or impossible.
+    """
+    loss = metrics.get(SCORE_LOSS)
+    if not isinstance(loss, float) or not 0 <= loss <= LARGEST_LOSS:
+        raise ValueError(f"{SCORE_LOSS} is {loss!r}")
+    counts = _counts(metrics, SCORE_CONFUSION, classes * classes)
+    confusion = np.array(counts, dtype=np.int64).reshape(classes, classes)
+    histogram = ScoreHistogram.from_list(_counts(metrics, SCORE_HISTOGRAM, classes * 2 * bins), classes)
+    if (confusion.sum(axis=1) != histogram.counts[:, 1].sum(axis=1)).any():
+        raise ValueError(f"{SCORE_CONFUSION} and {SCORE_HISTOGRAM} do not count the same images")
+    return EvaluationCounts(loss, confusion, histogram)
+
+
+def _counts(metrics: Mapping[str, Metric], key: str, length: int) -> list[int]:
+    values = metrics.get(key)
+    if not isinstance(values, Sequence) or len(values) != length:
+        raise ValueError(f"{key} is not a list of {length} counts")
+    counts = [value for value in values if isinstance(value, int) and 0 <= value <= LARGEST_COUNT]
+    if len(counts) != length:
+        raise ValueError(f"{key} holds something else than counts")
+    return counts

@@ -1,0 +1,1 @@
+"""Certificates and signed requests, as both sides read them."""

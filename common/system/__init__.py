@@ -1,0 +1,1 @@
+"""Files, folders, command lines and the environment, as every side needs them."""

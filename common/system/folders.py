@@ -1,0 +1,18 @@
+"""The user's folders outside any run: what rarefed can compute again, and pretrained weights."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_folder() -> Path:
+    """Return where rarefed keeps what it can compute again: `$RAREFED_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("RAREFED_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("rarefed")
+
+
+def weights_folder() -> Path:
+    """Return the folder of staged weights: `$RAREFED_WEIGHTS`, else the user's data folder."""
+    chosen = os.environ.get("RAREFED_WEIGHTS")
+    return Path(chosen) if chosen else platformdirs.user_data_path("rarefed") / "weights"

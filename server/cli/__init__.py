@@ -1,0 +1,1 @@
+"""`rarefed-server`: the coordinator's commands."""

@@ -1,0 +1,304 @@
+"""Flower's Control API, by which the server's commands register hospitals and start, follow and stop runs.
+
+The only file that speaks it. Flower's own command line does the same over the same client, but prints, keeps a
+configuration in the user's home, and returns 0 when a run failed.
+"""
+
+import contextlib
+import hashlib
+import os
+import ssl
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import httpx
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from flwr.cli.cli_client_interceptor import CliClientHttpInterceptor
+from flwr.common.serde import fab_to_proto, user_config_to_proto
+from flwr.proto.control_pb2 import (
+    ListNodesRequest,
+    ListRunsRequest,
+    RegisterNodeRequest,
+    StartRunRequest,
+    StopRunRequest,
+    StreamLogsRequest,
+    UnregisterNodeRequest,
+)
+from flwr.proto.run_pb2 import Run as RunMessage
+from flwr.supercore.control import ControlHttpClient
+from flwr.supercore.error import FlowerError
+from flwr.supercore.fab import Fab
+from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
+
+from common.errors import InputError, RunError
+from common.plan.groups import Scalar
+from common.processes.rotating_log import without_colours
+from server.flower.app_bundle import build_bundle
+
+FINISHED = ("completed", "failed", "stopped")
+"""What a run's status can be at its end."""
+
+_LOOPBACK = "127.0.0.1"
+_HEALTH_SECONDS = 5.0
+_REQUEST_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A hospital as Flower knows it.
+
+    Attributes
+    ----------
+    id : int
+        Flower's number for it.
+    name : str
+        As registered; empty if it was registered without one.
+    key : bytes
+        Its public key, as `key_bytes` writes it.
+    status : str
+        "registered" (never seen), "online" or "offline".
+    registered, activated, deactivated : datetime or None
+        When it was registered, last came and last went.
+    """
+
+    id: int
+    name: str
+    key: bytes
+    status: str
+    registered: datetime | None
+    activated: datetime | None
+    deactivated: datetime | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as Flower knows it.
+
+    Attributes
+    ----------
+    id : int
+        Flower's number for it.
+    status : str
+        "pending", "starting", "running", or one of `FINISHED`.
+    details : str
+        Why it failed; else empty.
+    submitted, started, finished : datetime or None
+        When it was handed over, began to run, and ended.
+    seconds : float
+        Since it began to run, or from then to its end.
+    bytes_in, bytes_out : int
+        Between server and hospitals, seen from the server.
+    """
+
+    id: int
+    status: str
+    details: str
+    submitted: datetime | None
+    started: datetime | None
+    finished: datetime | None
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+
+
+class Control:
+    """A connection to the running server; use as a context manager, or close it.
+
+    Every method raises `RunError`, in one line, when the server does not run or refuses.
+
+    Parameters
+    ----------
+    address : str
+        Host and port of the SuperLink.
+    ca : Path
+        Certificate of the federation's own CA.
+    """
+
+    def __init__(self, address: str, ca: Path) -> None:
+        self._address = address
+        reach_loopback_directly(os.environ)
+        try:
+            self._tls = ssl.create_default_context(cafile=str(ca))
+        except (OSError, ssl.SSLError) as error:
+            raise InputError(f"{ca}: cannot be used as the CA's certificate: {error}") from error
+        self._client = ControlHttpClient(
+            f"https://{address}",
+            interceptors=[
+                CliClientHttpInterceptor(),
+                RuntimeVersionHttpInterceptor(component_name="flwr CLI"),
+                _CloseConnection(),
+            ],
+            verify=self._tls,
+            timeout=_REQUEST_SECONDS,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def healthy(self) -> bool:
+        """Say whether the SuperLink answers."""
+        try:
+            answer = httpx.get(f"https://{self._address}/health", verify=self._tls, timeout=_HEALTH_SECONDS)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == httpx.codes.OK
+
+    def list_nodes(self) -> list[Node]:
+        """Return the registered hospitals; without those that were unregistered."""
+        with self._errors():
+            nodes = self._client.ListNodes(ListNodesRequest()).nodes_info
+        return [
+            Node(
+                id=node.node_id,
+                name=node.name,
+                key=node.public_key,
+                status=node.status,
+                registered=_time(node.registered_at),
+                activated=_time(node.last_activated_at),
+                deactivated=_time(node.last_deactivated_at),
+            )
+            for node in nodes
+            if not node.unregistered_at
+        ]
+
+    def register(self, public_key: str, name: str) -> int:
+        """Let a hospital in and return its node id.
+
+        Parameters
+        ----------
+        public_key : str
+            OpenSSH text of an elliptic-curve key; one that was ever unregistered is refused for good.
+        name : str
+            The hospital's.
+        """
+        with self._errors():
+            return self._client.RegisterNode(RegisterNodeRequest(public_key=key_bytes(public_key), name=name)).node_id
+
+    def unregister(self, node_id: int) -> None:
+        """Shut a hospital out: it is disconnected, and its key is never accepted again."""
+        with self._errors():
+            self._client.UnregisterNode(UnregisterNodeRequest(node_id=node_id))
+
+    def list_runs(self) -> list[Run]:
+        """Return the latest twenty runs, the newest first."""
+        with self._errors():
+            answer = self._client.ListRuns(ListRunsRequest())
+        now = datetime.fromisoformat(answer.now)
+        return [_run(run, now) for run in sorted(answer.run_dict.values(), key=lambda r: r.pending_at, reverse=True)]
+
+    def run(self, run_id: int) -> Run:
+        """Return one run."""
+        with self._errors():
+            answer = self._client.ListRuns(ListRunsRequest(run_id=run_id))
+        return _run(answer.run_dict[run_id], datetime.fromisoformat(answer.now))
+
+    def start_run(self, app_folder: Path, overrides: Mapping[str, Scalar]) -> int:
+        """Start a run and return its id.
+
+        Parameters
+        ----------
+        app_folder : Path
+            Of the Flower app.
+        overrides : mapping of str to bool, int, float or str
+            Dotted plan keys, only those that differ from the app's defaults.
+        """
+        bundle = build_bundle(app_folder)
+        fab = Fab(hashlib.sha256(bundle).hexdigest(), bundle, {})
+        request = StartRunRequest(fab=fab_to_proto(fab), override_config=user_config_to_proto(dict(overrides)))
+        with self._errors():
+            answer = self._client.StartRun(request)
+        if not answer.HasField("run_id"):
+            raise RunError("Flower did not take the run and gave no reason: see logs/superlink.log")
+        return answer.run_id
+
+    def stop_run(self, run_id: int) -> None:
+        """Stop a run; hospitals that are training finish what they have begun."""
+        with self._errors():
+            stopped = self._client.StopRun(StopRunRequest(run_id=run_id)).success
+        if not stopped:
+            raise RunError(f"Flower could not stop run {run_id}")
+
+    def logs(self, run_id: int, follow: bool = False) -> Iterator[str]:
+        """Yield a run's log in pieces of text: what there is, or with `follow` until the run ends."""
+        with self._errors():
+            if not follow and self.run(run_id).status in ("pending", "starting"):
+                return  # the stream would wait for the first line
+            stream = self._client.StreamLogs(StreamLogsRequest(run_id=run_id, after_timestamp=0.0))
+            with contextlib.closing(stream):
+                for piece in stream:
+                    yield without_colours(piece.log_output)
+                    if not follow:
+                        return
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.HTTPStatusError as error:
+            refusal = FlowerError.from_json(error.response.text)
+            reason = " ".join(filter(None, (refusal.message, refusal.public_details))) if refusal else str(error)
+            raise RunError(f"the server refused: {' '.join(reason.split())}") from error
+        except httpx.HTTPError as error:
+            raise RunError(
+                f"the server at {self._address} cannot be reached ({error}): is `rarefed-server start` running?"
+            ) from error
+
+
+def reach_loopback_directly(environment: MutableMapping[str, str]) -> None:
+    """Except the loopback address from proxies: one that is meant for the web could not reach this machine's own."""
+    for name in ("NO_PROXY", "no_proxy"):
+        exceptions = [word for word in environment.get(name, "").split(",") if word]
+        if _LOOPBACK not in exceptions:
+            environment[name] = ",".join([*exceptions, _LOOPBACK])
+
+
+class _CloseConnection:
+    """Closes the connection after every answer: a SuperLink that shall end waits for the idle ones."""
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        context.request.headers["connection"] = "close"
+        return call_next(context)
+
+
+def key_bytes(public_key: str) -> bytes:
+    """Return an OpenSSH public key as Flower keeps it; raises `RunError` for one that Flower cannot use."""
+    try:
+        key = load_ssh_public_key(public_key.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise RunError(f"{public_key[:40]!r} is no OpenSSH public key: {error}") from error
+    if not isinstance(key, EllipticCurvePublicKey):
+        raise RunError(f"{public_key[:40]!r} is no elliptic-curve key, which Flower needs")
+    return public_key_to_bytes(key)
+
+
+def _run(run: RunMessage, now: datetime) -> Run:
+    started, finished = _time(run.running_at), _time(run.finished_at)
+    return Run(
+        id=run.run_id,
+        status=run.status.sub_status or run.status.status,
+        details=run.status.details,
+        submitted=_time(run.pending_at),
+        started=started,
+        finished=finished,
+        seconds=((finished or now) - started).total_seconds() if started else 0.0,
+        bytes_in=run.bytes_recv,
+        bytes_out=run.bytes_sent,
+    )
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

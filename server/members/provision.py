@@ -1,0 +1,213 @@
+"""What makes a server's folder out of a consortium file, and keeps the folder equal to the file.
+
+Each step looks at what is there and does what is missing. So the same command provisions, adds a hospital, renews a
+certificate, and mends what an interruption left.
+"""
+
+import contextlib
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from common.errors import InputError
+from common.security.certificates import certificate_fingerprint, read_certificate
+from common.system.files import write_bytes_atomically
+from server.members.certificates import (
+    SERVER_VALIDITY,
+    Credential,
+    federation_of,
+    issue_server_certificate,
+    make_authority,
+    why_renew,
+)
+from server.members.consortium import Consortium, read_consortium
+from server.members.registry import Registry
+from server.members.server_folder import ServerFolder
+from server.members.start_kit import build_start_kit
+
+Say = Callable[[str], None]
+
+_SECRET_BYTES = 32
+_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+_RESTART = "restart the server to use it"
+
+
+def provision(consortium_file: Path, folder: ServerFolder, app_hash: str, say: Say) -> None:
+    """Make or mend a server's folder.
+
+    Parameters
+    ----------
+    consortium_file : Path
+        As the coordinator wrote it; copied into the folder.
+    folder : ServerFolder
+        Made if absent. Must be this federation's, or empty.
+    app_hash : str
+        SHA-256 of the Flower app that start kits shall approve; empty: hospitals fill it in themselves.
+    say : callable
+        Takes one line for everything that is done.
+
+    Raises
+    ------
+    InputError
+        If the file has an error, or the folder cannot be written to, holds something else, another federation, or a
+        damaged CA.
+    """
+    consortium = read_consortium(consortium_file)
+    content = consortium_file.read_bytes()
+    _check_folder(folder, consortium)
+    try:
+        _fill(folder, consortium, content, app_hash, say)
+    except OSError as error:
+        raise InputError(f"{error.filename or folder.root}: {error.strerror}") from error
+
+
+def renew(folder: ServerFolder, say: Say) -> None:
+    """Issue the server's certificates again, by the same CA; hospitals notice nothing.
+
+    Raises
+    ------
+    InputError
+        If the folder is not provisioned, or the CA's key is not in it.
+    """
+    hosts = _hosts(read_consortium(folder.consortium))
+    authority = _read_authority(folder)
+    for name in hosts:
+        _issue(folder, authority, name, hosts[name], "as you asked", say)
+
+
+def _check_folder(folder: ServerFolder, consortium: Consortium) -> None:
+    if folder.certificate("ca").exists():
+        held = federation_of(read_certificate(folder.certificate("ca")))
+        if held != consortium.name:
+            raise InputError(
+                f"{folder.root} holds the federation {held!r}, and the file is of {consortium.name!r}: "
+                "name another folder with --folder, or keep the federation's name"
+            )
+    elif folder.root.exists():
+        rooms = {path.name for path in (folder.consortium, folder.pki, folder.hospitals, folder.kits, folder.superlink)}
+        # A killed write leaves a ".name.part"; no one else's file is taken for the federation's.
+        strangers = [path.name for path in _list(folder.root) if path.name not in rooms and path.suffix != ".part"]
+        if strangers:
+            raise InputError(
+                f"{folder.root} holds something else ({strangers[0]}): name an empty or a new folder with --folder"
+            )
+
+
+def _fill(folder: ServerFolder, consortium: Consortium, content: bytes, app_hash: str, say: Say) -> None:
+    for path in (folder.root, folder.kits):
+        path.mkdir(parents=True, exist_ok=True)
+    for path in (folder.pki, folder.hospitals, folder.superlink):
+        path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)
+    if _write_if_new(folder.consortium, content):
+        say(f"{folder.consortium}: written; a running server reads it when it is started again")
+    _keep_authority(folder, consortium, say)
+    _keep_certificates(folder, consortium, say)
+    _keep_secret(folder, say)
+    _keep_members(folder, consortium, say)
+    _keep_kits(folder, consortium, app_hash, say)
+
+
+def _list(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}") from error
+
+
+def _keep_authority(folder: ServerFolder, consortium: Consortium, say: Say) -> None:
+    path = folder.certificate("ca")
+    if not path.exists():
+        # A key without a certificate has signed nothing: it is what an interruption left.
+        authority = make_authority(consortium.name)
+        authority.write(path, folder.key("ca"))
+        say(f"{path}: made, SHA-256 {certificate_fingerprint(authority.certificate)}")
+        say(f"{folder.key('ca')}: keep a copy in a safe place; whoever has it can pose as your server")
+    end = read_certificate(path).not_valid_after_utc
+    if end - datetime.now(UTC) < SERVER_VALIDITY:
+        say(f"{path}: ends on {end:%Y-%m-%d}, and every certificate with it; plan a new folder and new start kits")
+
+
+def _keep_certificates(folder: ServerFolder, consortium: Consortium, say: Say) -> None:
+    for name, hosts in _hosts(consortium).items():
+        reason = _why_issue(folder, name, hosts)
+        if reason:
+            _issue(folder, _read_authority(folder), name, hosts, reason, say)
+
+
+def _why_issue(folder: ServerFolder, name: str, hosts: tuple[str, ...]) -> str | None:
+    if not folder.certificate(name).exists():
+        return "it was missing"
+    try:
+        held = Credential.read(folder.certificate(name), folder.key(name))
+    except InputError as error:
+        return str(error)
+    return why_renew(held.certificate, read_certificate(folder.certificate("ca")), hosts)
+
+
+def _issue(
+    folder: ServerFolder, authority: Credential, name: str, hosts: tuple[str, ...], reason: str, say: Say
+) -> None:
+    path = folder.certificate(name)
+    existed = path.exists()
+    issued = issue_server_certificate(authority, name, hosts)
+    issued.write(path, folder.key(name))
+    what = f"for {', '.join(hosts)}, until {issued.certificate.not_valid_after_utc:%Y-%m-%d}"
+    say(f"{path}: issued again {what} ({reason}); {_RESTART}" if existed else f"{path}: issued {what}")
+
+
+def _read_authority(folder: ServerFolder) -> Credential:
+    key = folder.key("ca")
+    if not key.exists():
+        raise InputError(f"{key} is missing: put it back from its safe place while certificates are issued")
+    return Credential.read(folder.certificate("ca"), key)
+
+
+def _hosts(consortium: Consortium) -> dict[str, tuple[str, ...]]:
+    """Return the server certificates' names, and what each shall be valid for."""
+    return {"gateway": (consortium.server.host, *consortium.server.also), "loopback": _LOOPBACK_HOSTS}
+
+
+def _keep_secret(folder: ServerFolder, say: Say) -> None:
+    path = folder.superlink / "superexec.secret"
+    # Flower takes the file's bytes as they are, and refuses an empty one.
+    if not path.exists() or not path.stat().st_size:
+        write_bytes_atomically(path, secrets.token_bytes(_SECRET_BYTES), mode=0o600)
+        say(f"{path}: made")
+
+
+def _keep_members(folder: ServerFolder, consortium: Consortium, say: Say) -> None:
+    registry = Registry(folder)
+    for entry in consortium.hospitals:
+        done = registry.invite(entry.name, entry.contact)
+        if done:
+            say(f"hospital {entry.name}: {done}")
+    listed = {entry.name for entry in consortium.hospitals}
+    for name in registry.hospitals():
+        if name not in listed and registry.revoke(name):
+            say(f"hospital {name}: revoked, since it stands in the file no longer; a running server shuts it out")
+
+
+def _keep_kits(folder: ServerFolder, consortium: Consortium, app_hash: str, say: Say) -> None:
+    authority = read_certificate(folder.certificate("ca"))
+    kits = {
+        folder.kits / f"{entry.name}.zip": build_start_kit(consortium, entry.name, authority, app_hash)
+        for entry in consortium.hospitals
+    }
+    for path, kit in kits.items():
+        existed = path.exists()
+        if _write_if_new(path, kit):
+            say(f"{path}: {'changed, send it again' if existed else 'made, send it to the hospital'}")
+    for path in sorted(folder.kits.glob("*.zip")):
+        if path not in kits:
+            path.unlink()
+            say(f"{path}: removed")
+
+
+def _write_if_new(path: Path, content: bytes) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_bytes() == content:
+            return False
+    write_bytes_atomically(path, content)
+    return True

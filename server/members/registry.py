@@ -1,0 +1,201 @@
+"""The federation's members: one JSON file a hospital, which says what shall be; the running server makes it so."""
+
+import contextlib
+import difflib
+import fcntl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.errors import InputError
+from common.security.enrolment import EnrolmentRequest
+from common.system.files import write_text_atomically
+from server.members.server_folder import ServerFolder
+
+State = Literal["invited", "approved", "revoked"]
+
+
+class Hospital(BaseModel):
+    """One member.
+
+    Attributes
+    ----------
+    name : str
+        As in the consortium file; also the file's name.
+    contact : str
+        Whom to call.
+    state : {"invited", "approved", "revoked"}
+        Only an approved hospital takes part.
+    public_key : str or None
+        OpenSSH text; None before the first approval. A revoked hospital keeps it, so that Flower can be told.
+    fingerprint : str or None
+        Of the public key, as `ssh-keygen -l` prints it.
+    invited, enrolled, approved, revoked : datetime or None
+        When: first provisioned; the request was signed; the coordinator approved it; the hospital was shut out.
+    node_id : int or None
+        Flower's number for the hospital; the running server fills it in.
+    revoked_keys : tuple of str
+        Former public keys. Flower never takes back a key that it has once let go.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    contact: str = ""
+    state: State = "invited"
+    public_key: str | None = None
+    fingerprint: str | None = None
+    invited: datetime | None = None
+    enrolled: datetime | None = None
+    approved: datetime | None = None
+    revoked: datetime | None = None
+    node_id: int | None = None
+    revoked_keys: tuple[str, ...] = ()
+
+
+class Registry:
+    """The files of `ServerFolder.hospitals`; what changes one of them holds their lock meanwhile.
+
+    Parameters
+    ----------
+    folder : ServerFolder
+        Provisioned.
+    """
+
+    def __init__(self, folder: ServerFolder) -> None:
+        self._path = folder.hospitals
+
+    def hospitals(self) -> dict[str, Hospital]:
+        """Return the members by name, sorted; raises `InputError` with the file that cannot be read."""
+        return {path.stem: self._read(path.stem) for path in sorted(self._path.glob("*.json"))}
+
+    def find(self, name: str) -> Hospital:
+        """Return one member; raises `InputError`, with the nearest name, for one that is unknown."""
+        known = [path.stem for path in sorted(self._path.glob("*.json"))]
+        if name in known:
+            return self._read(name)
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise InputError(f"there is no hospital {name!r} in this federation{hint}")
+
+    def invite(self, name: str, contact: str) -> str | None:
+        """Enter a hospital, or its new contact; returns what was done, None if nothing."""
+        with self._locked():
+            if not (self._path / f"{name}.json").exists():
+                self._write(Hospital(name=name, contact=contact, invited=_now()))
+                return "invited"
+            hospital = self._read(name)
+            if hospital.contact == contact:
+                return None
+            self._write(hospital.model_copy(update={"contact": contact}))
+            return "contact changed"
+
+    def approve(self, request: EnrolmentRequest) -> Hospital:
+        """Let a hospital in with the key of its request.
+
+        A key that it had before is shut out by the running server.
+
+        Returns
+        -------
+        Hospital
+            As it is now; unchanged if it was approved with this very key already.
+
+        Raises
+        ------
+        InputError
+            If the hospital is unknown, or the key was revoked, or is another hospital's.
+        """
+        with self._locked():
+            hospital = self.find(request.hospital)
+            self._check_key(request)
+            if hospital.state == "approved" and hospital.public_key == request.public_key:
+                return hospital
+            approved = hospital.model_copy(
+                update={
+                    "state": "approved",
+                    "public_key": request.public_key,
+                    "fingerprint": request.fingerprint,
+                    "enrolled": datetime.fromisoformat(request.created),
+                    "approved": _now(),
+                    "revoked": None,
+                    "revoked_keys": _with_former_key(hospital),
+                    "node_id": None,
+                }
+            )
+            self._write(approved)
+            return approved
+
+    def revoke(self, name: str) -> bool:
+        """Shut a hospital out and its key with it; returns False if that was done before."""
+        with self._locked():
+            hospital = self.find(name)
+            if hospital.state == "revoked":
+                return False
+            changes = {"state": "revoked", "revoked": _now(), "revoked_keys": _with_former_key(hospital)}
+            self._write(hospital.model_copy(update=changes))
+            return True
+
+    def note_node(self, name: str, node_id: int | None) -> None:
+        """Write down Flower's number for a hospital; None once Flower has let it go."""
+        with self._locked():
+            self._write(self._read(name).model_copy(update={"node_id": node_id}))
+
+    def _check_key(self, request: EnrolmentRequest) -> None:
+        for other in self.hospitals().values():
+            if request.public_key in other.revoked_keys:
+                raise InputError(
+                    f"key {request.fingerprint} was revoked, and Flower never takes a key back: "
+                    f"{request.hospital} must make a new one with `rarefed-hospital enroll --new-key`"
+                )
+            if other.name != request.hospital and request.public_key == other.public_key:
+                raise InputError(
+                    f"key {request.fingerprint} is that of {other.name}: each hospital needs its own; "
+                    f"{request.hospital} must make one with `rarefed-hospital enroll --new-key`"
+                )
+
+    def _read(self, name: str) -> Hospital:
+        path = self._path / f"{name}.json"
+        try:
+            hospital = Hospital.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise InputError(f"{path}: is no hospital's record: {field}: {first['msg']}") from error
+        if hospital.name != name:
+            raise InputError(f"{path}: is the record of {hospital.name!r}: give the file that name")
+        return hospital
+
+    def _write(self, hospital: Hospital) -> None:
+        write_text_atomically(self._path / f"{hospital.name}.json", hospital.model_dump_json(indent=2) + "\n")
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            stream = (self._path / ".lock").open("w")
+        except OSError as error:
+            raise InputError(f"{self._path}: {error.strerror}") from error
+        with stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+
+def admitted_nodes(folder: ServerFolder) -> dict[int, str]:
+    """Return the names of the approved hospitals by Flower's number; a hospital without a number is left out."""
+    return {
+        hospital.node_id: hospital.name
+        for hospital in Registry(folder).hospitals().values()
+        if hospital.state == "approved" and hospital.node_id is not None
+    }
+
+
+def _with_former_key(hospital: Hospital) -> tuple[str, ...]:
+    former = (hospital.public_key,) if hospital.public_key else ()
+    return tuple(dict.fromkeys((*hospital.revoked_keys, *former)))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,62 @@
+"""A hospital's start kit: one zip with all that its IT needs, and nothing that is secret."""
+
+import io
+import json
+import zipfile
+from importlib.metadata import version
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from common.plan.families import FAMILIES
+from server.members.consortium import Consortium
+
+_FILES = ("README.md", "compose.yaml", "hospital.yaml", "rarefed-hospital.service")
+# The earliest time that a zip can hold; a kit tells when it changed by its content alone.
+_TIME = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+
+
+def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certificate, app_hash: str) -> bytes:
+    """Return a start kit as a zip file; equal arguments give equal bytes.
+
+    Parameters
+    ----------
+    consortium : Consortium
+        Names the federation and its server.
+    hospital : str
+        Whose kit it is.
+    authority : Certificate
+        The federation's CA, by which the hospital knows its server.
+    app_hash : str
+        SHA-256 of the Flower app that `hospital.yaml` approves; empty: none, until the hospital enters it.
+    """
+    templates = Environment(
+        loader=PackageLoader("server.members", "kit"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        autoescape=False,
+    )
+    # What is a JSON string is a YAML string as well, whatever it looks like.
+    templates.filters["quote"] = json.dumps
+    values = {
+        "federation": consortium.name,
+        "hospital": hospital,
+        "server": f"{consortium.server.host}:{consortium.server.port}",
+        "apps": [app_hash] if app_hash else [],
+        "families": FAMILIES,
+        "version": version("rarefed"),
+    }
+    files = {name: templates.get_template(f"{name}.j2").render(values).encode() for name in _FILES}
+    files["ca.crt"] = authority.public_bytes(Encoding.PEM)
+    content = io.BytesIO()
+    # Stored, since what a compressor writes depends on its version.
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as kit:
+        for name, text in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, _TIME)
+            entry.create_system = _UNIX
+            entry.external_attr = 0o644 << 16
+            kit.writestr(entry, text)
+    return content.getvalue()

@@ -1,0 +1,68 @@
+"""Keeps Flower's list of hospitals equal to the server's registry: `hospitals/<name>.json` is what shall be."""
+
+from collections.abc import Callable, Mapping
+
+from common.errors import RarefedError
+from server.flower.control_api import Control, Node, key_bytes
+from server.members.registry import Hospital, Registry
+from server.members.server_folder import ServerFolder
+
+
+class Registration:
+    """Registers hospitals that are approved and shuts out keys that are revoked.
+
+    A hospital is recognised by its key. So nothing is lost when the server is killed between the registering and the
+    writing down, and hospitals are registered again when Flower's database is new.
+
+    Parameters
+    ----------
+    folder : ServerFolder
+        With the registry.
+    control : Control
+        The running server.
+    say : callable
+        Takes one line an event.
+    """
+
+    def __init__(self, folder: ServerFolder, control: Control, say: Callable[[str], None]) -> None:
+        self._registry = Registry(folder)
+        self._control = control
+        self._say = say
+        self._troubles: dict[str, str] = {}
+
+    def sync(self) -> None:
+        """Compare once and mend; raises a `RarefedError` when the registry or the list of nodes cannot be read."""
+        nodes = {node.key: node for node in self._control.list_nodes()}
+        for name, hospital in self._registry.hospitals().items():
+            try:
+                self._shut_out(hospital, nodes)
+                if hospital.state == "approved" and hospital.public_key:
+                    self._let_in(hospital, hospital.public_key, nodes)
+                self._troubles.pop(name, None)
+            except RarefedError as error:
+                # Said once, not every three seconds; and one hospital's trouble is not the others'.
+                if self._troubles.get(name) != str(error):
+                    self._say(f"hospital {name}: {error}")
+                self._troubles[name] = str(error)
+
+    def _let_in(self, hospital: Hospital, key: str, nodes: Mapping[bytes, Node]) -> None:
+        node = nodes.get(key_bytes(key))
+        if node is not None:
+            node_id = node.id
+        else:
+            if hospital.node_id is not None:
+                self._say(f"hospital {hospital.name}: Flower does not know it any more; registering it again")
+            node_id = self._control.register(key, hospital.name)
+            self._say(f"hospital {hospital.name}: registered as node {node_id}")
+        if node_id != hospital.node_id:
+            self._registry.note_node(hospital.name, node_id)
+
+    def _shut_out(self, hospital: Hospital, nodes: Mapping[bytes, Node]) -> None:
+        """Unregister the nodes of a hospital's revoked keys: its own, or one from before it made a new key."""
+        for key in hospital.revoked_keys:
+            node = nodes.get(key_bytes(key))
+            if node is not None:
+                self._control.unregister(node.id)
+                self._say(f"hospital {hospital.name}: a revoked key, node {node.id}, is shut out")
+        if hospital.state == "revoked" and hospital.node_id is not None:
+            self._registry.note_node(hospital.name, None)

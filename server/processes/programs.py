@@ -1,0 +1,139 @@
+"""The processes of the server: Flower's SuperLink and SuperExec on loopback, and the gateway before them.
+
+The SuperLink serves operators and hospitals on one port and cannot tell them apart, so it listens on loopback, and
+hospitals reach it through the gateway only. ServerApps run under a SuperExec of their own, with a secret between the
+two: that way a run survives a killed SuperLink, and no one else can take its tasks.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import socket
+import ssl
+import sys
+from pathlib import Path
+
+from common.processes.program import Program, Timing
+from common.system.files import write_bytes_atomically
+from common.system.offline_environment import QUIET
+from server.flower.control_api import Control, reach_loopback_directly
+from server.members.consortium import Consortium
+from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
+
+SUPERLINK, SUPEREXEC, GATEWAY = "superlink", "superexec", "gateway"
+
+# The supervisor itself asks every few seconds.
+_CHATTER = re.compile(r"ControlServicer\.List(Nodes|Runs)|/v1/control/list-(nodes|runs) .* 200$|GET /health ")
+_PROBE_SECONDS = 5.0
+# A SuperLink that moves large models may be slow to answer for a while.
+_SUPERLINK_TIMING = Timing(grace=20, patience=12)
+_SECRET_BYTES = 32
+
+
+def superlink_address(consortium: Consortium) -> str:
+    """Return where Flower serves, for commands on this machine."""
+    return f"127.0.0.1:{consortium.server.superlink_port}"
+
+
+def server_programs(folder: ServerFolder, consortium: Consortium, control: Control) -> list[Program]:
+    """Return the server's programs in the order of their start.
+
+    Parameters
+    ----------
+    folder : ServerFolder
+        Provisioned.
+    consortium : Consortium
+        Ports and addresses.
+    control : Control
+        Asked whether the SuperLink is well.
+    """
+    environment = _environment(folder)
+    address = superlink_address(consortium)
+    host, port = address.split(":")
+    secret = ["--superexec-auth-secret-file", str(_superexec_secret(folder))]
+    ca = str(folder.certificate("ca"))
+    superlink = [
+        *(_beside_python("flower-superlink"), "--host", host, "--port", port),
+        *("--ssl-ca-certfile", ca),
+        *("--ssl-certfile", str(folder.certificate("loopback")), "--ssl-keyfile", str(folder.key("loopback"))),
+        *("--enable-supernode-auth", "--database", str(folder.superlink / "state.db")),
+        *("--isolation", "process", *secret, "--disable-runtime-dependency-installation"),
+    ]
+    superexec = [
+        *(_beside_python("flower-superexec"), "--runtime-api-address", address, "--root-certificates", ca, *secret),
+        *("--parent-pid", str(os.getpid())),
+    ]
+    programs = [
+        Program(
+            SUPERLINK,
+            superlink,
+            folder.logs / "superlink.log",
+            folder.superlink,
+            environment,
+            ready=control.healthy,
+            alive=control.healthy,
+            keep=lambda line: not _CHATTER.search(line),
+            timing=_SUPERLINK_TIMING,
+        ),
+        Program(SUPEREXEC, superexec, folder.logs / "superexec.log", folder.superlink, environment),
+    ]
+    if consortium.server.gateway:
+        programs.append(_gateway(folder, consortium, environment))
+    return programs
+
+
+def _gateway(folder: ServerFolder, consortium: Consortium, environment: dict[str, str]) -> Program:
+    server = consortium.server
+    ca = folder.certificate("ca")
+    command = [
+        # -P: nothing is imported from the working directory.
+        *(sys.executable, "-P", "-m", "server.gateway", "--listen", server.listen, "--port", str(server.port)),
+        *("--upstream", f"https://{superlink_address(consortium)}", "--upstream-ca", str(ca)),
+        *("--certificate", str(folder.certificate("gateway")), "--key", str(folder.key("gateway"))),
+    ]
+
+    def answers() -> bool:
+        return _answers(server.listen, server.port, ca)
+
+    log = folder.logs / "gateway.log"
+    return Program(GATEWAY, command, log, folder.superlink, environment, ready=answers, alive=answers)
+
+
+def _environment(folder: ServerFolder) -> dict[str, str]:
+    # What the operator's shell has for another Flower is not meant for this one.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("FLWR_")}
+    reach_loopback_directly(environment)
+    return {
+        **environment,
+        **QUIET,
+        "FLWR_HOME": str(folder.superlink),
+        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
+        FOLDER_VARIABLE: str(folder.root),
+        # The SuperExec starts `flwr-serverapp` by its name.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]),
+    }
+
+
+def _beside_python(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _superexec_secret(folder: ServerFolder) -> Path:
+    path = folder.superlink / "superexec.secret"
+    if not path.exists():
+        folder.superlink.mkdir(mode=0o700, exist_ok=True)
+        write_bytes_atomically(path, secrets.token_bytes(_SECRET_BYTES), mode=0o600)
+    return path
+
+
+def _answers(listen: str, port: int, ca: Path) -> bool:
+    """Say whether the gateway completes a TLS handshake with a certificate of the federation's CA."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)
+    with contextlib.suppress(OSError):
+        context = ssl.create_default_context(cafile=str(ca))
+        # The certificate names what hospitals dial, which need not be the address it listens on.
+        context.check_hostname = False
+        with socket.create_connection((host, port), _PROBE_SECONDS) as plain, context.wrap_socket(plain):
+            return True
+    return False

@@ -1,0 +1,89 @@
+"""What must be in order before the server starts: whatever is not is said in one line, with the way out."""
+
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import IO
+
+from cryptography import x509
+
+from common.errors import InputError, RunError
+from common.system.files import try_lock
+from server.members.consortium import Consortium
+from server.members.server_folder import ServerFolder
+
+_SOON = timedelta(days=30)
+# `is_running` of another command holds the lock for a moment; processes of a killed server hold the ports.
+_LOCK_SECONDS = 1.0
+_PORT_SECONDS = 5.0
+
+
+def take_lock(folder: ServerFolder) -> IO[str]:
+    """Return the folder's lock, to be kept open as long as the server runs; raises `RunError` if another has it."""
+    try:
+        stream = folder.lock.open("a")
+    except OSError as error:
+        raise InputError(f"{folder.lock}: cannot be written: {error.strerror}") from error
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while not try_lock(stream):
+        if time.monotonic() > deadline:
+            stream.close()
+            raise RunError(f"a server is running on {folder.root} already: stop it first, with SIGTERM or Ctrl-C")
+        time.sleep(0.1)
+    return stream
+
+
+def is_running(folder: ServerFolder) -> bool:
+    """Say whether a server runs on the folder."""
+    if not folder.lock.exists():
+        return False
+    with folder.lock.open() as stream:
+        return not try_lock(stream, shared=True)
+
+
+def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callable[[str], None]) -> None:
+    """Check that certificates and keys are there and valid; raises `InputError`; says which end within 30 days."""
+    names = ["ca", "loopback", *(["gateway"] if consortium.server.gateway else [])]
+    for name in names:
+        path = folder.certificate(name)
+        # The CA's key may lie in a safe place elsewhere.
+        for file in (path, *([folder.key(name)] if name != "ca" else [])):
+            if not file.is_file():
+                raise InputError(f"{file} is missing: `rarefed-server provision` makes it")
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read as a certificate: {error}") from error
+        now, end = datetime.now(UTC), certificate.not_valid_after_utc
+        if now > end:
+            raise InputError(f"{path} expired on {end:%Y-%m-%d}: `rarefed-server renew` issues a new one")
+        if now < certificate.not_valid_before_utc:
+            raise InputError(
+                f"{path} is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on: check this clock"
+            )
+        if end - now < _SOON:
+            say(f"{path} expires on {end:%Y-%m-%d}: `rarefed-server renew` issues a new one")
+
+
+def check_ports(consortium: Consortium) -> None:
+    """Check that the server's ports are free; raises `RunError`."""
+    server = consortium.server
+    _check_port("127.0.0.1", server.superlink_port, "server.superlink_port")
+    if server.gateway:
+        _check_port(server.listen, server.port, "server.port")
+
+
+def _check_port(host: str, port: int, field: str) -> None:
+    deadline = time.monotonic() + _PORT_SECONDS
+    while True:
+        try:
+            with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise RunError(
+                    f"cannot listen on {host} port {port} ({error.strerror}): stop what uses it, "
+                    f"or change {field} in consortium.yaml"
+                ) from error
+        time.sleep(0.2)

@@ -1,0 +1,1 @@
+"""The rounds of a federation: asking hospitals, checking replies, aggregating, keeping checkpoints."""

@@ -1,0 +1,147 @@
+"""How hospitals' updates become the next global tail: Flower's strategies, behind rarefed's own reply checks."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from flwr.app import Message, MessageType, MetricRecord, RecordDict
+from flwr.serverapp.strategy import (
+    FedAdam,
+    FedAvg,
+    FedAvgM,
+    FedMedian,
+    FedProx,
+    FedTrimmedAvg,
+    FedYogi,
+    Krum,
+    MultiKrum,
+)
+from numpy.typing import NDArray
+
+from common.plan.groups import FederationPlan
+from common.plan.training_plan import TrainingPlan
+from common.protocol import messages
+from server.rounds.reply_checks import Update
+
+_MOMENTUM, _FIRST, _SECOND = "momentum", "first-moment", "second-moment"
+
+
+class Strategy:
+    """A Flower strategy, reduced to its arithmetic.
+
+    Flower's strategies expect whole models, not changes: server optimisers take the difference to the last model as a
+    pseudo-gradient. So the checked changes are added to the tail that they started from before Flower sees them, in the
+    order of the sites' names; but for Krum and Multi-Krum.
+
+    Parameters
+    ----------
+    strategy : flwr.serverapp.strategy.FedAvg
+        Or a class derived from it; the weight of a site is its number of training images (McMahan et al. 2017,
+        Algorithm 1).
+    """
+
+    def __init__(self, strategy: FedAvg) -> None:
+        self._strategy = strategy
+
+    def next_tail(
+        self, round_number: int, tail: NDArray[np.float32], updates: Mapping[str, Update]
+    ) -> NDArray[np.float32]:
+        """Return the tail that the next round starts from.
+
+        Parameters
+        ----------
+        round_number : int
+            From 1.
+        tail : ndarray of float32, shape (layout.size,)
+            What the updates are changes of.
+        updates : mapping of str to Update
+            By site name; at least one.
+        """
+        # Krum asks which updates are nearest to the others. Distances do not depend on the start, but those of whole
+        # tails drown in the rounding of float32: a tail's squared norm is a million times that of a late change.
+        start = np.zeros_like(tail) if isinstance(self._strategy, MultiKrum) else tail
+        replies = [_as_reply(start + updates[name].change, updates[name].report.images) for name in sorted(updates)]
+        self._prepare(tail, len(replies))
+        arrays, _ = self._strategy.aggregate_train(round_number, replies)
+        if arrays is None:
+            return tail
+        # Server optimisers and medians compute in float64; what travels stays float32.
+        reached = np.asarray(arrays[messages.TAIL].numpy(), dtype=np.float32)
+        return reached if start is tail else tail + reached
+
+    def memory(self) -> dict[str, NDArray[np.floating]]:
+        """Return what a server optimiser carries from round to round; empty for strategies without one."""
+        optimizer = self._strategy
+        if isinstance(optimizer, FedAvgM):
+            return {_MOMENTUM: optimizer.momentum_vector[0]} if optimizer.momentum_vector else {}
+        if isinstance(optimizer, FedAdam | FedYogi) and optimizer.m_t and optimizer.v_t:
+            return {_FIRST: optimizer.m_t[messages.TAIL], _SECOND: optimizer.v_t[messages.TAIL]}
+        return {}
+
+    def remember(self, memory: Mapping[str, NDArray[np.floating]]) -> None:
+        """Take over the `memory` of a training that goes on."""
+        optimizer = self._strategy
+        if isinstance(optimizer, FedAvgM) and _MOMENTUM in memory:
+            optimizer.momentum_vector = [memory[_MOMENTUM]]
+        elif isinstance(optimizer, FedAdam | FedYogi) and _FIRST in memory:
+            optimizer.m_t = {messages.TAIL: memory[_FIRST]}
+            optimizer.v_t = {messages.TAIL: memory[_SECOND]}
+
+    def _prepare(self, tail: NDArray[np.float32], replies: int) -> None:
+        """Tell the strategy where the round started, as Flower's own loop does, or how many replies there are."""
+        strategy = self._strategy
+        if isinstance(strategy, FedAvgM):
+            strategy.current_arrays = messages.tail_record(tail)
+        elif isinstance(strategy, FedAdam | FedYogi):
+            strategy.current_arrays = {messages.TAIL: tail}
+        elif isinstance(strategy, MultiKrum) and not isinstance(strategy, Krum):
+            # As many as are honest; Flower's number is fixed, and would take in the hostile when others do not reply.
+            strategy.num_nodes_to_select = max(1, replies - strategy.num_malicious_nodes)
+
+
+def make_strategy(plan: TrainingPlan) -> Strategy:
+    """Return the strategy that `federation.strategy` names.
+
+    References
+    ----------
+    fedavg: McMahan et al. 2017. fedprox: Li et al. 2020, whose proximal term is the hospital's part of the work, see
+    `client.training.rounds`. fedbn: Li et al. 2021, the average of what `TailLayout.of` lets travel. fedavgm: Hsu et
+    al. 2019. fedadam, fedyogi: Reddi et al. 2021. fedmedian, fedtrimmedavg: Yin et al. 2018. krum, multikrum: Blanchard
+    et al. 2017.
+    """
+    return Strategy(_flower_strategy(plan.federation))
+
+
+def _flower_strategy(federation: FederationPlan) -> FedAvg:
+    key = messages.IMAGES
+    step = federation.server_learning_rate
+    # Hospitals fine-tune by thousandths: the tenths that Flower steps by default would wipe out the pretraining.
+    eta, tau = step or 1e-3, federation.server_adaptivity
+    first, second = federation.server_momentum, federation.server_second_moment
+    match federation.strategy:
+        case "fedprox":
+            return FedProx(weighted_by_key=key, proximal_mu=federation.proximal_mu)
+        case "fedavgm":
+            return FedAvgM(
+                weighted_by_key=key, server_learning_rate=step or 1.0, server_momentum=federation.server_momentum
+            )
+        case "fedadam":
+            return FedAdam(weighted_by_key=key, eta=eta, beta_1=first, beta_2=second, tau=tau)
+        case "fedyogi":
+            return FedYogi(weighted_by_key=key, eta=eta, beta_1=first, beta_2=second, tau=tau)
+        case "fedmedian":
+            return FedMedian(weighted_by_key=key)
+        case "fedtrimmedavg":
+            return FedTrimmedAvg(weighted_by_key=key, beta=federation.trim)
+        case "krum":
+            return Krum(weighted_by_key=key, num_malicious_nodes=federation.malicious_sites)
+        case "multikrum":
+            return MultiKrum(weighted_by_key=key, num_malicious_nodes=federation.malicious_sites)
+        case _:
+            return FedAvg(weighted_by_key=key)
+
+
+def _as_reply(tail: NDArray[np.float32], images: int) -> Message:
+    content = RecordDict(
+        {messages.ARRAYS: messages.tail_record(tail), messages.METRICS: MetricRecord({messages.IMAGES: images})}
+    )
+    return Message(content, dst_node_id=0, message_type=MessageType.TRAIN)

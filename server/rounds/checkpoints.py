@@ -1,0 +1,177 @@
+"""Checkpoints of a federation: after every round, whole or absent, and known to be what was written.
+
+A checkpoint is two files: `round-0007.safetensors` with the tensors, and `round-0007.json` with everything else, the
+tensors' digest and its own. The second is written last: a checkpoint without it does not exist.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.score_histogram import ScoreHistogram
+from common.system.files import remove_parts, write_bytes_atomically, write_text_atomically
+from common.training.model_selection import BestModel
+from server.rounds.quarantine import Standing
+from server.rounds.reply_checks import SiteReport
+from server.rounds.state import FederationState, RoundReport
+
+_OPTIMIZER = "optimizer."
+_DIGEST = "digest"
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used; the text says why, without its name."""
+
+
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Parameters
+    ----------
+    folder : Path
+        Theirs alone; made with the first.
+    identity : str
+        Digest of everything that must be equal for one to be continued: plan, trunk, initial tail.
+    rounds : int
+        Of the whole training.
+    keep : int
+        How many of the last are kept, at least 1, and beside them the one whose tail is the best so far; others go only
+        after the new one is safe.
+    """
+
+    def __init__(self, folder: Path, identity: str, rounds: int, keep: int = 2) -> None:
+        self._folder = folder
+        self._identity = identity
+        self._rounds = rounds
+        self._keep = keep
+
+    def save(self, state: FederationState) -> None:
+        """Write a checkpoint of a state after at least one round, then remove old ones."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        tensors = {"tail": state.tail}
+        if state.kept is not None:
+            tensors["kept"] = state.kept.tail
+        tensors |= {f"{_OPTIMIZER}{name}": np.ascontiguousarray(value) for name, value in state.optimizer.items()}
+        content = save(tensors)
+        stem = f"round-{len(state.rounds):04}"
+        write_bytes_atomically(self._folder / f"{stem}.safetensors", content)
+        known: dict[str, Any] = {
+            "identity": self._identity,
+            "tensors": hashlib.sha256(content).hexdigest(),
+            "kept": {"loss": state.kept.loss, "progress": state.kept.progress} if state.kept is not None else None,
+            "rounds": [_report_to_json(report) for report in state.rounds],
+            "standings": {name: [one.faults, one.back_in] for name, one in state.standings.items()},
+            "federation": state.federation,
+        }
+        text = json.dumps(known | {_DIGEST: _digest(known)})
+        write_text_atomically(self._folder / f"{stem}.json", text)
+        best = round(state.kept.progress * self._rounds) if state.kept is not None else 0
+        for old in self._stems()[: -self._keep]:
+            if old != f"round-{best:04}":
+                self._drop(old)
+        remove_parts(self._folder)
+
+    def latest(self, say: Callable[[str], None]) -> FederationState | None:
+        """Return the last state that is whole, and say which are not; None if there is none.
+
+        Parameters
+        ----------
+        say : callable
+            Takes one line for each checkpoint that cannot be used.
+        """
+        for stem in reversed(self._stems()):
+            try:
+                return self._load(stem)
+            except CheckpointError as error:
+                say(f"checkpoint {self._folder / stem}: {error}; the one before is used")
+        return None
+
+    def _drop(self, stem: str) -> None:
+        # The JSON first: what is left of an interruption is no checkpoint.
+        (self._folder / f"{stem}.json").unlink(missing_ok=True)
+        (self._folder / f"{stem}.safetensors").unlink(missing_ok=True)
+
+    def _stems(self) -> list[str]:
+        return sorted(path.stem for path in self._folder.glob("round-*.json"))
+
+    def _load(self, stem: str) -> FederationState:
+        try:
+            known = json.loads((self._folder / f"{stem}.json").read_bytes())
+            told = known.pop(_DIGEST)
+            content = (self._folder / f"{stem}.safetensors").read_bytes()
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise CheckpointError("cannot be read") from error
+        if told != _digest(known) or known["tensors"] != hashlib.sha256(content).hexdigest():
+            raise CheckpointError("was damaged since it was written")
+        if known["identity"] != self._identity:
+            raise CheckpointError("belongs to another plan, trunk or version")
+        try:
+            tensors = load(content)
+        except SafetensorError as error:
+            raise CheckpointError("holds no tensors") from error
+        kept = known["kept"]
+        return FederationState(
+            tail=tensors["tail"],
+            kept=BestModel(tensors["kept"], kept["loss"], kept["progress"]) if kept else None,
+            optimizer={
+                name.removeprefix(_OPTIMIZER): value for name, value in tensors.items() if name.startswith(_OPTIMIZER)
+            },
+            rounds=tuple(_report_from_json(entry) for entry in known["rounds"]),
+            standings={name: Standing(*numbers) for name, numbers in known["standings"].items()},
+            federation=known["federation"],
+        )
+
+
+def _digest(known: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def _report_to_json(report: RoundReport) -> dict[str, Any]:
+    return {
+        "round": report.round,
+        "seconds": report.seconds,
+        "sites": {
+            name: [site.images, site.train_loss, site.change_norm, _score_to_json(site.score)]
+            for name, site in report.sites.items()
+        },
+        "failures": report.failures,
+        "score": _score_to_json(report.score),
+        "late": report.late,
+        "repeated": report.repeated,
+    }
+
+
+def _report_from_json(entry: dict[str, Any]) -> RoundReport:
+    sites = {
+        name: SiteReport(images, train_loss, change_norm, _score_from_json(score))
+        for name, (images, train_loss, change_norm, score) in entry["sites"].items()
+    }
+    return RoundReport(
+        entry["round"],
+        entry["seconds"],
+        sites,
+        entry["failures"],
+        _score_from_json(entry["score"]),
+        entry["late"],
+        entry["repeated"],
+    )
+
+
+def _score_to_json(score: EvaluationCounts | None) -> dict[str, Any] | None:
+    if score is None:
+        return None
+    return {"loss": score.loss, "confusion": score.confusion.tolist(), "histogram": score.histogram.counts.tolist()}
+
+
+def _score_from_json(entry: dict[str, Any] | None) -> EvaluationCounts | None:
+    if entry is None:
+        return None
+    confusion = np.array(entry["confusion"], dtype=np.int64)
+    return EvaluationCounts(entry["loss"], confusion, ScoreHistogram(np.array(entry["histogram"], dtype=np.int64)))

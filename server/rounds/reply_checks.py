@@ -1,0 +1,178 @@
+"""What a hospital's reply must be before it touches the model.
+
+A bad reply leaves that hospital out of the round, by name and reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, MetricRecord
+from numpy.typing import NDArray
+
+from common.evaluation.evaluation_counts import EvaluationCounts
+from common.models.tail_layout import TailLayout
+from common.protocol import messages
+from common.protocol.receipt import RECEIPT
+from common.protocol.scores import counts_from_metrics
+
+# The closed list of what a hospital may say in numbers.
+_COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
+_SCORE = frozenset({messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM})
+_UPDATE = _SCORE | {messages.IMAGES, messages.TRAIN_LOSS}
+# And in words, beside the receipt of what it answers.
+_IDENTITY = frozenset({messages.NAME, messages.VERSION, messages.TRUNK_DIGEST})
+
+
+class BadReply(Exception):  # noqa: N818 - what the server met, not a fault of the server
+    """A reply that cannot be used; the text is the reason, without the hospital's name."""
+
+
+@dataclass(frozen=True)
+class SiteInfo:
+    """What a hospital said of itself before the first round.
+
+    Attributes
+    ----------
+    name, version, trunk_digest : str
+        Its own, of its rarefed, and of the frozen trunk that it computes with.
+    train_images : int
+        The most that it may weigh in an average.
+    validation_images, test_images : int or None
+        None where a hospital does not tell so small a count.
+    """
+
+    name: str
+    version: str
+    trunk_digest: str
+    train_images: int
+    validation_images: int | None
+    test_images: int | None
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """What a hospital said in one round, beside the change itself.
+
+    Attributes
+    ----------
+    images : int
+        It trained on; its weight in the average.
+    train_loss : float or None
+        Mean of its last local pass; None where a hospital does not share it.
+    change_norm : float
+        L2 norm of the change.
+    score : EvaluationCounts or None
+        Of the tail that the round started from, on its validation images; None where a hospital does not share it.
+    """
+
+    images: int
+    train_loss: float | None
+    change_norm: float
+    score: EvaluationCounts | None
+
+
+@dataclass(frozen=True)
+class Update:
+    """A usable reply to one round: the change of the tail, of shape (layout.size,), and what came with it."""
+
+    change: NDArray[np.float32]
+    report: SiteReport
+
+
+def check_receipt(reply: Message, receipt: Mapping[str, int | str]) -> None:
+    """Refuse a failure, and a reply to another request than `receipt` (of `receipt`); raises `BadReply`."""
+    told = _words(reply)
+    for key, asked in receipt.items():
+        if told.get(key) != asked:
+            raise BadReply(f"answers another request: {key} {told.get(key)!r:.80} instead of {asked!r}")
+
+
+def read_info(reply: Message) -> SiteInfo:
+    """Check and read the reply to a query; raises `BadReply`."""
+    metrics = _metrics(reply, frozenset(), frozenset(_COUNTS), _IDENTITY)
+    identity = _words(reply)
+    words = [identity.get(key) for key in (messages.NAME, messages.VERSION, messages.TRUNK_DIGEST)]
+    name, version, trunk = (word if isinstance(word, str) else "" for word in words)
+    train, validation, test = (_told_count(metrics, key) for key in _COUNTS)
+    if not (name and version and trunk) or train is None:
+        raise BadReply("name, version, trunk digest or number of training images is missing")
+    return SiteInfo(name, version, trunk, train, validation, test)
+
+
+def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int, bins: int) -> Update:
+    """Check and read the reply to a round; raises `BadReply`."""
+    metrics = _metrics(reply, frozenset({messages.ARRAYS}), _UPDATE)
+    try:
+        change = messages.tail_of(reply.content)
+    except ValueError as error:
+        raise BadReply(str(error)) from error
+    if change.shape != (layout.size,):
+        raise BadReply(f"update of {change.size} values instead of {layout.size}")
+    if not np.isfinite(change).all():
+        raise BadReply("update holds NaN or infinity")
+    if np.abs(change).max() > messages.LARGEST_CHANGE:
+        raise BadReply(f"update holds values beyond {messages.LARGEST_CHANGE:.0e}")
+    images, train_loss = metrics.get(messages.IMAGES), metrics.get(messages.TRAIN_LOSS)
+    if not isinstance(images, int) or not 0 < images <= site.train_images:
+        raise BadReply(f"weight of {images} images, declared {site.train_images}")
+    if train_loss is not None and not (isinstance(train_loss, float) and 0 <= train_loss <= messages.LARGEST_LOSS):
+        raise BadReply(f"{messages.TRAIN_LOSS} is {train_loss}")
+    score = _score(metrics, site.validation_images, classes, bins)
+    return Update(change, SiteReport(images, train_loss, float(np.linalg.norm(change)), score))
+
+
+def read_score(reply: Message, images: int | None, classes: int, bins: int) -> EvaluationCounts | None:
+    """Check and read the reply to an evaluation over `images` images; None if it is not shared; raises `BadReply`."""
+    return _score(_metrics(reply, frozenset(), _SCORE), images, classes, bins)
+
+
+def refuse_error(reply: Message) -> None:
+    """Raise `BadReply` with the exception's own text if the reply says that the ClientApp failed."""
+    if reply.has_error():
+        # Flower's simulation sends whole tracebacks; their last line is the exception's own text.
+        lines = (reply.error.reason or "").strip().splitlines() or [f"Flower error {reply.error.code}"]
+        raise BadReply(lines[-1].removeprefix("Exception ClientAppException occurred. Message: ").removesuffix("'>"))
+
+
+def _metrics(
+    reply: Message, records: frozenset[str], metrics_allowed: frozenset[str], words: frozenset[str] = frozenset()
+) -> MetricRecord:
+    """Return the reply's metrics if it holds nothing beside what was asked for."""
+    refuse_error(reply)
+    metrics = reply.content.get(messages.METRICS)
+    if not isinstance(metrics, MetricRecord):
+        raise BadReply(f"no {messages.METRICS} record")
+    config = _words(reply)
+    surplus = reply.content.keys() - records - {messages.METRICS, messages.CONFIG}
+    surplus |= (metrics.keys() - metrics_allowed) | (config.keys() - words - set(RECEIPT))
+    if surplus:
+        raise BadReply(f"holds what was not asked for: {', '.join(sorted(surplus)):.200}")
+    return metrics
+
+
+def _words(reply: Message) -> ConfigRecord:
+    refuse_error(reply)
+    words = reply.content.get(messages.CONFIG)
+    if not isinstance(words, ConfigRecord):
+        raise BadReply(f"no {messages.CONFIG} record: it does not say what it answers")
+    return words
+
+
+def _told_count(metrics: MetricRecord, key: str) -> int | None:
+    count = metrics.get(key)
+    if count is not None and not (isinstance(count, int) and count >= 0):
+        raise BadReply(f"{key} is {count!r}")
+    return count
+
+
+def _score(metrics: MetricRecord, images: int | None, classes: int, bins: int) -> EvaluationCounts | None:
+    if not _SCORE & metrics.keys():
+        return None
+    try:
+        score = counts_from_metrics(metrics, classes, bins)
+    except ValueError as error:
+        raise BadReply(str(error)) from error
+    if score.images != images:
+        raise BadReply(f"scored {score.images} images, declared {'none' if images is None else images}")
+    return score

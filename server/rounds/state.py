@@ -1,0 +1,77 @@
+"""Where a federation stands between two rounds: everything that the next one depends on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.evaluation.evaluation_counts import EvaluationCounts
+from common.training.model_selection import BestModel
+from server.rounds.quarantine import Standing
+from server.rounds.reply_checks import SiteReport
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What came of one round.
+
+    Attributes
+    ----------
+    round : int
+        From 1.
+    seconds : float
+        From the first message to the aggregated tail.
+    sites : dict of str to SiteReport
+        By site: the replies that were used. The changes themselves are not kept, since they are as large as the model.
+    failures : dict of str to str
+        By site: why a reply was left out.
+    score : EvaluationCounts or None
+        Of the tail that the round *started* from, over all answering hospitals' validation images.
+    late, repeated : dict of str to int
+        By site: replies that came in this round and were discarded, since the time of their request was over, or since
+        they were not the first.
+    """
+
+    round: int
+    seconds: float
+    sites: dict[str, SiteReport]
+    failures: dict[str, str]
+    score: EvaluationCounts | None
+    late: dict[str, int] = field(default_factory=dict)
+    repeated: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def train_loss(self) -> float | None:
+        """Mean over the images of all hospitals that took part and share it; None if none does."""
+        told = [(site.train_loss, site.images) for site in self.sites.values() if site.train_loss is not None]
+        return sum(loss * images for loss, images in told) / sum(images for _, images in told) if told else None
+
+
+@dataclass(frozen=True)
+class FederationState:
+    """A federation after some rounds.
+
+    Attributes
+    ----------
+    tail : ndarray of float32, shape (layout.size,)
+        What the next round starts from.
+    federation : str
+        Names this federation to the hospitals, also after it was resumed: what they keep for its next round, or have
+        answered before, is no other's.
+    kept : BestModel or None
+        What would be selected if it ended here.
+    optimizer : mapping of str to ndarray
+        The strategy's own memory: moments of a server optimiser. Empty for most strategies.
+    rounds : tuple of RoundReport
+        Those that are over.
+    standings : mapping of str to Standing
+        By hospital; those without a fault are left out.
+    """
+
+    tail: NDArray[np.float32]
+    federation: str
+    kept: BestModel | None = None
+    optimizer: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    rounds: tuple[RoundReport, ...] = ()
+    standings: Mapping[str, Standing] = field(default_factory=dict)

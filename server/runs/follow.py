@@ -1,0 +1,42 @@
+"""Follows a run to its end, also across a restart of the server."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from common.errors import RunError
+from server.flower.control_api import FINISHED, Control, Run
+from server.runs.progress import Progress
+from server.runs.reading import RunView, find_run
+
+_LOOK_SECONDS = 1.0
+# The supervisor brings a killed SuperLink back within this time, and the run survives that.
+_PATIENCE_SECONDS = 180.0
+
+
+def follow_run(control: Control, runs: Path, run_id: int, console: Console) -> tuple[Run, RunView | None]:
+    """Show a run until it ends; return how it ended and the last view of its folder, if it ever had one.
+
+    Raises
+    ------
+    RunError
+        If the server was out of reach for three minutes.
+    """
+    with Progress(console, run_id) as progress:
+        reached = time.monotonic()
+        while True:
+            try:
+                run = control.run(run_id)
+            except RunError:
+                if time.monotonic() - reached > _PATIENCE_SECONDS:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+                continue
+            reached = time.monotonic()
+            # Read after the status, so that the files of an ended run are its last ones.
+            view = find_run(runs, run_id)
+            progress.show(run.status, view)
+            if run.status in FINISHED:
+                return run, view
+            time.sleep(_LOOK_SECONDS)

@@ -1,0 +1,114 @@
+"""The released model of a run: one safetensors file that holds the whole network, and a card that says what it is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save
+
+from common.models.tail_layout import TailLayout
+from common.system.files import write_bytes_atomically, write_json_atomically, write_text_atomically
+from common.models.classifier import Classifier
+from common.plan.training_plan import TrainingPlan
+
+FOLDER = "model"
+
+_PERSONAL = """
+- Normalisation layers: the pretrained ones. Each hospital trained others, was tested with them, and keeps them"""
+
+
+def release_model(
+    run: Path, plan: TrainingPlan, classes: tuple[str, ...], model: Classifier, tail: NDArray[np.float32], summary: Any
+) -> Path:
+    """Write `model/` into a run folder: `model.safetensors`, `plan.json` and `card.md`; return the folder.
+
+    Parameters
+    ----------
+    run : Path
+        The run folder.
+    plan : TrainingPlan
+        What the model was trained by.
+    classes : tuple of str
+        In label order.
+    model : Classifier
+        Its trunk is kept as it is, and so are the pretrained layers in whose place each hospital has its own (fedbn);
+        the selected tail is loaded into it.
+    tail : ndarray of float32, shape (layout.size,)
+        The selected one.
+    summary : dict
+        The run's `summary.json`.
+    """
+    layout = TailLayout.of(model.tail, plan)
+    layout.unpack(tail, model.tail)
+    folder = run / FOLDER
+    folder.mkdir(exist_ok=True)
+    metadata = {
+        "rarefed": summary["rarefed"],
+        "family": plan.model.family,
+        "classes": json.dumps(list(classes), ensure_ascii=False),
+        "plan_digest": plan.digest,
+        "trunk_digest": model.trunk_digest,
+        "weights_digest": summary["arms"]["federated"]["weights_digest"]["global"],
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    write_bytes_atomically(folder / "model.safetensors", save(tensors, metadata))
+    write_json_atomically(folder / "plan.json", {"digest": plan.digest, "plan": plan.model_dump()})
+    personal = bool(TailLayout.personal(model.tail, plan).names)
+    write_text_atomically(folder / "card.md", _card(classes, summary, metadata, personal))
+    return folder
+
+
+def _card(classes: tuple[str, ...], summary: Any, metadata: dict[str, str], personal: bool) -> str:
+    arm, evaluation = summary["arms"]["federated"], summary["federated_evaluation"]
+    sites = "\n".join(
+        f"| {site['name']} | {site['train']} | {_told(site['validation'])} | {_told(site['test'])} |"
+        for site in summary["dataset"]["sites"]
+    )
+    own = _PERSONAL if personal else ""
+    return f"""# {summary["name"]}: released model
+
+Not a medical device: for research, until someone has validated it for a use and taken responsibility for it.
+
+- Network: {metadata["family"]}, start weights {summary["weights_source"]} (SHA-256 {summary["weights_sha256"]})
+- Classes, in the order of the outputs: {", ".join(classes)}
+- Trained by {summary["study"]["strategy"]} over {len(summary["dataset"]["sites"])} hospitals, \
+{summary["cost"]["rounds"]} rounds; the model after round {_selected(summary)} was selected by its validation loss{own}
+- Plan digest {metadata["plan_digest"]}
+- Weights digest {metadata["weights_digest"]}
+- Made {summary["created"]} by rarefed {metadata["rarefed"]}
+
+## On the hospitals' test patients
+
+{_tested(arm) if evaluation else "No hospital shares scores, so nobody knows."}
+
+## Hospitals
+
+| hospital | training images | validation | test |
+|---|---|---|---|
+{sites}
+"""
+
+
+def _tested(arm: dict[str, Any]) -> str:
+    rows = [
+        f"{arm['correct']} of {arm['total']} images right.",
+        "",
+        "| metric | value | 95 % interval |",
+        "|---|---|---|",
+    ]
+    for name in ("accuracy", "sensitivity", "specificity", "precision", "f1", "auc"):
+        interval = arm["ci95"].get(name)
+        limits = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
+        rows.append(f"| {name} | {'-' if arm[name] is None else format(arm[name], '.3f')} | {limits} |")
+    rows += ["", "Intervals count every image as a patient: hospitals do not tell whose images they are."]
+    return "\n".join(rows)
+
+
+def _selected(summary: Any) -> int:
+    return int(summary["arms"]["federated"]["selected"]["progress"] * summary["cost"]["rounds"] + 0.5)
+
+
+def _told(count: int | None) -> str:
+    return "not told" if count is None else str(count)

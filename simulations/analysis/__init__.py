@@ -1,0 +1,1 @@
+"""From trained models' predictions to the numbers of `summary.json`."""

@@ -1,0 +1,128 @@
+"""The metrics of a panel of predictions, as they are and in every resample of its patients, and their intervals.
+
+A metric of an arm is the mean over its sets of predictions (`predictions.Predictions`). Estimate and interval come from
+one function of the images' weights.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.evaluation.metrics import RATES, nan_mean, rates_of_confusions, weighted_auc, weighted_confusions
+from common.statistics.bootstrap import Bootstrap
+from common.statistics.calibration import weighted_calibration_error, weighted_gaps
+from common.statistics.intervals import (
+    EffectiveSizes,
+    calibration_error_interval,
+    resampled_auc_interval,
+    resampled_share_interval,
+)
+from simulations.analysis.predictions import Predictions
+
+METRICS = (*RATES, "auc", "ece")
+
+
+@dataclass(frozen=True, eq=False)
+class ResampledMetrics:
+    """The metrics of a panel: the estimates first, then one value for each resample.
+
+    Attributes
+    ----------
+    metrics : dict of str to ndarray of float64, shape (1 + B,)
+        By the names in `METRICS`; NaN where a metric is undefined.
+    confusion : ndarray of float64, shape (classes, classes)
+        Mean over sets.
+    noise : ndarray of float64, shape (1 + B,)
+        How far each resample's calibration gaps are from the estimated ones, summed over bins.
+    """
+
+    metrics: dict[str, NDArray[np.float64]]
+    confusion: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+    def estimate(self, name: str) -> float | None:
+        """Return a metric, or None where it is undefined."""
+        value = float(self.metrics[name][0])
+        return None if np.isnan(value) else value
+
+
+def resample(panel: Predictions, bootstrap: Bootstrap | None) -> ResampledMetrics:
+    """Return the metrics of a panel at weights of one, and at those of each resample.
+
+    Raises
+    ------
+    ValueError
+        When the bootstrap is of other patients.
+    """
+    weights = np.ones((1, len(panel.labels)))
+    if bootstrap is not None:
+        if not np.array_equal(bootstrap.patients, panel.patients):
+            raise ValueError("the bootstrap drew other patients than those of the predictions")
+        weights = np.concatenate([weights, bootstrap.weights])
+    classes = panel.probabilities.shape[2]
+    sets: dict[str, list[NDArray[np.float64]]] = {name: [] for name in METRICS}
+    confusions, noises = [], []
+    for predicted, probabilities, folds in zip(panel.predicted, panel.probabilities, panel.folds, strict=True):
+        counts = weighted_confusions(panel.labels, predicted, classes, weights)
+        gaps = weighted_gaps(panel.labels, probabilities, weights)
+        for name, rate in rates_of_confusions(counts).items():
+            sets[name].append(rate)
+        sets["auc"].append(weighted_auc(panel.labels, probabilities, folds, weights))
+        sets["ece"].append(weighted_calibration_error(gaps))
+        confusions.append(counts[0])
+        noises.append(np.abs(gaps - gaps[0]).sum(axis=1))
+    metrics = {name: nan_mean(np.stack(values), axis=0) for name, values in sets.items()}
+    return ResampledMetrics(metrics, np.mean(confusions, axis=0), nan_mean(np.stack(noises), axis=0))
+
+
+def interval_of(panel: Predictions, resampled: ResampledMetrics, name: str) -> tuple[float, float] | None:
+    """Return the 95 % interval of one metric; None where the metric is undefined."""
+    value = resampled.estimate(name)
+    if value is None:
+        return None
+    draws = resampled.metrics[name][1:]
+    if name == "auc":
+        return resampled_auc_interval(value, draws, *_patients_to_rank(panel))
+    if name == "ece":
+        return calibration_error_interval(value, draws, resampled.noise[1:])
+    return resampled_share_interval(value, draws, _effective_sizes(panel, name))
+
+
+def _effective_sizes(panel: Predictions, name: str) -> EffectiveSizes:
+    """Return what the predictions behind a rate may be worth.
+
+    The F1 score is a share of true positives, counted twice, and errors. A mean over more than two classes is at least
+    as sure as the rate of the class with the fewest patients.
+    """
+    predicted = panel.predicted
+    labels = np.broadcast_to(panel.labels, predicted.shape)
+    if name == "accuracy":
+        return EffectiveSizes.of_predictions(_by_patient(panel, np.ones(labels.shape)))
+    if panel.probabilities.shape[2] > 2:
+        return EffectiveSizes.of_predictions(_by_patient(panel, labels == _rarest_class(panel)), most=labels.size)
+    counted = {
+        "sensitivity": labels == 1,
+        "specificity": labels == 0,
+        "precision": predicted == 1,
+        "f1": (labels == 1).astype(np.int64) + (predicted == 1),
+    }
+    return EffectiveSizes.of_predictions(_by_patient(panel, counted[name]))
+
+
+def _by_patient(panel: Predictions, counted: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Add up counts of shape (S, N) by patient."""
+    _, patient_of_image = np.unique(panel.patients, return_inverse=True)
+    return np.bincount(patient_of_image, weights=counted.sum(axis=0)).astype(np.float64)
+
+
+def _rarest_class(panel: Predictions) -> int:
+    """Return the class, of those that occur, with the fewest patients."""
+    patients = {int(label): np.unique(panel.patients[panel.labels == label]).size for label in np.unique(panel.labels)}
+    return min(patients, key=lambda label: patients[label])
+
+
+def _patients_to_rank(panel: Predictions) -> tuple[int, int]:
+    """Return the number of patients with an image of the positive (of several: the rarest) class, and of another."""
+    positive = panel.labels == (1 if panel.probabilities.shape[2] == 2 else _rarest_class(panel))
+    return np.unique(panel.patients[positive]).size, np.unique(panel.patients[~positive]).size

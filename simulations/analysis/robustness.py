@@ -1,0 +1,77 @@
+"""What a federation is worth when hospitals fail: the two measurements of `rarefed-sim robustness`, and their tests."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.plan.groups import Scalar
+from common.plan.training_plan import TrainingPlan
+from common.statistics.bootstrap import Bootstrap
+from simulations.analysis.evaluation import compare
+from simulations.analysis.predictions import Predictions
+from simulations.study.variants import Variant
+
+# All images are tested, since three points of one split would be one image. The smaller tail takes a third of the time.
+_COMMON: dict[str, Scalar] = {"study.arms": "federated", "study.folds": 5, "model.freeze": "block5"}
+_MEASUREMENTS: dict[str, dict[str, Scalar]] = {
+    "dropout": {
+        "study.sites": 20,
+        "federation.rounds": 30,
+        "study.dropout": 0.3,
+        "study.faults": "none,dropout",
+    },
+    "hostile": {
+        "study.sites": 5,
+        "study.hostile_sites": 1,
+        "federation.malicious_sites": 1,
+        "study.strategies": "fedavg,fedmedian,fedtrimmedavg,krum,multikrum",
+        "study.faults": "none,scaled,flipped",
+    },
+}
+
+
+def robustness_plans(changes: Mapping[str, Scalar]) -> list[TrainingPlan]:
+    """Return the studies that measure what dropouts and hostile hospitals cost; `changes` are the user's own."""
+    return [
+        TrainingPlan.from_flat({**_COMMON, **keys, "study.name": f"robustness-{name}", **changes})
+        for name, keys in _MEASUREMENTS.items()
+    ]
+
+
+def is_disturbed(variant: Variant) -> bool:
+    """Say whether hospitals fail in a variant."""
+    return bool(variant.plan.study.dropout or variant.plan.study.hostile_sites)
+
+
+def against_undisturbed(panels: Mapping[Variant, Predictions]) -> dict[Variant, dict[str, Any]]:
+    """Test the federated arm of every variant with faults against its like without.
+
+    Parameters
+    ----------
+    panels : mapping of Variant to Predictions
+        Predictions of the federated arm, the study's own choice first.
+
+    Returns
+    -------
+    dict of Variant to dict
+        `same`: against the same variant without faults; `first`: against the first variant. Each is a result of
+        `evaluation.compare`, and is missing where no such variant ran on the same images and sites.
+    """
+    first = next(iter(panels))
+    found: dict[Variant, dict[str, Any]] = {variant: {} for variant in panels}
+    for variant, panel in panels.items():
+        alike = (other for other in panels if not is_disturbed(other) and _like(other) == _like(variant))
+        for key, other in (("same", next(alike, None)), ("first", None if is_disturbed(first) else first)):
+            if other is None or other == variant or not _same_sites(variant, other):
+                continue
+            names = (variant.name, other.name)
+            found[variant][key] = compare(panel, panels[other], Bootstrap.draw(panel.patients), names)
+    return found
+
+
+def _like(variant: Variant) -> tuple[str, str, int, str]:
+    plan, hospitals = variant.plan, variant.hospitals
+    return plan.model.family, hospitals.partition, len(hospitals.sites), plan.federation.strategy
+
+
+def _same_sites(one: Variant, other: Variant) -> bool:
+    return one.hospitals.digest == other.hospitals.digest

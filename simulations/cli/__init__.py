@@ -1,0 +1,1 @@
+"""`rarefed-sim`: the researcher's commands."""

@@ -1,0 +1,1 @@
+"""A real federation on one machine: the production processes, with only the distance missing."""

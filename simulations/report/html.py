@@ -1,0 +1,152 @@
+"""What a reviewer sees of a run: one self-contained page, and its figures and tables as files for a paper.
+
+The page has no script and makes no request; it is readable on a phone, in the dark and on paper.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from common.system.files import write_bytes_atomically, write_text_atomically
+from common.system.wording import plural
+from simulations.analysis.predictions import Predictions
+from simulations.analysis.predictions_csv import read_predictions
+from simulations.analysis.summary_schema import Summary, read_summary
+from simulations.report import formatting
+from simulations.report.figures.canvas import DARK, LIGHT, PRINT
+from simulations.report.limitations import tell_faults
+from simulations.report.study_figures import Gallery, hang_gallery
+from simulations.report.sweep_tables import sweep_tables
+from simulations.report.tables import (
+    Table,
+    arms_table,
+    calibration_table,
+    cost_table,
+    differences_table,
+    full_title,
+    metrics_by_arm,
+    sites_table,
+)
+from simulations.report.verdict import reach_verdict
+
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_report(run: Path) -> Path:
+    """Draw a run's report from its `summary.json` and `predictions.csv`: `report.html`, `figures/` and `tables/`.
+
+    Parameters
+    ----------
+    run : Path
+        The folder of a finished run.
+
+    Returns
+    -------
+    Path
+        The page; it is replaced in one step, so a reader never meets half of it.
+
+    Raises
+    ------
+    InputError
+        When one of the two files is missing, broken, or of another version.
+    """
+    summary = read_summary(run)
+    panels = read_predictions(run, summary.dataset.classes)
+    gallery = hang_gallery(summary, panels)
+    (run / "figures").mkdir(exist_ok=True)
+    for drawing in gallery.all():
+        for suffix, content in drawing.files().items():
+            write_bytes_atomically(run / "figures" / f"{drawing.name}{suffix}", content)
+    (run / "tables").mkdir(exist_ok=True)
+    for table in all_tables(summary):
+        write_text_atomically(run / "tables" / f"{table.name}.csv", table_csv(table))
+    path = run / "report.html"
+    write_text_atomically(path, render_report(summary, panels, gallery))
+    return path
+
+
+def render_report(summary: Summary, panels: Mapping[str, Predictions], gallery: Gallery | None = None) -> str:
+    """Return the page as HTML."""
+    classes = summary.dataset.classes
+    return (
+        page_templates()
+        .get_template("report.html.j2")
+        .render(
+            summary=summary,
+            verdict=reach_verdict(summary),
+            arms=metrics_by_arm(summary.arms),
+            arms_table=arms_table(summary),
+            sites_table=sites_table(summary),
+            differences_table=differences_table(summary.tests),
+            calibration_table=calibration_table(summary),
+            cost_table=cost_table(summary),
+            sweep_tables=sweep_tables(summary),
+            gallery=gallery or hang_gallery(summary, panels),
+            plan=_grouped(summary.plan),
+            positive=classes[1] if len(classes) == 2 else None,
+        )
+    )
+
+
+def page_templates() -> Environment:
+    """Return the environment of the pages: everything is escaped, and an unknown name is an error."""
+    environment = Environment(
+        loader=PackageLoader("simulations.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "plural": plural,
+        "formatting": formatting,
+        "full_title": full_title,
+        "tell_faults": tell_faults,
+        "palettes": {"light": LIGHT, "dark": DARK, "print": PRINT},
+    }
+    return environment
+
+
+def all_tables(summary: Summary) -> list[Table]:
+    """Return every table of a study that has a row."""
+    tables = [
+        arms_table(summary),
+        sites_table(summary),
+        differences_table(summary.tests),
+        calibration_table(summary),
+        cost_table(summary),
+        *sweep_tables(summary),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def table_csv(table: Table) -> str:
+    """Return a table as CSV text; what qualifies a value follows it in brackets."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_plain(cell.text, cell.note) for cell in table.columns])
+    for row in table.rows:
+        writer.writerow([_plain(cell.text, cell.note) for cell in row.cells] + ([row.reason] if row.reason else []))
+    return text.getvalue()
+
+
+def _plain(text: str, note: str) -> str:
+    """Return a cell as one text, which no spreadsheet takes for a formula."""
+    whole = f"{text} ({note})" if note else text
+    return f"'{whole}" if whole.startswith(_FORMULA_SIGNS) else whole
+
+
+def _grouped(plan: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the plan by group, values as JSON; keys that stand alone get a group without a name."""
+    groups = {name: values for name, values in plan.items() if isinstance(values, dict)}
+    alone = {name: value for name, value in plan.items() if not isinstance(value, dict)}
+    nested = ({"": alone} if alone else {}) | groups
+    return {
+        group: {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+        for group, values in nested.items()
+    }

@@ -1,0 +1,1 @@
+"""One data set dealt out to simulated hospitals."""

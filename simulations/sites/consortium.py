@@ -1,0 +1,120 @@
+"""The simulated consortium: one data set, dealt out to sites, each split into train, validation and test patients."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from client.training.site import Site
+from common.dataset.dataset import Dataset, ImageRecord, ManifestSettings, load_dataset
+from common.dataset.splits import Use, split_records
+from common.errors import InputError
+from common.plan.groups import DataPlan
+from common.plan.study import StudyPlan
+from common.plan.training_plan import TrainingPlan
+from common.system.folders import cache_folder
+from simulations.phantom.data_set import phantom_folder
+from simulations.sites.partition import partition
+
+
+@dataclass(frozen=True)
+class Hospitals:
+    """Everything that is fixed about the data before any training.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        All usable images and the list of those left out.
+    synthetic : bool
+        True for the built-in phantom.
+    partition : str
+        How the sites were made.
+    sites : tuple of Site
+        In the order of their names.
+    """
+
+    dataset: Dataset
+    synthetic: bool
+    partition: str
+    sites: tuple[Site, ...]
+
+    def pooled(self, split: str) -> list[ImageRecord]:
+        """Return one split ("train", "validation", "test") of all sites, site by site."""
+        return [record for site in self.sites for record in getattr(site.split, split)]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything about the images that a training could depend on."""
+        lines = sorted(
+            f"{site.name}\0{split}\0{record.name}\0{record.sha256}\0{record.label}\0{record.patient}"
+            for site in self.sites
+            for split in ("train", "validation", "test")
+            for record in getattr(site.split, split)
+        )
+        return hashlib.sha256("\n".join([*self.dataset.classes, *lines]).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def site_of_each(self, split: str) -> list[str]:
+        """Return the site's name for every image of `pooled(split)`."""
+        return [site.name for site in self.sites for _ in getattr(site.split, split)]
+
+
+def load_hospitals(plan: TrainingPlan) -> Hospitals:
+    """Read the plan's data set and make its sites; every process that asks gets the same ones.
+
+    Raises
+    ------
+    InputError
+        If the data set cannot be read or dealt out as the plan says.
+    """
+    return _hospitals(plan.data.model_dump_json(), plan.study.model_dump_json(), plan.training.seed)
+
+
+@lru_cache(maxsize=64)
+def _hospitals(data_json: str, study_json: str, seed: int) -> Hospitals:
+    data, study = DataPlan.model_validate_json(data_json), StudyPlan.model_validate_json(study_json)
+    dataset = _dataset(data.path, _manifest_settings(data))
+    kind, groups = partition(dataset.records, study)
+    sites = []
+    # A patient whom two hospitals know must not be trained on in one and tested in the other.
+    decided: dict[str, Use] = {}
+    for name, records in groups.items():
+        split = split_records(
+            records,
+            test_fraction=data.test_fraction,
+            validation_fraction=data.validation_fraction,
+            fold=data.fold,
+            seed=seed,
+            decided=decided,
+        )
+        decided |= split.use_of_patients()
+        sites.append(Site(name, dataset.classes, split))
+    if study.hostile_sites >= len(sites):
+        raise InputError(f"study.hostile_sites = {study.hostile_sites} of {len(sites)} sites: leave an honest one")
+    hospitals = Hospitals(dataset, not data.path, kind, tuple(sites))
+    if not hospitals.pooled("test"):
+        raise InputError(
+            "no site has enough patients to keep some for testing: use fewer sites (study.sites) or more images"
+        )
+    return hospitals
+
+
+@lru_cache(maxsize=2)
+def _dataset(path: str, settings: ManifestSettings) -> Dataset:
+    if not path:
+        return replace(load_dataset(phantom_folder(cache_folder()), settings), name="phantom")
+    folder = Path(path).expanduser()
+    if not folder.exists() and not folder.is_absolute():
+        raise InputError(f"data.path {path} does not exist below {Path.cwd()}: give an absolute path")
+    return load_dataset(folder, settings)
+
+
+def _manifest_settings(data: DataPlan) -> ManifestSettings:
+    return ManifestSettings(
+        path_column=data.path_column,
+        label_column=data.label_column,
+        patient_column=data.patient_column,
+        site_column=data.site_column,
+        patient_pattern=data.patient_pattern,
+        positive=data.positive,
+        classes=data.class_names,
+    )

@@ -1,0 +1,55 @@
+"""One data set dealt out to folders, a hospital each: for a real federation on one machine, or a rehearsal of one."""
+
+import csv
+import io
+import shutil
+from pathlib import Path
+
+from common.dataset.dataset import MANIFEST_NAME, FileSource
+from common.errors import InputError
+from common.system.files import write_text_atomically
+from simulations.sites.consortium import Hospitals
+
+
+def hand_out(hospitals: Hospitals, folder: Path) -> dict[str, Path]:
+    """Copy each simulated hospital's images into a folder of its own, with a `manifest.csv`.
+
+    A hospital that reads its folder has the same images, patients and split as the simulation gives it; so a federation
+    over the folders trains the same weights.
+
+    Parameters
+    ----------
+    hospitals : Hospitals
+        From `load_hospitals`.
+    folder : Path
+        Made if absent; must not hold other hospitals.
+
+    Returns
+    -------
+    dict of str to Path
+        By the hospital's name.
+
+    Raises
+    ------
+    InputError
+        If images do not lie in files of their own, or the folder is in use.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty: choose another folder for the hospitals' images")
+    places = {}
+    for site in hospitals.sites:
+        places[site.name] = folder / site.name
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["path", "label", "patient"])
+        for record in sorted(
+            [*site.split.train, *site.split.validation, *site.split.test], key=lambda record: record.name
+        ):
+            if not isinstance(record.source, FileSource):
+                raise InputError(f"{record.name} is no file of its own: only folders and manifests can be dealt out")
+            target = places[site.name] / record.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(record.source.path, target)
+            writer.writerow([record.name, hospitals.dataset.classes[record.label], record.patient])
+        write_text_atomically(places[site.name] / MANIFEST_NAME, table.getvalue())
+    return places

@@ -1,0 +1,134 @@
+"""Hospitals out of one data set: by the sites it names, or drawn, without ever parting a patient."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.dataset.dataset import ImageRecord
+from common.errors import InputError
+from common.plan.study import StudyPlan
+
+_DEFAULT_SITES = 4
+_DRAWS = 200
+
+Sites = dict[str, tuple[ImageRecord, ...]]
+# (classes, sites, alpha, generator) -> shares of shape (classes, sites), rows adding up to 1.
+_Shares = Callable[[int, int, float, np.random.Generator], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class _Patient:
+    records: tuple[ImageRecord, ...]
+
+    @property
+    def label(self) -> int:
+        """The class most of the patient's images have; of equals the lower."""
+        labels = [record.label for record in self.records]
+        return min(set(labels), key=lambda label: (-labels.count(label), label))
+
+
+def partition(records: Sequence[ImageRecord], study: StudyPlan) -> tuple[str, Sites]:
+    """Deal a data set out to hospitals.
+
+    Parameters
+    ----------
+    records : sequence of ImageRecord
+        All images.
+    study : StudyPlan
+        `partition`, `sites`, `alpha` and `seed` are read; equal ones give equal sites.
+
+    Returns
+    -------
+    str
+        The kind of partition that was made.
+    dict of str to tuple of ImageRecord
+        The images by site name, in the order of the names.
+
+    Raises
+    ------
+    InputError
+        If the data name no sites but natural ones are asked for, or there are more sites than patients.
+    """
+    named = {record.site for record in records if record.site is not None}
+    kind = study.partition
+    if kind == "auto":
+        kind = "natural" if named and not study.sites else "dirichlet"
+    if kind == "natural":
+        return kind, _natural(records, named, study.sites)
+    patients = _patients(records)
+    count = study.sites or _DEFAULT_SITES
+    if count > len(patients):
+        raise InputError(
+            f"study.sites = {count}, but there are only {len(patients)} patients: a site needs at least one"
+        )
+    rng = np.random.default_rng(study.seed)
+    shares = {"iid": _iid, "dirichlet": _dirichlet, "quantity-skew": _quantity_skew}[kind]
+    dealt = _deal(patients, count, shares, study.alpha, rng)
+    width = len(str(count))
+    return kind, {
+        f"site-{number:0{width}}": tuple(record for patient in group for record in patient.records)
+        for number, group in enumerate(dealt, start=1)
+    }
+
+
+def _natural(records: Sequence[ImageRecord], named: set[str], wanted: int) -> Sites:
+    if not named or any(record.site is None for record in records):
+        raise InputError(
+            "study.partition = natural needs a site for every image: add a site column to the manifest, name it in "
+            "data.site_column, or take study.partition = dirichlet"
+        )
+    if wanted and wanted != len(named):
+        raise InputError(
+            f"study.sites = {wanted}, but the data name {len(named)} sites ({', '.join(sorted(named))}): "
+            "leave study.sites out, or take study.partition = dirichlet"
+        )
+    return {site: tuple(record for record in records if record.site == site) for site in sorted(named)}
+
+
+def _patients(records: Sequence[ImageRecord]) -> list[_Patient]:
+    grouped: dict[str, list[ImageRecord]] = {}
+    for record in sorted(records, key=lambda record: record.name):
+        grouped.setdefault(record.patient, []).append(record)
+    return [_Patient(tuple(grouped[patient])) for patient in sorted(grouped)]
+
+
+def _deal(
+    patients: list[_Patient], count: int, shares: _Shares, alpha: float, rng: np.random.Generator
+) -> list[list[_Patient]]:
+    """Deal patients class by class by the shares drawn; draw again until every site can be split in three."""
+    least = min(3, len(patients) // count)
+    classes = sorted({patient.label for patient in patients})
+    groups: list[list[_Patient]] = []
+    for _ in range(_DRAWS):
+        groups = [[] for _ in range(count)]
+        drawn = shares(len(classes), count, alpha, rng)
+        for label, share in zip(classes, drawn, strict=True):
+            members = [patient for patient in patients if patient.label == label]
+            order = rng.permutation(len(members))
+            # Rounding the cumulated shares keeps every patient and is off by at most one a site.
+            bounds = np.rint(np.cumsum(share) * len(members)).astype(int)
+            for group, chosen in zip(groups, np.split(order, bounds[:-1]), strict=True):
+                group.extend(members[index] for index in chosen)
+        if min(len(group) for group in groups) >= least:
+            return groups
+    # So many sites for so few patients that no draw suffices: the largest sites give.
+    while min(len(group) for group in groups) < least:
+        max(groups, key=len).sort(key=lambda patient: patient.records[0].name)
+        min(groups, key=len).append(max(groups, key=len).pop())
+    return groups
+
+
+def _iid(classes: int, sites: int, alpha: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    return np.full((classes, sites), 1 / sites)
+
+
+def _dirichlet(classes: int, sites: int, alpha: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Unequal class shares and sizes (Hsu et al. 2019, Measuring the effects of non-identical data distribution)."""
+    return rng.dirichlet(np.full(sites, alpha), size=classes)
+
+
+def _quantity_skew(classes: int, sites: int, alpha: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Unequal sizes with equal class shares (Li et al. 2022, Federated learning on non-IID data silos, section 3.3)."""
+    return np.tile(rng.dirichlet(np.full(sites, alpha)), (classes, 1))

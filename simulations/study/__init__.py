@@ -1,0 +1,1 @@
+"""The trainings of a comparison study, and how they are shared out to workers."""

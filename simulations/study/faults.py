@@ -1,0 +1,111 @@
+"""Hospitals that drop out or are hostile, on purpose: what stands between a simulated federation and its sites."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from flwr.app import ConfigRecord, Error, Message, MessageType
+
+from common.plan.training_plan import TrainingPlan
+from common.protocol import messages
+from server.rounds.messaging import Courier
+
+DROPPED_OUT = 4101
+"""The error code of a lost reply; none of Flower's, nor of a hospital's own refusals."""
+
+FACTORS = {"scaled": 100.0, "flipped": -1.0}
+"""What `study.hostile` multiplies an update by."""
+
+
+def with_faults(courier: Courier, plan: TrainingPlan, sites: int) -> Courier:
+    """Return what a federation of `sites` sites sends its messages by: the courier itself in a plan without faults."""
+    faulty = plan.study.dropout or plan.study.hostile_sites
+    return FaultyCourier(courier, plan, sites) if faulty else courier
+
+
+class FaultyCourier:
+    """Loses replies to training rounds, and has hostile sites change theirs; everything else it leaves alone.
+
+    Hostile replies are changed before the server sees them, so that they pass its checks or do not, as those of a real
+    hospital would. A lost reply is one that nobody trained for: its error is there at once.
+
+    Parameters
+    ----------
+    courier : Courier
+        What reaches the sites.
+    plan : TrainingPlan
+        `study.dropout`, `study.hostile_sites` and `study.hostile` are read.
+    sites : int
+        How many there are.
+    """
+
+    def __init__(self, courier: Courier, plan: TrainingPlan, sites: int) -> None:
+        self._courier = courier
+        self._dropout = plan.study.dropout
+        # The folds and repeats of a study suffer differently, or they would all tell of one and the same luck.
+        self._seeds = (plan.study.seed, plan.training.seed, plan.data.fold)
+        self._hostile = range(sites - plan.study.hostile_sites, sites)
+        self._factor = np.float32(FACTORS[plan.study.hostile])
+        self._attempts: Counter[tuple[int, int]] = Counter()
+        self._lost: dict[str, Message] = {}
+        self._changed: set[str] = set()
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Send messages but those whose reply will be lost, as `Grid.push_messages`."""
+        asked = list(messages)
+        lost = [self._loses(message) for message in asked]
+        sent = [message for message, gone in zip(asked, lost, strict=True) if not gone]
+        ids = iter(self._courier.push_messages(sent) if sent else [])
+        return [
+            self._lose(message) if gone else self._remember(message, next(ids))
+            for message, gone in zip(asked, lost, strict=True)
+        ]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """Return the replies that are there, as `Grid.pull_messages`; those that were lost as errors."""
+        asked = list(message_ids)
+        lost = [self._lost.pop(each) for each in asked if each in self._lost]
+        gone = {reply.metadata.reply_to_message_id for reply in lost}
+        waiting = [each for each in asked if each not in gone]
+        return [*lost, *(self._change(reply) for reply in (self._courier.pull_messages(waiting) if waiting else []))]
+
+    def _loses(self, message: Message) -> bool:
+        """Say whether the reply to a message will be lost: a matter of seeds, round, site and attempt alone.
+
+        So a federation that goes on after an interruption meets the same losses, and a round that is repeated for want
+        of replies meets others.
+        """
+        if not self._dropout or message.metadata.message_type != MessageType.TRAIN:
+            return False
+        place = _number(message, messages.ROUND), _number(message, messages.SITE)
+        self._attempts[place] += 1
+        draw = np.random.default_rng([*self._seeds, *place, self._attempts[place]]).random()
+        return bool(draw < self._dropout)
+
+    def _lose(self, message: Message) -> str:
+        identity = f"lost-{sum(self._attempts.values())}-{_number(message, messages.SITE)}"
+        # Flower's Grid numbers what it sends in the same way; there is no other.
+        message.metadata.__dict__["_message_id"] = identity
+        self._lost[identity] = Message(Error(DROPPED_OUT, "dropped out of this round"), reply_to=message)
+        return identity
+
+    def _remember(self, message: Message, identity: str) -> str:
+        if message.metadata.message_type == MessageType.TRAIN and _number(message, messages.SITE) in self._hostile:
+            self._changed.add(identity)
+        return identity
+
+    def _change(self, reply: Message) -> Message:
+        identity = reply.metadata.reply_to_message_id
+        if identity in self._changed and reply.has_content():
+            self._changed.remove(identity)
+            change = messages.tail_of(reply.content) * self._factor
+            reply.content[messages.ARRAYS] = messages.tail_record(change)
+        return reply
+
+
+def _number(message: Message, key: str) -> int:
+    config = message.content[messages.CONFIG]
+    assert isinstance(config, ConfigRecord)
+    number = config[key]
+    assert isinstance(number, int)
+    return number

@@ -1,0 +1,92 @@
+"""The federated arm: one federation over Flower on one fold."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.models.classifier import build_model
+from common.models.tail_layout import TailLayout, digest_of
+from common.protocol import messages
+from server.rounds.federation import Federation
+from server.rounds.messaging import Member
+from server.rounds.state import FederationState, RoundReport
+from server.runs.round_records import federated_evaluation, history
+from server.runs.run_folder import RunFolder
+from simulations.study.faults import with_faults
+from simulations.study.outcomes import Outcome
+from simulations.study.trainings import Unit
+from simulations.study.workers import Home, Workers
+
+
+@dataclass(frozen=True)
+class Federated:
+    """The outcome of a federation, and the model itself."""
+
+    outcome: Outcome
+    tail: NDArray[np.float32]
+    layout: TailLayout
+    trunk_digest: str
+
+
+def run_federated(
+    unit: Unit, workers: Workers, folder: RunFolder, on_round: Callable[[RoundReport], None], say: Callable[[str], None]
+) -> Federated:
+    """Run one federation, one message a site and round, and test the selected model on every site's patients.
+
+    Parameters
+    ----------
+    unit : Unit
+        Of the arm "federated".
+    workers : Workers
+        Where the sites compute.
+    folder : RunFolder
+        Keeps a checkpoint of every round; a federation that was interrupted goes on from the last.
+    on_round : callable
+        Called after each round, in this thread; also for those of before an interruption.
+    say : callable
+        Takes a line about checkpoints and repeated rounds.
+    """
+    started = time.monotonic()
+    plan, sites = unit.plan, unit.hospitals.sites
+    classes = len(unit.hospitals.dataset.classes)
+    model = build_model(plan, classes)
+    layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
+    members = [Member(workers.node(number), {messages.SITE: number}) for number in range(len(sites))]
+    checkpoints = folder.checkpoints(unit.key, f"{unit.key}/{model.trunk_digest}", plan.federation)
+    layers = folder.personal_layers(unit.key)
+    federation = Federation(
+        Home(with_faults(workers, plan, len(sites)), layers),
+        plan,
+        classes=classes,
+        layout=layout,
+        trunk_digest=model.trunk_digest,
+        present=lambda: members,
+        on_round=on_round,
+        on_state=checkpoints.save,
+        on_trouble=say,
+    )
+    beginning = FederationState(layout.pack(model.tail), f"{folder.final.name}/{unit.key}")
+    state = checkpoints.latest(say) or beginning
+    if state.rounds:
+        say(f"{unit.title}: going on after round {len(state.rounds)}/{plan.federation.rounds}")
+    result = federation.run(state)
+    outcome = Outcome(
+        probabilities=workers.predict(unit, result.tail, state.federation, result.selected_round, layers),
+        history=history(result, plan.federation.rounds),
+        selected=result.selected_round / plan.federation.rounds,
+        wall_s=time.monotonic() - started,
+        image_passes=sum(passes_of(unit, report) for report in result.rounds),
+        trained_parameters=layout.size + personal.size,
+        total_parameters=model.parameter_count,
+        weights_digest=digest_of(result.tail),
+        federated_evaluation=federated_evaluation(result),
+    )
+    return Federated(outcome, result.tail, layout, model.trunk_digest)
+
+
+def passes_of(unit: Unit, report: RoundReport) -> int:
+    """Return how many training images a round showed to the network."""
+    return unit.plan.federation.local_epochs * sum(site.images for site in report.sites.values())

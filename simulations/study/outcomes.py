@@ -1,0 +1,131 @@
+"""What came of each training, kept on disk as soon as it is there: an interrupted study goes on from them."""
+
+import csv
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.system.files import write_json_atomically
+from simulations.study.fault_descriptions import name_faults
+from simulations.study.trainings import Unit
+
+_DECIMALS = 6
+_RESULT_COLUMNS = (
+    *("family", "weights", "strategy", "faults", "partition", "sites", "repeat", "fold", "arm", "site"),
+    *("correct", "total", "image_passes", "seconds", "weights_digest"),
+)
+
+
+class Outcome(BaseModel):
+    """One finished training.
+
+    Attributes
+    ----------
+    probabilities : list of list of float, shape (test images, classes)
+        Of the fold's test images in the order of `Hospitals.pooled("test")`.
+    history : list of dict
+        The learning curve: progress in [0, 1], train_loss, validation_loss, validation_accuracy, validation_auc.
+    selected : float
+        When the model was taken, as a share of the budget.
+    wall_s : float
+        Seconds of training and scoring.
+    image_passes : int
+        How many training images were shown, all sites together.
+    trained_parameters, total_parameters : int
+        Of the network; the trained ones are what a federation exchanges.
+    weights_digest : str
+        SHA-256 of the tail; of the probe's coefficients.
+    federated_evaluation : dict or None
+        What the hospitals' own counts say; of the federated arm only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    probabilities: list[list[float]]
+    history: list[dict[str, float | None]] = []
+    selected: float
+    wall_s: float
+    image_passes: int
+    trained_parameters: int
+    total_parameters: int
+    weights_digest: str
+    federated_evaluation: dict[str, Any] | None = None
+
+
+def rounded(probabilities: NDArray[np.float64]) -> list[list[float]]:
+    """Return probabilities as they are written everywhere, so that every file says the same."""
+    values: list[list[float]] = np.round(probabilities, _DECIMALS).tolist()
+    return values
+
+
+class OutcomeStore:
+    """The outcomes of a study in its run folder: one file a unit under `units/`, and one line each in `results.csv`.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._units = folder / "units"
+        self._results = folder / "results.csv"
+        self._units.mkdir(exist_ok=True)
+        self._lock = threading.Lock()
+        self._found: dict[str, Outcome] = {}
+
+    def restore(self, units: list[Unit]) -> int:
+        """Read what an interrupted study left for these units; write `results.csv` anew; return how many were found."""
+        for unit in units:
+            try:
+                outcome = Outcome.model_validate_json((self._units / f"{unit.key}.json").read_bytes())
+            except (OSError, ValidationError):
+                continue
+            if len(outcome.probabilities) == len(unit.hospitals.pooled("test")):
+                self._found[unit.key] = outcome
+        with self._results.open("w", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(_RESULT_COLUMNS)
+            writer.writerows(_row(unit, self._found[unit.key]) for unit in units if unit.key in self._found)
+        return len(self._found)
+
+    def add(self, unit: Unit, outcome: Outcome) -> None:
+        """Keep an outcome; once this returns it survives whatever happens to the process."""
+        with self._lock:
+            write_json_atomically(self._units / f"{unit.key}.json", outcome.model_dump())
+            self._found[unit.key] = outcome
+            with self._results.open("a", newline="") as stream:
+                csv.writer(stream, lineterminator="\n").writerow(_row(unit, outcome))
+
+    def __contains__(self, unit: Unit) -> bool:
+        return unit.key in self._found
+
+    def __getitem__(self, unit: Unit) -> Outcome:
+        return self._found[unit.key]
+
+
+def correct_of(unit: Unit, outcome: Outcome) -> int:
+    """Return how many of the unit's test images were classified correctly."""
+    labels = [record.label for record in unit.hospitals.pooled("test")]
+    predicted = [int(np.argmax(row)) for row in outcome.probabilities]
+    return sum(label == guess for label, guess in zip(labels, predicted, strict=True))
+
+
+def _row(unit: Unit, outcome: Outcome) -> list[Any]:
+    plan = unit.plan
+    # What has no influence on the training is left empty, since the same training may serve several variants.
+    strategy, failing = "", ""
+    if unit.arm == "federated":
+        strategy = plan.federation.strategy
+        failing = name_faults(plan.study.dropout, plan.study.hostile_sites, plan.study.hostile)
+    return [
+        *(plan.model.family, plan.model.weights, strategy, failing),
+        *(unit.hospitals.partition, len(unit.hospitals.sites)),
+        *(unit.repeat, unit.fold, unit.arm, unit.site),
+        *(correct_of(unit, outcome), len(outcome.probabilities)),
+        *(outcome.image_passes, round(outcome.wall_s, 2), outcome.weights_digest),
+    ]

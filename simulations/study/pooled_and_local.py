@@ -1,0 +1,117 @@
+"""The trainings that need no federation: on pooled images, in one hospital, and from scratch.
+
+They run in the workers of the simulation, each on one message, so that they share the machine with the federated arm.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.training.site import Site
+from common.dataset.dataset import ImageRecord
+from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.learning_curve import CurvePoint, curve_point_entry
+from common.models.tail_layout import digest_of
+from common.plan.training_plan import TrainingPlan
+from common.training.model_selection import ModelSelection
+from common.training.trainer import Budget
+from common.training.workbench import workbench
+from simulations.sites.consortium import Hospitals, load_hospitals
+from simulations.study.outcomes import Outcome, rounded
+from simulations.study.probe import fit_probe
+
+
+def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
+    """Train one unit of an arm other than the federated one.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Of the unit.
+    arm : str
+        "centralized", "scratch", "local" or "probe".
+    site : str
+        The hospital of a local training; else "".
+
+    Returns
+    -------
+    Outcome
+        Tested on the test patients of all hospitals.
+    """
+    # Where all images lie in one place, all layers do: no strategy leaves some of them elsewhere.
+    plan = plan.changed({"federation.strategy": "fedavg"})
+    hospitals = load_hospitals(plan)
+    if arm == "probe":
+        return fit_probe(plan, hospitals)
+    if arm == "local":
+        split = next(one.split for one in hospitals.sites if one.name == site)
+        return _train(plan, hospitals, site, split.train, split.validation, plan.training.batch_size)
+    train, validation = hospitals.pooled("train"), hospitals.pooled("validation")
+    return _train(plan, hospitals, arm, train, validation, plan.study.centralized_batch_size)
+
+
+def predict_with(
+    plan: TrainingPlan, tail: NDArray[np.float32], layers_of: Callable[[int, Site], NDArray[np.float32] | None]
+) -> list[list[float]]:
+    """Return what a tail says of the test images of all hospitals.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Of the federation.
+    tail : ndarray of float32, shape (layout.size,)
+        The global one.
+    layers_of : callable
+        Returns the layers of its own with which a site, given by number and itself, uses the tail.
+    """
+    hospitals = load_hospitals(plan)
+    bench = workbench(plan, len(hospitals.dataset.classes))
+    views = plan.augmentation.tested
+    if not bench.personal.names:
+        bench.load(tail)
+        return rounded(bench.trainer.predict(hospitals.pooled("test"), views))
+    parts = []
+    for number, site in enumerate(hospitals.sites):
+        bench.load(tail, layers_of(number, site))
+        parts.append(bench.trainer.predict(site.split.test, views))
+    return rounded(np.concatenate(parts))
+
+
+def _train(
+    plan: TrainingPlan,
+    hospitals: Hospitals,
+    name: str,
+    train: Sequence[ImageRecord],
+    validation: Sequence[ImageRecord],
+    batch_size: int,
+) -> Outcome:
+    """Train on images that lie in one place, from the same start as the federation."""
+    started = time.monotonic()
+    bench = workbench(plan, len(hospitals.dataset.classes))
+    trainer, layout, tail = bench.trainer, bench.layout, bench.trainer.model.tail
+    bench.load(bench.initial_tail)
+    epochs = plan.study.centralized_epochs
+    selection = ModelSelection(plan.federation.select)
+    history: list[CurvePoint] = []
+
+    def after_pass(pass_index: int, loss: float) -> None:
+        score = EvaluationCounts.of(validation, trainer.predict(validation), plan.exchange.score_bins)
+        history.append(CurvePoint((pass_index + 1) / epochs, loss, score))
+        selection.offer(layout.pack(tail), score, history[-1].progress)
+
+    trainer.fit(train, Budget(0, epochs, epochs), name=name, batch_size=batch_size, on_pass=after_pass)
+    kept = selection.kept
+    assert kept is not None
+    layout.unpack(kept.tail, tail)
+    return Outcome(
+        probabilities=rounded(trainer.predict(hospitals.pooled("test"), plan.augmentation.tested)),
+        history=[curve_point_entry(moment) for moment in history],
+        selected=kept.progress,
+        wall_s=time.monotonic() - started,
+        image_passes=epochs * len(train),
+        trained_parameters=layout.size,
+        total_parameters=trainer.model.parameter_count,
+        weights_digest=digest_of(kept.tail),
+    )

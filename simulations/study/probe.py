@@ -1,0 +1,80 @@
+"""The linear probe: a logistic regression on the pretrained network's features."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from common.dataset.dataset import ImageRecord
+from common.dataset.splits import split_records
+from common.evaluation.metrics import mean_log_loss
+from common.plan.training_plan import TrainingPlan
+from common.training.workbench import workbench
+from simulations.sites.consortium import Hospitals
+from simulations.study.outcomes import Outcome, rounded
+
+# The inverse strengths of the probe's regularisation to choose from, and into how many parts the choice splits.
+_PROBE_STRENGTHS = tuple(10.0**exponent for exponent in range(-5, 3))
+
+_PROBE_PARTS = 4
+
+
+def fit_probe(plan: TrainingPlan, hospitals: Hospitals) -> Outcome:
+    """Fit a logistic regression on the features of the wholly frozen network (Alain & Bengio 2016).
+
+    The pooled hospitals' training and validation images, without augmentation. The strength of the L2 regularisation is
+    the one with the lowest log loss over an inner cross-validation over their patients; of equal ones the strongest.
+    """
+    started = time.monotonic()
+    classes = len(hospitals.dataset.classes)
+    frozen = plan.changed({"model.freeze": "all"})
+    bench = workbench(frozen, classes)
+    trainer = bench.trainer
+    known = [*hospitals.pooled("train"), *hospitals.pooled("validation")]
+    features, labels = trainer.features(known), np.array([record.label for record in known])
+    strength = _choose_strength(known, features, labels, plan.training.seed)
+    model = _regression(strength).fit(features, labels)
+    coefficients = np.concatenate([model[-1].coef_.ravel(), model[-1].intercept_])
+    return Outcome(
+        probabilities=rounded(_probabilities(model, trainer.features(hospitals.pooled("test")), classes)),
+        selected=1.0,
+        wall_s=time.monotonic() - started,
+        image_passes=0,
+        trained_parameters=bench.layout.size,
+        total_parameters=trainer.model.parameter_count,
+        weights_digest=hashlib.sha256(np.ascontiguousarray(coefficients, dtype="<f8").tobytes()).hexdigest(),
+    )
+
+
+def _choose_strength(
+    records: Sequence[ImageRecord], features: NDArray[np.float64], labels: NDArray[np.int64], seed: int
+) -> float:
+    rows = {record.name: row for row, record in enumerate(records)}
+    losses = dict.fromkeys(_PROBE_STRENGTHS, 0.0)
+    for part in range(_PROBE_PARTS):
+        split = split_records(records, test_fraction=1 / _PROBE_PARTS, validation_fraction=0, fold=part, seed=seed)
+        train, test = ([rows[record.name] for record in chosen] for chosen in (split.train, split.test))
+        if not test or len(set(labels[train])) < 2:
+            continue
+        for strength in _PROBE_STRENGTHS:
+            model = _regression(strength).fit(features[train], labels[train])
+            probabilities = _probabilities(model, features[test], labels.max() + 1)
+            losses[strength] += len(test) * mean_log_loss(labels[test], probabilities)
+    return min(_PROBE_STRENGTHS, key=lambda strength: (losses[strength], strength))
+
+
+def _regression(strength: float) -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=5000))
+
+
+def _probabilities(model: Pipeline, features: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    """Return probabilities of all classes, also of those that no training image had."""
+    found = np.zeros((len(features), classes))
+    if len(features):
+        found[:, model.classes_] = model.predict_proba(features)
+    return found

@@ -1,0 +1,190 @@
+"""A comparison study from data to trained models: all its trainings, side by side on the machine, each kept at once."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
+
+from flwr.serverapp import Grid
+
+from common.evaluation.evaluation_counts import EvaluationCounts
+from common.plan.training_plan import TrainingPlan
+from server.rounds.federation import wait_for_nodes
+from server.rounds.state import RoundReport
+from server.runs.round_records import round_entry
+from server.runs.run_folder import RunFolder
+from simulations.study.fault_descriptions import describe_faults
+from simulations.study.federated import passes_of, run_federated
+from simulations.study.outcomes import Outcome, OutcomeStore, correct_of
+from simulations.study.progress import Progress
+from simulations.study.trainings import Unit, units_of
+from simulations.study.variants import Variant, variants_of
+from simulations.study.workers import StoppedError, Workers
+
+WORKERS_VARIABLE = "RAREFED_WORKERS"
+"""Set by the launcher: how many trainings Flower's pool runs at the same time."""
+
+
+class Study:
+    """The trainings of a plan in one run folder.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        With `study.folds` = 0: one split; else the repeated cross-validation, and the sweeps it names.
+    folder : RunFolder
+        May hold outcomes of an interrupted study of the same plan; they are not trained again.
+    emit : callable
+        Takes each line of progress.
+
+    Attributes
+    ----------
+    variants : list of Variant
+        The plan's own choice first.
+    missing : dict of str to str
+        Families without weights, and why.
+    """
+
+    def __init__(self, plan: TrainingPlan, folder: RunFolder, emit: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._folder = folder
+        self.variants, self.missing = variants_of(plan)
+        self._store = OutcomeStore(folder.path)
+        # One training may serve several variants: pooled images know no strategy.
+        self._units = list({unit.key: unit for variant in self.variants for unit in units_of(variant)}.values())
+        self._progress = Progress(sum(unit.image_passes for unit in self._units), emit)
+        self._noting = threading.Lock()
+
+    def outcomes(self, variant: Variant) -> list[tuple[Unit, Outcome]]:
+        """Return a variant's trainings with what came of them."""
+        return [(unit, self._store[unit]) for unit in units_of(variant)]
+
+    def train(self, grid: Grid) -> None:
+        """Do all trainings that are not done yet.
+
+        Raises
+        ------
+        RarefedError
+            Of the first training that failed; those that were finished before are kept.
+        """
+        for line in self._describe():
+            self._progress.say(line)
+        found = self._store.restore(self._units)
+        if found:
+            self._progress.say(f"going on: {found} of {len(self._units)} trainings are there already")
+        self._folder.keep_rounds({unit.key for unit in self._units if unit in self._store})
+        self._progress.skip(sum(unit.image_passes for unit in self._units if unit in self._store))
+        missing = [unit for unit in self._units if unit not in self._store]
+        if missing:
+            workers = Workers(grid, wait_for_nodes(grid, 1, self._plan.federation.wait_seconds))
+            self._share_out(missing, workers)
+
+    def _share_out(self, units: list[Unit], workers: Workers) -> None:
+        """Train in as many threads as there are workers, so that none is idle.
+
+        A federation must never wait for the end of somebody's long training, since its rounds have a time limit: so
+        the other trainings leave it room as long as one is going on.
+        """
+        federated = deque(unit for unit in units if unit.arm == "federated")
+        alone = deque(unit for unit in units if unit.arm != "federated")
+        pool = int(os.environ.get(WORKERS_VARIABLE) or max(1, (os.cpu_count() or 2) // 2))
+        federations = min(len(federated), max(1, pool // len(units[0].hospitals.sites)))
+        queues = [[federated, alone]] * federations + [[alone]] * (pool - federations)
+        with ThreadPoolExecutor(len(queues)) as executor:
+            threads = [executor.submit(self._work, queue, workers) for queue in queues]
+            wait(threads, return_when=FIRST_EXCEPTION)
+            if any(thread.done() and thread.exception() for thread in threads):
+                federated.clear()
+                alone.clear()
+                workers.stop()
+        failures = [error for thread in threads if (error := thread.exception())]
+        if failures:
+            # Those that were stopped because of it only say so.
+            raise next((error for error in failures if not isinstance(error, StoppedError)), failures[0])
+
+    def _work(self, queues: list[deque[Unit]], workers: Workers) -> None:
+        for queue in queues:
+            while queue:
+                try:
+                    unit = queue.popleft()
+                except IndexError:  # another thread took the last one
+                    break
+                self._train(unit, workers)
+
+    def _train(self, unit: Unit, workers: Workers) -> None:
+        if unit.arm == "federated":
+            federated = run_federated(
+                unit, workers, self._folder, lambda report: self._note_round(unit, report), self._progress.say
+            )
+            outcome = federated.outcome
+            if not self._plan.study.folds:
+                metadata = {"plan_digest": unit.plan.digest, "trunk_digest": federated.trunk_digest}
+                self._folder.write_tail("federated", federated.tail, federated.layout, metadata)
+            passes = unit.image_passes - outcome.image_passes  # of lost replies; the others were counted by round
+        else:
+            outcome = workers.train_alone(unit)
+            passes = outcome.image_passes
+            with self._noting:
+                for moment in outcome.history:
+                    self._folder.append_round({"unit": unit.key, **_place(unit), **moment})
+        self._store.add(unit, outcome)
+        self._folder.forget_rounds(unit.key)
+        right, total = correct_of(unit, outcome), len(outcome.probabilities)
+        with self._noting:
+            self._progress.step(passes, f"{unit.title}: {right}/{total} right, {outcome.wall_s:.0f} s")
+
+    def _note_round(self, unit: Unit, report: RoundReport) -> None:
+        rounds = unit.plan.federation.rounds
+        sites = ", ".join(f"{name} {site.train_loss:.3f}" for name, site in report.sites.items())
+        start = f"; start scored {_say_score(report.score)}" if report.score and report.score.images else ""
+        text = f"{unit.title} round {report.round}/{rounds}: loss {report.train_loss:.3f} ({sites}){start}"
+        for site, reason in report.failures.items():
+            text += f"; {site} left out: {reason}"
+        entry = {"unit": unit.key, **_place(unit), **round_entry(report, rounds)}
+        with self._noting:
+            self._progress.step(passes_of(unit, report), text)
+            self._folder.append_round(entry)
+
+    def _describe(self) -> list[str]:
+        """Say in a few lines what is about to be trained on."""
+        lines = describe(self.variants[0])
+        for family, reason in self.missing.items():
+            lines.append(f"{family} left out: {reason}")
+        if len(self.variants) > 1:
+            lines.append(f"variants: {', '.join(variant.name for variant in self.variants)}")
+        return lines
+
+
+def describe(variant: Variant) -> list[str]:
+    """Say what images and sites a variant has."""
+    hospitals, plan = variant.hospitals, variant.plan
+    dataset = hospitals.dataset
+    labels = [record.label for record in dataset.records]
+    counts = ", ".join(f"{labels.count(index)} {name}" for index, name in enumerate(dataset.classes))
+    patients = len({record.patient for record in dataset.records})
+    lines = [
+        f"{dataset.name}{' (synthetic)' if hospitals.synthetic else ''}: {len(labels)} images ({counts}) of {patients} "
+        f"patients ({dataset.patient_source}), {len(hospitals.sites)} sites "
+        f"({hospitals.partition}), {plan.model.family}"
+    ]
+    for image in dataset.excluded[:10]:
+        lines.append(f"left out: {image.name}: {image.reason}")
+    if len(dataset.excluded) > 10:
+        lines.append(f"left out: {len(dataset.excluded) - 10} more images; summary.json names them all")
+    lines += describe_faults(plan.study.model_dump(), len(hospitals.sites))
+    for site in hospitals.sites:
+        present = {record.label for record in (*site.split.train, *site.split.validation, *site.split.test)}
+        if len(present) == 1:
+            lines.append(f"{site.name} has images of one class only ({dataset.classes[present.pop()]})")
+    return lines
+
+
+def _place(unit: Unit) -> dict[str, Any]:
+    """Return where an entry of `rounds.jsonl` belongs."""
+    return {"arm": unit.arm, "repeat": unit.repeat, "fold": unit.fold} | ({"site": unit.site} if unit.site else {})
+
+
+def _say_score(score: EvaluationCounts) -> str:
+    return f"{score.correct}/{score.images} right, loss {score.loss:.3f}"

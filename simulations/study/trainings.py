@@ -1,0 +1,90 @@
+"""What a study consists of: variants of the plan, and in each the single trainings that can be done one by one."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+
+from common.plan.training_plan import TrainingPlan
+from simulations.sites.consortium import Hospitals, load_hospitals
+from simulations.study.variants import FROM_SCRATCH, Variant, plan_of_fold
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One training whose outcome is kept: an arm on one fold of one repeat, or one hospital's part of the local arm.
+
+    Attributes
+    ----------
+    arm : str
+        One of `common.plan.training_plan.ARMS`.
+    plan : TrainingPlan
+        With the fold and the repeat's seed.
+    repeat, fold : int
+        From 0.
+    site : str
+        The hospital that trains alone; "" for all arms but the local one.
+    """
+
+    arm: str
+    plan: TrainingPlan
+    repeat: int
+    fold: int
+    site: str = ""
+
+    @cached_property
+    def hospitals(self) -> Hospitals:
+        """The sites with this fold's split."""
+        return load_hospitals(self.plan)
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of everything that the outcome depends on; two units of one key need one training."""
+        plan = self.plan.model_dump()
+        # The sites and their splits are in the digest of the hospitals; of the rest of the study only faults change a
+        # training.
+        study = plan.pop("study")
+        if self.arm == "federated" and (study["dropout"] or study["hostile_sites"]):
+            plan["faults"] = {name: study[name] for name in ("seed", "dropout", "hostile_sites", "hostile")}
+        if self.arm != "federated":
+            del plan["exchange"], plan["privacy"]
+            plan["federation"] = {"select": plan["federation"]["select"]}
+            plan["alone"] = {name: study[name] for name in ("centralized_epochs", "centralized_batch_size")}
+        identity = [version("rarefed"), self.arm, self.site, self.hospitals.digest, plan]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
+
+    @property
+    def title(self) -> str:
+        """How progress lines call it."""
+        where = f" {self.site}" if self.site else ""
+        if not self.plan.study.folds:
+            return f"{self.arm}{where}"
+        repeat = f"repeat {self.repeat + 1} " if self.plan.study.repeats > 1 else ""
+        return f"{repeat}fold {self.fold + 1}/{self.plan.study.folds} {self.arm}{where}"
+
+    @property
+    def image_passes(self) -> int:
+        """How many training images the training is going to show to the network; 0 for the probe."""
+        study, federation = self.plan.study, self.plan.federation
+        if self.arm == "probe":
+            return 0
+        if self.arm == "local":
+            return study.centralized_epochs * sum(
+                len(site.split.train) for site in self.hospitals.sites if site.name == self.site
+            )
+        epochs = federation.rounds * federation.local_epochs if self.arm == "federated" else study.centralized_epochs
+        return epochs * len(self.hospitals.pooled("train"))
+
+
+def units_of(variant: Variant) -> Iterator[Unit]:
+    """Yield the trainings of a variant, in the order of repeats, folds and arms."""
+    study = variant.plan.study
+    for repeat in range(study.repeats if study.folds else 1):
+        for fold in range(study.folds) if study.folds else [variant.plan.data.fold]:
+            plan = plan_of_fold(variant.plan, repeat, fold)
+            for arm in study.arm_names:
+                sites = [site.name for site in variant.hospitals.sites] if arm == "local" else [""]
+                for site in sites:
+                    yield Unit(arm, plan.changed(FROM_SCRATCH) if arm == "scratch" else plan, repeat, fold, site)

@@ -1,0 +1,100 @@
+"""`rarefed-hospital check`: exit codes, JSON, and a table that is narrow and takes no markup from names."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from client.cli.check import render_report
+from client.cli.main import app
+from client.preflight import checks
+from client.preflight.findings import Finding, Report, Status, failed, first_few, passed, warn
+from common.errors import InputError
+from tests.client.hospital import write_hospital
+from tests.client.preflight.certificates import Authority
+from tests.client.preflight.test_images import write
+from tests.federation.data import manifest
+
+PASSED, WARNED, FAILED = passed("a", "fine"), warn("b", "hm", "look"), failed("c", "bad", "mend")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["check", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("findings", "worst", "codes"),
+    [
+        ((), Status.PASSED, (0, 0)),
+        ((PASSED,), Status.PASSED, (0, 0)),
+        ((PASSED, WARNED), Status.WARN, (0, 1)),
+        ((FAILED, WARNED, PASSED), Status.FAILED, (1, 1)),
+    ],
+)
+def test_a_report_and_its_exit_code(findings: tuple[Finding, ...], worst: Status, codes: tuple[int, int]) -> None:
+    report = Report("north", findings)
+    assert report.worst == worst
+    assert (report.exit_code(), report.exit_code(strict=True)) == codes
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A hospital in order; what machine the tests run on has no say."""
+    monkeypatch.setattr(checks, "MACHINE_CHECKS", ())
+    hospital = write_hospital(tmp_path, manifest(tmp_path / "data"))
+    hospital.node_key.touch(mode=0o600)
+    Authority.make().write(hospital.ca_certificate)
+    return str(hospital.path)
+
+
+def test_the_table(file: str) -> None:
+    result = run("--file", file, "--offline")
+    assert result.exit_code == 0
+    assert "burned-in text" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_json(file: str) -> None:
+    result = run("--file", file, "--offline", "--json")
+    told = json.loads(result.stdout)
+    assert (told["hospital"], told["status"] != "failed", result.exit_code) == ("north", True, 0)
+    assert {"check", "status", "found", "mend"} == set(told["findings"][0])
+
+
+def test_online_it_looks_at_the_connection(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "diagnose_connection", lambda hospital: [failed("TLS", f"of {hospital.server}", "-")])
+    result = run("--file", file, "--json")
+    assert result.exit_code == 1
+    assert "of localhost:8443" in result.stdout
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--strict",), 1)])
+def test_warnings(file: str, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int) -> None:
+    monkeypatch.setattr(checks, "check_ca_certificate", lambda _: WARNED)
+    assert run("--file", file, "--offline", *arguments).exit_code == code
+
+
+def test_a_hospital_file_that_cannot_be_read(tmp_path: Path) -> None:
+    result = run("--file", str(tmp_path / "none.yaml"))
+    assert isinstance(result.exception, InputError)
+    assert result.exception.exit_code == 2
+
+
+def test_names_are_no_markup(tmp_path: Path) -> None:
+    console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
+    console.print(render_report(Report("north", (warn("files", "[bold]x[/nonsense].png", "rename"),))))
+    assert "[bold]x[/nonsense].png" in console.export_text()
+
+
+def test_many_names_are_counted() -> None:
+    assert first_few(["a", "b\n", "c", "d", "e"]) == "a, b , c and 2 more"
+
+
+def test_progress_is_told_image_by_image(tmp_path: Path) -> None:
+    rows: Any = write(tmp_path / "data" / "healthy", 3) + write(tmp_path / "data" / "sick", 2)
+    told: list[tuple[int, int]] = []
+    checks.check_images(write_hospital(tmp_path, tmp_path / "data"), lambda done, of: told.append((done, of)))
+    assert told == [(number, len(rows)) for number in range(1, 6)]

@@ -1,0 +1,83 @@
+"""The private side of Flower that the hospital stands on: fails, naming the versions, when it has moved."""
+
+import importlib
+import inspect
+from importlib.metadata import version
+
+import pytest
+from flwr.app import Context, Error, Message, RecordDict
+
+from client.daemon.heartbeat import CONSTANT, MODULES
+
+WRITTEN_FOR = "1.41"
+
+NAMES = [
+    ("flwr.supernode.cli.flower_supernode", "flower_supernode", []),
+    ("flwr.supernode.fleet_http_client", "FleetHttpClient.ActivateNode", ["self", "request"]),
+    ("flwr.supernode.fleet_http_client", "FleetHttpClient.SendNodeHeartbeat", ["self", "request"]),
+    (
+        "flwr.supernode.fleet_http_client",
+        "FleetHttpClient._unary_unary",
+        ["self", "path", "rpc_method", "request", "response_type"],
+    ),
+    ("flwr.supernode.runtime.run_clientapp", "pull_task_input", ["client"]),
+    ("flwr.supernode.runtime.run_clientapp", "push_message", ["client", "message", "context"]),
+    ("flwr.supernode.runtime.run_clientapp", "push_task_output", ["client", "context", "sub_status", "details"]),
+    ("flwr.supercore.superexec.run_superexec", "get_executor", ["executor_type", "executor_config"]),
+    (
+        "flwr.supercore.superexec.run_superexec",
+        "run_superexec",
+        ["runtime_api_address", "insecure", "root_certificates_path", "superexec_auth_secret"],
+    ),
+    ("flwr.supercore.superexec.executor", "ExecutionSpec", ["task_type", "runtime_api_address", "token"]),
+    ("flwr.supercore.superexec.executor", "LaunchResult.accepted", []),
+    ("flwr.supercore.superexec.executor.types", "Executor.get_eligible_capacity", ["self", "supported_task_types"]),
+    ("flwr.supercore.superexec.executor.types", "Executor.launch", ["self", "spec"]),
+    ("flwr.supercore.superexec.executor.types", "Executor.reconcile", ["self"]),
+    ("flwr.supercore.superexec.executor.types", "Executor.close", ["self"]),
+    ("flwr.supercore.heartbeat", "make_task_heartbeat_fn_http", ["client"]),
+    *((module, CONSTANT, []) for module in MODULES),
+    ("flwr.supercore.interceptors", "RuntimeTokenHttpInterceptor", ["token"]),
+    ("flwr.supercore.auth", "load_superexec_auth_secret", ["secret_file"]),
+    ("flwr.supercore.task_identity", "TaskIdentity", []),
+    ("flwr.common.serde", "message_to_proto", ["message"]),
+    ("flwr.common.serde", "message_from_proto", ["message_proto"]),
+    ("flwr.common.serde", "recorddict_to_proto", ["recorddict"]),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "parameters"), NAMES)
+def test_what_the_hospital_uses_of_flower_is_where_it_was(module: str, name: str, parameters: list[str]) -> None:
+    moved = (
+        f"{module}.{name} is not what it was in Flower {WRITTEN_FOR} (installed: {version('flwr')}): adapt "
+        "client/daemon/runner.py and client/daemon/supernode.py, then this list"
+    )
+    try:
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        pytest.fail(moved)
+    if parameters:
+        assert list(inspect.signature(found).parameters)[: len(parameters)] == parameters, moved
+
+
+def test_the_installed_flower_is_the_one_this_was_written_for() -> None:
+    assert version("flwr").startswith(f"{WRITTEN_FOR}."), f"rarefed was written for Flower {WRITTEN_FOR}"
+
+
+def test_flower_looks_its_executor_up_when_it_runs() -> None:
+    source = inspect.getsource(importlib.import_module("flwr.supercore.superexec.run_superexec"))
+    assert "executor = get_executor(" in source, "client/daemon/runner.py replaces get_executor in this module"
+
+
+def test_messages_survive_the_way_to_the_worker_and_back() -> None:
+    from flwr.common.serde import message_from_proto, message_to_proto
+    from flwr.proto.message_pb2 import Message as ProtoMessage
+
+    sent = Message(RecordDict(), dst_node_id=7, message_type="train")
+    back = message_from_proto(ProtoMessage.FromString(message_to_proto(sent).SerializeToString()))
+    assert back.metadata.dst_node_id == 7
+    assert back.metadata.message_type == "train"
+    assert Message(Error(4001, "words"), reply_to=back).error.reason == "words"
+    assert Context(1, 2, {}, RecordDict(), {}).run_id == 1

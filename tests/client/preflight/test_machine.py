@@ -1,0 +1,112 @@
+"""Each fault of a machine is found, and a sound machine passes."""
+
+import os
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from client.preflight import machine
+from client.preflight.findings import Finding, Status
+from client.rules.hospital_file import HospitalFile
+from tests.client.hospital import write_hospital
+
+Usage = namedtuple("Usage", "total used free")
+Check = Callable[[HospitalFile], Finding]
+
+
+@pytest.fixture
+def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HospitalFile:
+    """A hospital of 16 GB, 4 cores and 100 GB of disk, with its key, that cannot write to its data."""
+    data = tmp_path / "data"
+    data.mkdir()
+    hospital = write_hospital(tmp_path / "hospital", data)
+    hospital.node_key.touch(mode=0o600)
+    monkeypatch.setattr(machine, "_memory", lambda: 16.0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: Usage(200e9, 100e9, 100e9))
+    monkeypatch.setattr(os, "access", lambda _, wanted: not wanted & os.W_OK)  # root may always write
+    return hospital
+
+
+@pytest.mark.parametrize("check", machine.MACHINE_CHECKS)
+def test_a_sound_machine_passes(sound: HospitalFile, check: Check) -> None:
+    assert check(sound).status == Status.PASSED
+
+
+@pytest.mark.parametrize(("free", "status"), [(1.0, Status.FAILED), (3.0, Status.WARN)])
+def test_little_disk(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, free: float, status: Status) -> None:
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: Usage(200e9, 0, free * 1e9))
+    assert machine.check_disk(sound).status == status
+
+
+@pytest.mark.parametrize(
+    ("there", "allowed", "status"),
+    [(1.0, 0, Status.FAILED), (3.0, 0, Status.WARN), (16.0, 1.5, Status.FAILED), (16.0, 32, Status.WARN)],
+)
+def test_little_memory(
+    sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, there: float, allowed: float, status: Status
+) -> None:
+    monkeypatch.setattr(machine, "_memory", lambda: there)
+    limits = sound.limits.model_copy(update={"memory_gigabytes": allowed})
+    assert machine.check_memory(sound.model_copy(update={"limits": limits})).status == status
+
+
+def test_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(machine, "_CGROUP_MEMORY", limit)
+    limit.write_text("1500000\n")
+    assert machine._memory() == 0.0015
+    limit.write_text("max\n")
+    assert machine._memory() > 0.0015
+
+
+def test_more_processors_allowed_than_there(sound: HospitalFile) -> None:
+    limits = sound.limits.model_copy(update={"cpus": 8})
+    assert machine.check_processors(sound.model_copy(update={"limits": limits})).status == Status.WARN
+
+
+@pytest.mark.parametrize("wrong", ["missing", "1.42.0"])
+def test_another_flower(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setattr(machine, "_version", lambda name: wrong if name == "flwr" else "1.0")
+    assert machine.check_versions(sound).status == Status.FAILED
+
+
+def test_a_state_folder_that_others_read(sound: HospitalFile) -> None:
+    sound.state.chmod(0o755)
+    finding = machine.check_state_folder(sound)
+    assert (finding.status, finding.mend) == (Status.FAILED, f"chmod 700 {sound.state}")
+
+
+def test_no_state_folder(sound: HospitalFile) -> None:
+    gone = sound.model_copy(update={"state": sound.state / "gone"})
+    assert machine.check_state_folder(gone).status == Status.FAILED
+    assert machine.check_disk(gone).status == Status.PASSED
+
+
+def test_a_state_folder_that_cannot_be_written_to(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(dir: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(machine, "tempfile", SimpleNamespace(TemporaryFile=refuse))
+    assert "Read-only file system" in machine.check_state_folder(sound).found
+
+
+@pytest.mark.parametrize(("rights", "status"), [(os.R_OK | os.W_OK | os.X_OK, Status.WARN), (0, Status.FAILED)])
+def test_rights_to_the_data(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, rights: int, status: Status) -> None:
+    monkeypatch.setattr(os, "access", lambda _, wanted: wanted & rights == wanted)
+    assert machine.check_data_folder(sound).status == status
+
+
+def test_no_data(sound: HospitalFile) -> None:
+    sound.data.path.rmdir()
+    assert machine.check_data_folder(sound).status == Status.FAILED
+
+
+def test_the_node_key(sound: HospitalFile) -> None:
+    sound.node_key.chmod(0o640)
+    assert "mode 640" in machine.check_node_key(sound).found
+    sound.node_key.unlink()
+    assert "enroll" in machine.check_node_key(sound).mend

@@ -1,0 +1,109 @@
+import json
+import multiprocessing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from client.rules.audit_log import AuditLog, Event
+from common.errors import InputError, RunError
+
+
+def fill(path: Path, count: int = 5) -> AuditLog:
+    log = AuditLog(path)
+    for number in range(count):
+        log.append(Event.REQUEST, run=str(number), kind="train")
+    return log
+
+
+def test_a_chain_of_records_verifies(tmp_path: Path) -> None:
+    log = fill(tmp_path / "audit.jsonl")
+    head = log.verify()
+    assert head.records == 5
+    assert [record["run"] for record in log.records()] == list("01234")
+    assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
+    log.append(Event.TRAINED)
+    assert log.verify().hash != head.hash
+
+
+def test_no_log_yet_is_an_empty_chain(tmp_path: Path) -> None:
+    assert AuditLog(tmp_path / "audit.jsonl").verify().records == 0
+
+
+def test_any_flipped_byte_names_its_record(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = fill(path)
+    whole = path.read_bytes()
+    ends = [index for index, byte in enumerate(whole) if byte == ord("\n")]
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        record = sum(end < position for end in ends) + 1
+        # A newline that vanished joins two records; one that appears cuts one.
+        with pytest.raises(InputError, match=rf"record {record}\b"):
+            log.verify()
+
+
+@pytest.mark.parametrize("change", ["remove", "swap", "insert"])
+def test_records_that_were_moved_are_noticed(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = fill(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    if change == "remove":
+        del lines[2]
+    elif change == "swap":
+        lines[2], lines[3] = lines[3], lines[2]
+    else:
+        lines.insert(2, lines[1])
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(InputError, match="record 3 does not follow"):
+        log.verify()
+
+
+def test_a_record_that_a_power_loss_cut_is_replaced_by_word_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = fill(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"record": 6, "ti')
+    with pytest.raises(InputError, match="record 6"):
+        log.verify()
+    log.append(Event.TRAINED)
+    assert [record["event"] for record in log.records()][-2:] == ["torn-record-removed", "trained"]
+    assert log.verify().records == 7
+    assert path.read_bytes().startswith(whole)
+
+
+def test_a_damaged_last_record_stops_everything(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = fill(path)
+    path.write_bytes(path.read_bytes()[:-20] + b"\n")
+    with pytest.raises(RunError, match="audit verify"):
+        log.append(Event.TRAINED)
+
+
+def test_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="nothing runs without"):
+        AuditLog(tmp_path / "absent" / "audit.jsonl").append(Event.REQUEST)
+
+
+def test_events_of_the_last_day_are_counted(tmp_path: Path) -> None:
+    log = fill(tmp_path / "audit.jsonl")
+    now = datetime.now(UTC)
+    assert log.count_since({Event.REQUEST}, now - timedelta(days=1)) == 5
+    assert log.count_since({Event.REQUEST}, now + timedelta(minutes=1)) == 0
+    assert log.count_since({Event.TRAINED}, now - timedelta(days=1)) == 0
+
+
+def _append(path: Path) -> None:
+    for _ in range(20):
+        AuditLog(path).append(Event.REQUEST, process=multiprocessing.current_process().name)
+
+
+def test_processes_that_write_at_once_make_one_chain(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    processes = [multiprocessing.get_context("fork").Process(target=_append, args=(path,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert AuditLog(path).verify().records == 60
+    assert len({json.loads(line)["process"] for line in path.read_text().splitlines()}) == 3

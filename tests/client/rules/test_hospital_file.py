@@ -1,0 +1,118 @@
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from client.rules.hospital_file import HospitalFile, read_hospital_file
+from common.errors import InputError
+
+GOOD = f"""\
+name: east
+server: fl.example.org:8443
+data:
+  path: images
+limits:
+  cpus: 2
+ports:
+  runtime: 9094
+rules:
+  apps:
+    - {"a" * 64}
+  families: [efficientnet_lite0]
+  hours: ["20:00-06:00", "12:00-13:30"]
+  require:
+    update_clip_norm: 1
+"""
+
+
+def hospital_file(folder: Path, old: str = "", new: str = "") -> Path:
+    """Write a good hospital file, with one passage changed."""
+    assert old in GOOD
+    path = folder / "hospital.yaml"
+    path.write_text(GOOD.replace(old, new, 1) if old else GOOD)
+    return path
+
+
+def test_paths_count_from_the_files_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hospital_file(tmp_path)
+    monkeypatch.chdir(tmp_path.parent)
+    hospital = read_hospital_file(Path(tmp_path.name) / "hospital.yaml")
+    assert hospital.path == tmp_path / "hospital.yaml"
+    assert hospital.data.path == tmp_path / "images"
+    assert hospital.ca_certificate == tmp_path / "ca.crt"
+    assert hospital.state == tmp_path / "state"
+    assert hospital.node_key == tmp_path / "state" / "node.key"
+    assert hospital.weights == ""
+
+
+def test_absolute_and_home_paths_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/it")
+    assert read_hospital_file(hospital_file(tmp_path, "path: images", "path: /data")).data.path == Path("/data")
+    changed = hospital_file(tmp_path, "path: images", "path: ~/images\nweights: w.safetensors")
+    hospital = read_hospital_file(changed)
+    assert hospital.data.path == Path("/home/it/images")
+    assert hospital.weights == str(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("time", "allowed"),
+    [
+        ("19:59", False),
+        ("20:00", True),
+        ("23:59", True),
+        ("00:00", True),
+        ("05:59", True),
+        ("06:00", False),
+        ("12:00", True),
+        ("13:29", True),
+        ("13:30", False),
+    ],
+)
+def test_hours_may_reach_over_midnight(tmp_path: Path, time: str, allowed: bool) -> None:
+    rules = read_hospital_file(hospital_file(tmp_path)).rules
+    assert rules.allows_at(datetime.fromisoformat(f"2026-01-01T{time}")) is allowed
+
+
+def test_without_hours_trainings_may_always_start(tmp_path: Path) -> None:
+    rules = read_hospital_file(hospital_file(tmp_path, '["20:00-06:00", "12:00-13:30"]', "[]")).rules
+    assert rules.allows_at(datetime(2026, 1, 1, 15))
+    until_midnight = read_hospital_file(hospital_file(tmp_path, '"12:00-13:30"', '"18:00-24:00"')).rules
+    assert until_midnight.allows_at(datetime(2026, 1, 1, 19))
+
+
+def test_the_file_cannot_be_changed_after_reading(tmp_path: Path) -> None:
+    hospital: HospitalFile = read_hospital_file(hospital_file(tmp_path))
+    with pytest.raises(ValueError, match="frozen"):
+        hospital.name = "west"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("name: east", "name: ../east", ":1: name = "),
+        ("fl.example.org:8443", "https://fl.example.org", ":2: server = "),
+        ("fl.example.org:8443", "fl.example.org", ":2: server = "),
+        ("path: images", "path: 5", ":4: data.path = 5"),
+        ("  path: images", "  pth: images", ":4: unknown field data.pth; did you mean path?"),
+        ("cpus: 2", "cpus: -1", ":6: limits.cpus = -1"),
+        ("cpus: 2", "cpus: two", ":6: limits.cpus = 'two'"),
+        ("cpus: 2", "memory_gigabytes: .nan", ":6: limits.memory_gigabytes"),
+        ("cpus: 2", "device: gpu", ":6: limits.device = 'gpu'"),
+        ("runtime: 9094", "runtime: 0", ":8: ports.runtime = 0"),
+        ("a" * 64, "a" * 63, ":10: rules.apps: "),
+        ("[efficientnet_lite0]", "[efficientnet]", ":12: rules.families: 'efficientnet' is unknown"),
+        ("20:00-06:00", "8pm-6am", ":13: rules.hours: '8pm-6am' is no span"),
+        ("20:00-06:00", "20:00-25:00", ":13: rules.hours: "),
+        ("update_clip_norm: 1", "update_clip_norm: -1", ":15: rules.require.update_clip_norm = -1"),
+        ("update_clip_norm: 1", "clip: 1", ":15: unknown field rules.require.clip; did you mean update_clip_norm?"),
+        ("  families: [efficientnet_lite0]", "  least_images: 0", ":9: field rules.families is missing"),
+        ("  hours:", "  share: [images]\n  hours:", ":13: rules.share.0 = 'images'"),
+        ("  hours:", "  least_images: 0\n  hours:", ":13: rules.least_images = 0"),
+        ("  hours:", "  megabytes_per_round: 0\n  hours:", ":13: rules.megabytes_per_round = 0"),
+    ],
+)
+def test_every_bad_value_names_its_line_and_field(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(InputError) as raised:
+        read_hospital_file(hospital_file(tmp_path, old, new))
+    assert str(tmp_path / "hospital.yaml") + said in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,27 @@
+"""Logs that rotate, and that nobody depends on."""
+
+from pathlib import Path
+
+import pytest
+
+from common.processes import rotating_log
+from common.processes.rotating_log import RotatingLog
+
+
+def test_old_files_stay_beside_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotating_log, "_LOG_BYTES", 100)
+    log = RotatingLog(tmp_path / "logs" / "daemon.log")
+    for number in range(30):
+        log.write(f"line {number}")
+    log.close()
+    assert len(list((tmp_path / "logs").iterdir())) == 6
+    assert (tmp_path / "logs" / "daemon.log").read_text().endswith("line 29\n")
+
+
+def test_a_full_disk_costs_lines_and_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "daemon.log"
+    path.symlink_to("/dev/full")
+    log = RotatingLog(path)
+    log.write("lost")
+    log.close()
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,108 @@
+"""The Control API against a real server, and what is said when there is none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.errors import InputError, RunError
+from server.flower.app_bundle import app_folder
+from server.flower.control_api import FINISHED, Control, key_bytes, reach_loopback_directly
+from tests.server.federation_folder import RunningServer, free_port, make_folder, new_public_key, wait_for
+from tests.server.federation_folder import running_server as serve
+
+
+@pytest.fixture(scope="module")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with serve(make_folder(tmp_path_factory.mktemp("control") / "federation")) as server:
+        yield server
+
+
+@pytest.fixture
+def control(running_server: RunningServer) -> Iterator[Control]:
+    with running_server.control() as connected:
+        yield connected
+
+
+def test_a_hospital_comes_and_goes_and_its_key_does_not_come_back(control: Control) -> None:
+    key = new_public_key()
+    node_id = control.register(key, "beta")
+    (node,) = [node for node in control.list_nodes() if node.id == node_id]
+    assert (node.name, node.key, node.status, node.activated) == ("beta", key_bytes(key), "registered", None)
+    assert node.registered is not None
+    with pytest.raises(RunError, match="the server refused: Public key already in use"):
+        control.register(key, "beta")
+    control.unregister(node_id)
+    assert node_id not in [node.id for node in control.list_nodes()]
+    with pytest.raises(RunError, match="refused"):
+        control.register(key, "beta")
+    with pytest.raises(RunError, match="refused"):
+        control.unregister(node_id)
+
+
+def test_a_run_that_fails_is_known_as_failed(control: Control, tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    text = (app_folder() / "pyproject.toml").read_text().replace("server.app:app", "server.no_such_module:app")
+    (app / "pyproject.toml").write_text(text)
+    run_id = control.start_run(app, {"federation.rounds": 3, "training.learning_rate": 0.1, "data.denoise": "none"})
+    assert control.run(run_id).status in ("pending", "starting", "running")
+    followed = "".join(control.logs(run_id, follow=True))
+    run = wait_for(lambda: control.run(run_id) if control.run(run_id).status in FINISHED else None)
+    assert run.status == "failed"
+    assert "server.no_such_module" in run.details
+    assert "server.no_such_module" in followed
+    assert "\x1b" not in followed
+    assert run.started < run.finished
+    assert 0 < run.seconds < 60
+    assert control.list_runs()[0] == run
+    assert "server.no_such_module" in "".join(control.logs(run_id))
+    with pytest.raises(RunError, match="refused"):
+        control.stop_run(run_id)
+
+
+def test_what_does_not_exist_is_refused_in_one_line(control: Control) -> None:
+    for call in (lambda: control.run(7), lambda: control.stop_run(7), lambda: list(control.logs(7, follow=True))):
+        with pytest.raises(RunError, match="Run ID not found") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+    with pytest.raises(RunError, match="refused"):
+        control.start_run(app_folder(), {"federation.no_such_key": 3})
+
+
+def test_without_a_server_the_command_that_starts_it_is_named(running_server: RunningServer) -> None:
+    with Control(f"127.0.0.1:{free_port()}", running_server.folder.certificate("ca")) as control:
+        assert not control.healthy()
+        with pytest.raises(RunError, match=r"cannot be reached .*rarefed-server start"):
+            control.list_nodes()
+
+
+def test_another_ca_is_not_trusted(running_server: RunningServer, tmp_path: Path) -> None:
+    other = make_folder(tmp_path / "other")
+    address = running_server.control()._address
+    with Control(address, other.certificate("ca")) as control:
+        assert not control.healthy()
+        with pytest.raises(RunError, match="CERTIFICATE_VERIFY_FAILED"):
+            control.list_runs()
+    with pytest.raises(InputError, match=r"nothing\.crt: cannot be used"):
+        Control(address, tmp_path / "nothing.crt")
+
+
+@pytest.mark.parametrize(
+    "key", ["nonsense", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2mGdNcVhMDHmVBBDQx1Kk2l0iXw3V4p0cBhJmW0bUS"]
+)
+def test_a_key_that_flower_cannot_use_is_refused_here(key: str) -> None:
+    with pytest.raises(RunError, match="is no "):
+        key_bytes(key)
+
+
+def test_an_app_that_cannot_be_built_is_named(control: Control, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no Flower app can be built"):
+        control.start_run(tmp_path, {})
+
+
+def test_the_loopback_is_excepted_from_proxies_once() -> None:
+    environment = {"NO_PROXY": "example.org"}
+    reach_loopback_directly(environment)
+    reach_loopback_directly(environment)
+    assert environment == {"NO_PROXY": "example.org,127.0.0.1", "no_proxy": "127.0.0.1"}

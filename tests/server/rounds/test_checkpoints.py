@@ -1,0 +1,119 @@
+"""Checkpoints: what was saved comes back bit for bit, and what was damaged never does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.score_histogram import ScoreHistogram
+from common.training.model_selection import BestModel
+from server.rounds.checkpoints import Checkpoints
+from server.rounds.quarantine import Standing
+from server.rounds.reply_checks import SiteReport
+from server.rounds.state import FederationState, RoundReport
+
+SCORE = EvaluationCounts(
+    1 / 3, np.array([[2, 0], [1, 1]]), ScoreHistogram(np.array([[[1, 1], [1, 1]], [[1, 1], [1, 1]]], dtype=np.int64))
+)
+
+
+def state_after(rounds: int) -> FederationState:
+    rng = np.random.default_rng(rounds)
+    reports = tuple(
+        RoundReport(
+            number,
+            0.1 * number,
+            {"north": SiteReport(10, 1 / number, 2 / 3, SCORE), "south": SiteReport(3, None, 0.1, None)},
+            {"west": "no reply in time"},
+            SCORE if number % 2 else None,
+            {"north": 1},
+            {"south": 2},
+        )
+        for number in range(1, rounds + 1)
+    )
+    return FederationState(
+        tail=rng.normal(size=50).astype(np.float32),
+        kept=BestModel(rng.normal(size=50).astype(np.float32), 0.1 + 0.2, 0.5) if rounds > 1 else None,
+        optimizer={"first-moment": rng.normal(size=50), "second-moment": rng.normal(size=50).astype(np.float32)},
+        rounds=reports,
+        standings={"west": Standing(2, 7)},
+        federation="3f",
+    )
+
+
+def assert_equal(one: FederationState | None, other: FederationState) -> None:
+    assert one is not None
+    assert one.tail.tobytes() == other.tail.tobytes()
+    assert (one.kept is None) == (other.kept is None)
+    if one.kept is not None and other.kept is not None:
+        assert one.kept.tail.tobytes() == other.kept.tail.tobytes()
+        assert (one.kept.loss, one.kept.progress) == (other.kept.loss, other.kept.progress)
+    assert {name: (value.dtype, value.tobytes()) for name, value in one.optimizer.items()} == {
+        name: (value.dtype, value.tobytes()) for name, value in other.optimizer.items()
+    }
+    assert repr(one.rounds) == repr(other.rounds)
+    assert one.standings == other.standings
+    assert one.federation == other.federation
+
+
+def silent(line: str) -> None:
+    raise AssertionError(line)
+
+
+def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "rounds", "plan", 20)
+    assert checkpoints.latest(silent) is None
+    for rounds in (1, 2, 3):
+        checkpoints.save(state_after(rounds))
+        assert_equal(checkpoints.latest(silent), state_after(rounds))
+
+
+def test_old_ones_go_and_the_last_and_the_best_stay(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "plan", 20, keep=2)
+    (tmp_path / ".round-0003.json.x.part").write_text("left by a writer that was killed")
+    for rounds in range(1, 12):
+        checkpoints.save(state_after(rounds))
+    # What is kept was the tail after half of 20 rounds.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"round-{number:04}.{suffix}" for number in (10, 11) for suffix in ("json", "safetensors")
+    ]
+    for rounds in range(12, 15):
+        checkpoints.save(state_after(rounds))
+    assert sorted(path.stem for path in tmp_path.glob("*.json")) == ["round-0010", "round-0013", "round-0014"]
+
+
+@pytest.mark.parametrize("suffix", ["json", "safetensors"])
+def test_any_flipped_byte_makes_the_one_before_be_used(tmp_path: Path, suffix: str) -> None:
+    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    for rounds in (1, 2):
+        checkpoints.save(state_after(rounds))
+    path = tmp_path / f"round-0002.{suffix}"
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 7):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        said: list[str] = []
+        found = checkpoints.latest(said.append)
+        assert_equal(found, state_after(1))
+        assert "round-0002" in said[0]
+
+
+@pytest.mark.parametrize("suffix", ["json", "safetensors"])
+@pytest.mark.parametrize("length", [0, 10, -1])
+def test_a_torn_or_missing_file_is_no_checkpoint(tmp_path: Path, suffix: str, length: int) -> None:
+    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    for rounds in (1, 2):
+        checkpoints.save(state_after(rounds))
+    path = tmp_path / f"round-0002.{suffix}"
+    if length < 0:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:length])
+    assert_equal(checkpoints.latest(lambda line: None), state_after(1))
+
+
+def test_another_plans_checkpoint_is_not_taken_over(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, "plan", 20).save(state_after(1))
+    said: list[str] = []
+    assert Checkpoints(tmp_path, "another plan", 20).latest(said.append) is None
+    assert "another plan" in said[0]

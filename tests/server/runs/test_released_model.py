@@ -1,0 +1,43 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from common.models.tail_layout import TailLayout
+from common.models.classifier import build_model
+from common.plan.training_plan import TrainingPlan
+from server.runs.released_model import release_model
+
+SUMMARY: dict[str, Any] = {
+    "rarefed": "0",
+    "created": "today",
+    "name": "x",
+    "dataset": {"sites": [{"name": "north", "train": 10, "validation": 2, "test": None}]},
+    "weights_source": "none",
+    "weights_sha256": None,
+    "study": {"strategy": "fedbn"},
+    "arms": {"federated": {"weights_digest": {"global": "abc"}, "selected": {"progress": 1.0}}},
+    "federated_evaluation": None,
+    "cost": {"rounds": 3},
+}
+
+
+@pytest.mark.parametrize("strategy", ["fedavg", "fedbn"])
+def test_a_released_model_holds_what_travelled_and_its_card_says_what_did_not(tmp_path: Path, strategy: str) -> None:
+    plan = TrainingPlan.from_flat(
+        {"model.weights": "none", "model.batch_norm": "train", "federation.strategy": strategy}
+    )
+    start = build_model(plan, 2).state_dict()
+    model = build_model(plan, 2)
+    layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
+    folder = release_model(tmp_path, plan, ("no", "yes"), model, np.full(layout.size, 0.5, np.float32), SUMMARY)
+    released = load_file(folder / "model.safetensors")
+    for name, tensor in released.items():
+        travelled = name.removeprefix("tail.") in layout.names and name.startswith("tail.")
+        assert torch.equal(tensor, torch.full_like(tensor, 0.5) if travelled else start[name])
+    assert bool(personal.names) == (strategy == "fedbn")
+    said = "Normalisation layers: the pretrained ones" in (folder / "card.md").read_text()
+    assert said == (strategy == "fedbn")
