@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from common.models.tail_layout import TailLayout
-from common.system.files import write_bytes_atomically, write_json_atomically, write_text_atomically
 from common.models.classifier import Classifier
+from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
+from common.system.files import write_bytes_atomically, write_json_atomically, write_text_atomically
 
 FOLDER = "model"
 

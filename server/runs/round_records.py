@@ -1,23 +1,18 @@
 """How a federation went, as the JSON values of `rounds.jsonl` and `summary.json`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
-from common.statistics.intervals import newcombe_auc_interval
+from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.learning_curve import CurvePoint, curve_point_entry
 from common.evaluation.metrics import rates
 from common.evaluation.roc import RocCurve
-from common.evaluation.evaluation_counts import EvaluationCounts
+from common.statistics.intervals import newcombe_auc_interval
 from server.rounds.federation import FederationResult
 from server.rounds.state import RoundReport
-
-
-
-
 
 
 def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:

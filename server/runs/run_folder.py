@@ -16,9 +16,9 @@ from safetensors.numpy import save
 
 from common.errors import InputError, RunError
 from common.models.tail_layout import TailLayout
-from common.system.files import try_lock, write_bytes_atomically, write_json_atomically, write_text_atomically
 from common.plan.groups import FederationPlan
 from common.plan.training_plan import TrainingPlan
+from common.system.files import try_lock, write_bytes_atomically, write_json_atomically, write_text_atomically
 from server.rounds.checkpoints import Checkpoints
 
 RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"

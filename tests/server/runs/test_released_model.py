@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from common.models.tail_layout import TailLayout
 from common.models.classifier import build_model
+from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
 from server.runs.released_model import release_model
 
