@@ -5,6 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# How many files of tests run side by side; the tests of one file share what they start, and stay together.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15
+
 # make simulate [DATA=folder|manifest.csv|file.npz] [SITES=4] [ARGS="--set training.seed=2"]
 DATA ?=
 SITES ?= 0
@@ -32,13 +36,13 @@ demo: $(INSTALLED)
 	@$(FIND_DATA); $(BIN)/rarefed-sim demo $(OPTIONS)
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-slow: $(INSTALLED)
-	@$(BIN)/python -m pytest -m "slow and not exhaustive"
+	@$(PYTEST) -m "slow and not exhaustive"
 
 test-all: test
-	@$(BIN)/python -m pytest -m slow
+	@$(PYTEST) -m slow
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -26,7 +26,6 @@ from simulations.report.sweep_tables import sweep_tables
 from simulations.report.tables import sites_table
 from simulations.report.terminal import TABLE_WIDTH, render_faults, render_table
 from simulations.report.verdict import Verdict, reach_verdict
-from tests.simulations.report.browser import Browser, find_browser
 from tests.simulations.report.invented_runs import write_run
 
 RunFactory = Callable[..., Path]
@@ -535,34 +534,6 @@ def test_images_are_aligned_by_name_and_not_by_line(make_run: RunFactory) -> Non
     assert aligned is not None
     assert (aligned.probabilities == panel.probabilities).all()
     assert align(panel, turned.of_images(turned.labels == 1)) is None
-
-
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
-def test_a_browser_shows_the_page_without_complaint(
-    make_run: RunFactory, tmp_path_factory: pytest.TempPathFactory, width: int, height: int
-) -> None:
-    program = find_browser()
-    if program is None:
-        pytest.skip("no Chromium on this machine: nothing can show the page")
-    run = make_run(**SWEEP | {"folds": 5, "repeats": 2, "synthetic": True})
-    page = write_report(run)
-    beside = write_comparison([run, make_run(rounds=12)], run / "compared.html")
-    with Browser(program, tmp_path_factory.mktemp("profile")) as browser:
-        for path in (page, beside):
-            for dark in (False, True):
-                browser.open(path, width, height, dark)
-                assert browser.evaluate("innerWidth") == width
-                assert browser.evaluate("document.documentElement.scrollWidth") == width, "the page scrolls sideways"
-                for selector in ("figure", "p", "li", ".strip"):
-                    overflow = f"[...document.querySelectorAll('{selector}')].filter(e => e.scrollWidth > innerWidth)"
-                    assert browser.evaluate(f"{overflow}.length") == 0
-        browser.open(page, width, height)
-        # The verdict is on the first screen, whole.
-        bottom = "document.querySelector('.gap').getBoundingClientRect().bottom"
-        assert browser.evaluate(bottom) < height
-        assert {browser.evaluate("getComputedStyle(document.body).color")} == {"rgb(27, 31, 36)"}
-        assert browser.complaints == []
-        assert set(browser.requests) == {page.as_uri(), beside.as_uri()}
 
 
 @pytest.mark.parametrize("case", CASES)
