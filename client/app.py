@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from client.rules.request import read_request
 from client.training.personal_layers import PersonalLayers
-from client.training.rounds import SplitName, score_tail, train_round, trunk_digest
+from client.training.rounds import SplitName, evaluate_tail, train_round, trunk_digest
 from client.training.site import Site
 from common.errors import InputError
 from common.models.tail_layout import digest_of
@@ -102,7 +102,7 @@ def build_client_app(
         site = load_site(plan, context, config)
         own = personal_layers(plan, site, config, layers_folder)
         layers = own.after(_round(config)) if own else None
-        score = score_tail(plan, site, _tail(message, config), _split(config), layers)
+        score = evaluate_tail(plan, site, _tail(message, config), _split(config), layers)
         metrics = MetricRecord(counts_to_metrics(score))
         answered = ConfigRecord({**receipt_of(config)})
         return Message(RecordDict({messages.METRICS: metrics, messages.CONFIG: answered}), reply_to=message)
@@ -148,6 +148,6 @@ def _split(config: ConfigRecord) -> SplitName:
 
 
 app = ClientApp()
-"""What the production bundle names, and nothing that answers: `client.daemon.runner` alone answers a hospital's
+"""What the production bundle names, and nothing that answers: `client.runner.runner` alone answers a hospital's
 messages, under the hospital's rules. A SuperNode that someone starts by hand finds no function here that trains.
 """

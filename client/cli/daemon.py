@@ -74,7 +74,7 @@ def preview(
     as_json: AS_JSON = False,
 ) -> None:
     """Train one round on this hospital's images and show exactly what would leave. Nothing does."""
-    from client.daemon.preview import preview as answers
+    from client.runner.preview import preview as answers
 
     hospital = read_hospital_file(file)
     previews = answers(hospital, read_plan_file(plan) if plan else TrainingPlan())

@@ -1,1 +1,1 @@
-"""The processes that answer a federation's messages, and the daemon that keeps them running."""
+"""The daemon: keeps the processes of a hospital running and says how they are."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from client.daemon.health import HealthServer
-from client.daemon.heartbeat import HEARTBEAT_VARIABLE
-from client.daemon.supernode import CONTACT_VARIABLE
+from client.flower.heartbeat import HEARTBEAT_VARIABLE
+from client.flower.supernode import CONTACT_VARIABLE
 from client.preflight.connection import diagnose_connection
 from client.preflight.findings import Status
 from client.rules.audit_log import AuditLog, Event
@@ -114,7 +114,7 @@ class Daemon:
     def _node(self) -> Program:
         hospital = self._hospital
         command = [
-            *(sys.executable, "-m", "client.daemon.supernode"),
+            *(sys.executable, "-m", "client.flower.supernode"),
             *("--superlink", hospital.server),
             *("--root-certificates", str(hospital.ca_certificate)),
             *("--auth-supernode-private-key", str(hospital.node_key)),
@@ -136,7 +136,7 @@ class Daemon:
     def _runner(self) -> Program:
         hospital = self._hospital
         arguments = ["--file", str(hospital.path), "--secret", str(self._secret)]
-        command = [sys.executable, "-m", "client.daemon.runner", *arguments]
+        command = [sys.executable, "-m", "client.runner.runner", *arguments]
         return Program(_RUNNER, command, hospital.logs / "runner.log", hospital.state, self._environment())
 
     def _environment(self) -> dict[str, str]:

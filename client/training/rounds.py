@@ -73,7 +73,7 @@ def train_round(
     """
     bench = workbench(plan, len(site.classes))
     trainer, trained = bench.trainer, bench.trainer.model.tail
-    score = score_tail(plan, site, tail, "validation", personal)
+    score = evaluate_tail(plan, site, tail, "validation", personal)
     epochs = plan.federation.local_epochs
     budget = Budget((round_number - 1) * epochs, round_number * epochs, plan.federation.rounds * epochs)
     proximal_mu = plan.federation.proximal_mu if plan.federation.strategy == "fedprox" else 0.0
@@ -82,7 +82,7 @@ def train_round(
     return SiteUpdate(change, len(site.split.train), train_loss, score, bench.personal.pack(trained))
 
 
-def score_tail(
+def evaluate_tail(
     plan: TrainingPlan,
     site: Site,
     tail: NDArray[np.float32],

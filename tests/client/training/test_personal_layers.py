@@ -10,12 +10,12 @@ import pytest
 import torch
 from flwr.app import Context, Message, RecordDict
 
-from client.daemon.preview import preview
 from client.rules.egress_guard import release
 from client.rules.policy import HospitalFailure
 from client.rules.request import read_request
+from client.runner.preview import preview
 from client.training.personal_layers import PersonalLayers
-from client.training.rounds import score_tail, train_round
+from client.training.rounds import evaluate_tail, train_round
 from common.errors import InputError
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
@@ -177,9 +177,9 @@ def test_a_hospital_is_scored_with_the_layers_of_the_selected_round(plan: Traini
     hospitals = load_hospitals(plan)
     own = of_sites(plan, folder, states[0].federation, result.selected_round)
     for site, personal in zip(hospitals.sites, own, strict=True):
-        score = score_tail(plan, site, result.tail, "test", personal)
+        score = evaluate_tail(plan, site, result.tail, "test", personal)
         assert score.loss == result.test[site.name].loss
-        assert score.loss != score_tail(plan, site, result.tail, "test").loss
+        assert score.loss != evaluate_tail(plan, site, result.tail, "test").loss
     # One by one the images are predicted by the same models.
     rows = np.array(predict_with(plan, result.tail, lambda number, site: own[number]))
     labels = [record.label for record in hospitals.pooled("test")]

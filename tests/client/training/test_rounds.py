@@ -5,7 +5,7 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from client.app import build_client_app
-from client.training.rounds import score_tail, train_round, trunk_digest
+from client.training.rounds import evaluate_tail, train_round, trunk_digest
 from client.training.site import Site
 from common.errors import InputError
 from common.models.classifier import build_model
@@ -55,9 +55,9 @@ def test_an_update_is_the_change_that_training_made(plan: TrainingPlan, site: Si
 def test_the_score_is_of_the_incoming_tail(plan: TrainingPlan, site: Site, tail: np.ndarray) -> None:
     update = train_round(plan, site, tail, 1)
     assert update.score.images == len(site.split.validation)
-    assert update.score.loss == score_tail(plan, site, tail, "validation").loss
-    assert score_tail(plan, site, tail + update.change, "validation").loss != update.score.loss
-    assert score_tail(plan, site, tail, "test").images == len(site.split.test)
+    assert update.score.loss == evaluate_tail(plan, site, tail, "validation").loss
+    assert evaluate_tail(plan, site, tail + update.change, "validation").loss != update.score.loss
+    assert evaluate_tail(plan, site, tail, "test").images == len(site.split.test)
 
 
 def test_the_same_round_gives_the_same_bytes(plan: TrainingPlan, site: Site, tail: np.ndarray) -> None:

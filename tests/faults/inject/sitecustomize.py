@@ -135,7 +135,7 @@ def _let_the_clock_jump() -> None:
 
 
 _WRAPPED: dict[str, tuple[str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
-    "client.daemon.training_process": ("Worker.answer", _before_work),
+    "client.runner.training_process": ("TrainingProcess.answer", _before_work),
     "client.rules.egress_guard": ("release", _released),
     "common.training.trainer": ("Trainer._learning_rate", _in_training),
     "flwr.supernode.fleet_http_client": ("FleetHttpClient.PushObject", _while_uploading),
@@ -180,5 +180,5 @@ class _Wrapping(importlib.abc.MetaPathFinder):
 if _FOLDER:
     sys.meta_path.insert(0, _Wrapping())
     # Those that the server's clock is compared with; some of the libraries that train do not bear another datetime.
-    if any(name in Path("/proc/self/cmdline").read_text() for name in ("client.daemon.supernode", "rarefed-hospital")):
+    if any(name in Path("/proc/self/cmdline").read_text() for name in ("client.flower.supernode", "rarefed-hospital")):
         _let_the_clock_jump()

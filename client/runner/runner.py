@@ -2,11 +2,11 @@
 
 Flower would start `flwr-clientapp` for every message: unpack the app that came with it and run what it names. This
 runner takes that place. It never unpacks or runs an app: it compares its hash with the approved ones, and answers with
-the rarefed that this hospital installed. Every message gets a *keeper*, a process that asks the rules, has a `Worker`
-compute, passes the reply through the guard, writes the audit log, and only then sends.
+the rarefed that this hospital installed. Every message gets a *keeper*, a process that asks the rules, has a
+`TrainingProcess` compute, passes the reply through the guard, writes the audit log, and only then sends.
 
 This is the one file that uses the private side of Flower's ClientApp process; when that side has moved,
-tests/client/daemon/test_flower_seam.py fails.
+tests/client/flower/test_flower_seam.py fails.
 """
 
 import argparse
@@ -36,10 +36,7 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
-from client.daemon.heartbeat import set_heartbeat
-from client.daemon.kept_replies import KeptReplies
-from client.daemon.local_app import local_client_app
-from client.daemon.training_process import Worker, die_with_parent
+from client.flower.heartbeat import set_heartbeat
 from client.rules.audit_log import AuditLog, Event
 from client.rules.egress_guard import release
 from client.rules.hospital_file import HospitalFile, read_hospital_file
@@ -53,6 +50,9 @@ from client.rules.policy import (
     check_size,
 )
 from client.rules.request import Request, read_request
+from client.runner.kept_replies import KeptReplies
+from client.runner.local_app import local_client_app
+from client.runner.training_process import TrainingProcess, die_with_parent
 from common.errors import RarefedError
 from common.protocol import messages
 from common.protocol.refusals import Failure, failure, refusal
@@ -88,7 +88,9 @@ class Keeper:
         self._audit = AuditLog(hospital.audit_log)
         self._kept = KeptReplies(hospital.kept_replies)
         # Before this process has threads: what is forked from it must not inherit a lock that one of them holds.
-        self._worker = Worker(partial(_compute, local_client_app(hospital, hospital.personal_layers)), hospital.limits)
+        self._worker = TrainingProcess(
+            partial(_compute, local_client_app(hospital, hospital.personal_layers)), hospital.limits
+        )
         self._client = RuntimeHttpClient.from_server_address(
             server_address=spec.runtime_api_address,
             insecure=True,  # loopback, between two processes of one user
@@ -276,7 +278,7 @@ def _error(message: Message, code: int, words: str) -> Message:
 
 def main() -> None:
     """Serve a SuperNode's tasks until this process is ended; started by the daemon."""
-    parser = argparse.ArgumentParser(prog="python -m client.daemon.runner", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m client.runner.runner", description=main.__doc__)
     parser.add_argument("--file", type=Path, required=True, help="hospital.yaml")
     parser.add_argument("--secret", required=True, help="file of the secret that the SuperNode knows too")
     arguments = parser.parse_args()

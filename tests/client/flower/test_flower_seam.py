@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 from flwr.app import Context, Error, Message, RecordDict
 
-from client.daemon.heartbeat import CONSTANT, MODULES
+from client.flower.heartbeat import CONSTANT, MODULES
 
 WRITTEN_FOR = "1.41"
 
@@ -50,7 +50,7 @@ NAMES = [
 def test_what_the_hospital_uses_of_flower_is_where_it_was(module: str, name: str, parameters: list[str]) -> None:
     moved = (
         f"{module}.{name} is not what it was in Flower {WRITTEN_FOR} (installed: {version('flwr')}): adapt "
-        "client/daemon/runner.py and client/daemon/supernode.py, then this list"
+        "client/runner/runner.py and client/flower/supernode.py, then this list"
     )
     try:
         found = importlib.import_module(module)
@@ -68,7 +68,7 @@ def test_the_installed_flower_is_the_one_this_was_written_for() -> None:
 
 def test_flower_looks_its_executor_up_when_it_runs() -> None:
     source = inspect.getsource(importlib.import_module("flwr.supercore.superexec.run_superexec"))
-    assert "executor = get_executor(" in source, "client/daemon/runner.py replaces get_executor in this module"
+    assert "executor = get_executor(" in source, "client/runner/runner.py replaces get_executor in this module"
 
 
 def test_messages_survive_the_way_to_the_worker_and_back() -> None:

@@ -15,7 +15,7 @@ from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeat
 from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
-from client.daemon.supernode import _noting, _telling_broken_lines
+from client.flower.supernode import _noting, _telling_broken_lines
 from tests.client.preflight.certificates import Authority
 
 

@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from client.daemon.training_process import Worker
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure, Refusal
+from client.runner.training_process import TrainingProcess
 from common.protocol.refusals import Failure, Rule
 
 PATH = "/data/MUELLER_ANNA.dcm"
 
 
 def answer(compute: Callable[[bytes], bytes], seconds: float = 30, **limits: float) -> bytes:
-    worker = Worker(compute, LimitsSection.model_validate(limits))
+    worker = TrainingProcess(compute, LimitsSection.model_validate(limits))
     try:
         return worker.answer(b"asked", seconds)
     finally:
@@ -30,7 +30,7 @@ def test_a_reply_comes_from_another_process() -> None:
 
 
 def test_large_messages_pass() -> None:
-    worker = Worker(lambda message: message * 2, LimitsSection())
+    worker = TrainingProcess(lambda message: message * 2, LimitsSection())
     assert len(worker.answer(bytes(20_000_000), 30)) == 40_000_000
     worker.stop()
 
@@ -100,7 +100,7 @@ def test_a_worker_takes_no_more_cores_than_allowed() -> None:
 
 
 def test_stopping_ends_the_process() -> None:
-    worker = Worker(slow, LimitsSection())
+    worker = TrainingProcess(slow, LimitsSection())
     with pytest.raises(HospitalFailure):
         worker.answer(b"", 0.1)
     pid = worker._pid

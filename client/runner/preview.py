@@ -11,11 +11,11 @@ from flwr.app import ConfigRecord, Context, Message, MessageType, MetricRecord, 
 from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
-from client.daemon.local_app import local_client_app
 from client.rules.egress_guard import release
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure, Refusal, check_hours, check_plan
 from client.rules.request import read_request
+from client.runner.local_app import local_client_app
 from client.training.local_data import local_plan, local_site
 from common.models.tail_layout import digest_of
 from common.plan.training_plan import TrainingPlan

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
-from client.daemon.kept_replies import KeptReplies
 from client.rules.request import Request
+from client.runner.kept_replies import KeptReplies
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.receipt import receipt_of

@@ -28,7 +28,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 _OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "not enough memory")
 
 
-class Worker:
+class TrainingProcess:
     """A forked process that answers one message.
 
     Parameters

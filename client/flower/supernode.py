@@ -18,7 +18,7 @@ import httpx
 from flwr.supernode.cli.flower_supernode import flower_supernode
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
-from client.daemon.heartbeat import set_heartbeat
+from client.flower.heartbeat import set_heartbeat
 
 CONTACT_VARIABLE = "RAREFED_CONTACT_FILE"
 """Names the file whose time of change is that of the last contact."""

@@ -1,0 +1,1 @@
+"""The private side of Flower that a hospital's processes stand on."""
