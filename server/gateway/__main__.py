@@ -19,7 +19,7 @@ from common.system.command_line import run_command_line
 from server.gateway.app import Gateway
 from server.gateway.connection import Connection
 from server.gateway.limits import Limits, limits_with
-from server.gateway.log import log_sparingly
+from server.gateway.log import limit_log_rate
 
 _CONNECT_SECONDS = 5
 _BACKLOG = 128
@@ -46,7 +46,7 @@ def _serve(
     _trust(trusted, upstream_ca)
     tls = _server_tls(certificate, key, ca_for_clients)
     listener = _listen(listen, port)
-    log_sparingly()
+    limit_log_rate()
     _raise_file_limit()
     # uvicorn passes the signal on after its own, orderly end. Whoever was told to stop, and did, ends with 0.
     for stop in (signal.SIGTERM, signal.SIGINT):

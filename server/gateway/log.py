@@ -1,4 +1,4 @@
-"""A log that an attacker cannot fill the disk with."""
+"""Limits the rate of the gateway's log, so that an attacker cannot fill the disk with it."""
 
 import logging
 import sys
@@ -9,13 +9,13 @@ _LINES_A_SECOND = 1
 _LINES_AT_ONCE = 100
 
 
-class Sparing(logging.Filter):
-    """Lets through so many lines over time, and says how many it kept back before.
+class RateLimitedFilter(logging.Filter):
+    """Lets through one line per second after the first hundred, and adds how many it left out before.
 
     Parameters
     ----------
     now : callable
-        The clock, in seconds.
+        Returns the time in seconds, and never goes back.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -23,7 +23,7 @@ class Sparing(logging.Filter):
         self._now = now
         self._tokens = float(_LINES_AT_ONCE)
         self._then = now()
-        self._kept_back = 0
+        self._left_out = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the line is written."""
@@ -31,19 +31,19 @@ class Sparing(logging.Filter):
         self._tokens = min(float(_LINES_AT_ONCE), self._tokens + (now - self._then) * _LINES_A_SECOND)
         self._then = now
         if self._tokens < 1:
-            self._kept_back += 1
+            self._left_out += 1
             return False
         self._tokens -= 1
-        if self._kept_back:
-            record.msg = f"{record.getMessage()} ({self._kept_back} lines left out before this one)"
+        if self._left_out:
+            record.msg = f"{record.getMessage()} ({self._left_out} lines left out before this one)"
             record.args = ()
-            self._kept_back = 0
+            self._left_out = 0
         return True
 
 
-def log_sparingly() -> None:
-    """Write what is worth a line, of the gateway and of the libraries under it, to standard error."""
+def limit_log_rate() -> None:
+    """Write warnings and errors of the gateway and its libraries to standard error, at a limited rate."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    handler.addFilter(Sparing())
+    handler.addFilter(RateLimitedFilter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

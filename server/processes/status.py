@@ -15,8 +15,8 @@ from server.flower.control_api import Control, Node
 from server.members.registry import Hospital, Registry
 from server.members.server_folder import ServerFolder
 from server.processes.start_checks import is_running
-from server.runs.progress import describe_answer, draw_run
 from server.runs.reading import RunView, latest_run
+from server.runs.run_display import describe_answer, draw_run
 
 
 def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
 from common.system.files import remove_parts, write_bytes_atomically, write_text_atomically
 from common.training.model_selection import BestModel
-from server.rounds.quarantine import Standing
+from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
 from server.rounds.state import FederationState, RoundReport
 
@@ -67,7 +67,7 @@ class Checkpoints:
             "tensors": hashlib.sha256(content).hexdigest(),
             "kept": {"loss": state.kept.loss, "progress": state.kept.progress} if state.kept is not None else None,
             "rounds": [_report_to_json(report) for report in state.rounds],
-            "standings": {name: [one.faults, one.back_in] for name, one in state.standings.items()},
+            "standings": {name: [one.faults, one.back_in] for name, one in state.quarantine.items()},
             "federation": state.federation,
         }
         text = json.dumps(known | {_DIGEST: _digest(known)})
@@ -124,7 +124,7 @@ class Checkpoints:
                 name.removeprefix(_OPTIMIZER): value for name, value in tensors.items() if name.startswith(_OPTIMIZER)
             },
             rounds=tuple(_report_from_json(entry) for entry in known["rounds"]),
-            standings={name: Standing(*numbers) for name, numbers in known["standings"].items()},
+            quarantine={name: QuarantineStatus(*numbers) for name, numbers in known["standings"].items()},
             federation=known["federation"],
         )
 

@@ -18,8 +18,8 @@ from common.protocol import messages
 from common.protocol.refusals import refusing_rule
 from common.training.model_selection import ModelSelection
 from server.rounds.aggregation import make_strategy
-from server.rounds.messaging import Correspondence, Courier, Member, in_words
-from server.rounds.quarantine import NORM_ROUNDS, OFFLINE, Standing, judge, outliers
+from server.rounds.messaging import Member, Messenger, Transport, in_words
+from server.rounds.quarantine import NORM_ROUNDS, OFFLINE, QuarantineStatus, outliers, update_quarantine
 from server.rounds.reply_checks import BadReply, SiteInfo, Update, read_info, read_score, read_update
 from server.rounds.state import FederationState, RoundReport
 
@@ -66,7 +66,7 @@ class Federation:
 
     Parameters
     ----------
-    courier : Courier
+    transport : Transport
         Flower's Grid, or what stands before it.
     plan : TrainingPlan
         What to do.
@@ -94,7 +94,7 @@ class Federation:
 
     def __init__(
         self,
-        courier: Courier,
+        transport: Transport,
         plan: TrainingPlan,
         *,
         classes: int,
@@ -117,7 +117,7 @@ class Federation:
         self._on_trouble = on_trouble
         self._on_introduced = on_introduced
         self._strategy = make_strategy(plan)
-        self._correspondence = Correspondence(courier, plan, poll_seconds)
+        self._messenger = Messenger(transport, plan, poll_seconds)
         self._members: dict[str, tuple[SiteInfo, Member]] = {}
         self._introduced_in: dict[str, int] = {}
 
@@ -139,7 +139,7 @@ class Federation:
             If fewer than `federation.min_sites` hospitals take part, or give a usable reply in a round or to the test,
             even after `federation.round_attempts`.
         """
-        self._correspondence.federation = state.federation
+        self._messenger.federation = state.federation
         self._introduce_first(len(state.rounds) + 1)
         self._strategy.remember(state.optimizer)
         for report in state.rounds:
@@ -173,7 +173,9 @@ class Federation:
             kept=selection.kept,
             optimizer=self._strategy.memory(),
             rounds=(*state.rounds, report),
-            standings=judge(report.round, state.standings, report.sites, report.failures, self._plan.federation),
+            quarantine=update_quarantine(
+                report.round, state.quarantine, report.sites, report.failures, self._plan.federation
+            ),
             federation=state.federation,
         )
 
@@ -183,7 +185,7 @@ class Federation:
         recent = [site.change_norm for report in state.rounds[-NORM_ROUNDS:] for site in report.sites.values()]
 
         def ask(members: Mapping[str, Member]) -> tuple[dict[str, Update], dict[str, str]]:
-            return self._correspondence.ask(
+            return self._messenger.ask(
                 members, MessageType.TRAIN, {messages.ROUND: number}, state.tail, self._read_update
             )
 
@@ -191,11 +193,11 @@ class Federation:
             norms = {name: update.report.change_norm for name, update in updates.items()}
             return outliers(norms, recent, self._plan.federation.largest_norm)
 
-        updates, failures = self._until_enough(f"round {number}", state.standings, number, ask, too_large)
+        updates, failures = self._until_enough(f"round {number}", state.quarantine, number, ask, too_large)
         sites = {name: update.report for name, update in updates.items()}
         score = EvaluationCounts.pool(site.score for site in sites.values() if site.score is not None)
         seconds = time.monotonic() - started
-        return RoundReport(number, seconds, sites, failures, score, *self._correspondence.discarded()), updates
+        return RoundReport(number, seconds, sites, failures, score, *self._messenger.discarded()), updates
 
     def _score(self, tail: NDArray[np.float32], after: int, split: str) -> dict[str, EvaluationCounts]:
         """Return by site the scores of the tail that stood after a round, where they are shared."""
@@ -208,7 +210,7 @@ class Federation:
         def ask(members: Mapping[str, Member]) -> tuple[dict[str, EvaluationCounts | None], dict[str, str]]:
             # The round too: a hospital may have layers of its own that belong to this tail.
             asked: dict[str, int | str] = {messages.SPLIT: split, messages.ROUND: after}
-            return self._correspondence.ask(members, MessageType.EVALUATE, asked, tail, read)
+            return self._messenger.ask(members, MessageType.EVALUATE, asked, tail, read)
 
         what = f"scoring the model on {split} images"
         # Nobody's patients are left out for faults in earlier rounds.
@@ -220,7 +222,7 @@ class Federation:
     def _until_enough(
         self,
         what: str,
-        standings: Mapping[str, Standing],
+        quarantine: Mapping[str, QuarantineStatus],
         number: int,
         ask: Callable[[Mapping[str, Member]], tuple[dict[str, Answer], dict[str, str]]],
         refuse: Callable[[Mapping[str, Answer]], dict[str, str]] = lambda answers: {},
@@ -233,7 +235,7 @@ class Federation:
         federation = self._plan.federation
         answers: dict[str, Answer] = {}
         for attempt in range(1, federation.round_attempts + 1):
-            members, missing = self._gather(standings, number, answers)
+            members, missing = self._gather(quarantine, number, answers)
             new, failures = ask(members) if members else ({}, {})
             answers |= new
             failures |= refuse(answers) | missing
@@ -255,18 +257,18 @@ class Federation:
         time.sleep(seconds)
 
     def _gather(
-        self, standings: Mapping[str, Standing], number: int, answered: Container[str]
+        self, quarantine: Mapping[str, QuarantineStatus], number: int, answered: Container[str]
     ) -> tuple[dict[str, Member], dict[str, str]]:
         """Return whom to ask, and why others are not: as soon as enough are there, or `wait_seconds` are over."""
         federation = self._plan.federation
         deadline = time.monotonic() + federation.wait_seconds
         while True:
-            present = {member.called for member in self._welcome(standings, number)}
+            present = {member.called for member in self._welcome(quarantine, number)}
             offline = {name: OFFLINE for name, (_, member) in self._members.items() if member.called not in present}
             resting = {
-                name: f"in quarantine until round {standings[name].back_in}"
+                name: f"in quarantine until round {quarantine[name].back_in}"
                 for name in self._members.keys() - offline.keys()
-                if name in standings and standings[name].back_in > number
+                if name in quarantine and quarantine[name].back_in > number
             }
             if len(self._members) - len(offline) - len(resting) < federation.min_sites:
                 resting = {}  # a hospital on probation is better than a run that cannot go on
@@ -274,13 +276,13 @@ class Federation:
             if len(self._members) - len(missing) >= federation.min_sites or time.monotonic() > deadline:
                 unasked = [name for name in self._members if name not in missing and name not in answered]
                 return {name: self._members[name][1] for name in unasked}, missing
-            self._correspondence.sleep()
+            self._messenger.sleep()
 
-    def _welcome(self, standings: Mapping[str, Standing], number: int) -> Sequence[Member]:
+    def _welcome(self, quarantine: Mapping[str, QuarantineStatus], number: int) -> Sequence[Member]:
         """Introduce who is new, and who comes out of quarantine and may have changed; return who is present."""
         present = self._present()
         names = {member.called: name for name, (_, member) in self._members.items()}
-        back = {name for name, one in standings.items() if one.back_in == number}
+        back = {name for name, one in quarantine.items() if one.back_in == number}
         pause = self._plan.federation.quarantine_rounds
         strangers = []
         for member in present:
@@ -318,7 +320,7 @@ class Federation:
     def _introduce(self, members: Sequence[Member], number: int) -> dict[str, str]:
         """Ask members who they are, and admit those that can take part; return by name why others cannot."""
         by_name = {member.called: member for member in members}
-        infos, left_out = self._correspondence.ask(
+        infos, left_out = self._messenger.ask(
             by_name, MessageType.QUERY, {}, None, lambda called, reply: read_info(reply)
         )
         self._introduced_in |= dict.fromkeys(by_name, number)

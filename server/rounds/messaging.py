@@ -23,7 +23,7 @@ NO_REPLY = "no reply in time"
 _LIFE = 2.0
 
 
-class Courier(Protocol):
+class Transport(Protocol):
     """The part of Flower's Grid that a federation needs."""
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
@@ -58,19 +58,19 @@ class Member:
         return self.name or f"node {self.node_id}{where}"
 
 
-class Discarded(NamedTuple):
+class DiscardedReplies(NamedTuple):
     """Replies that came and were not used, by hospital: after their time, or again."""
 
     late: dict[str, int]
     repeated: dict[str, int]
 
 
-class Correspondence:
+class Messenger:
     """Asks hospitals, and hands over what can be used of their replies.
 
     Parameters
     ----------
-    courier : Courier
+    transport : Transport
         Flower's Grid, or what stands before it.
     plan : TrainingPlan
         Travels with every message; says how long to wait.
@@ -83,8 +83,8 @@ class Correspondence:
         `FederationState.federation`; goes with every message.
     """
 
-    def __init__(self, courier: Courier, plan: TrainingPlan, poll_seconds: float) -> None:
-        self._courier = courier
+    def __init__(self, transport: Transport, plan: TrainingPlan, poll_seconds: float) -> None:
+        self._transport = transport
         self._plan = plan
         self._poll_seconds = poll_seconds
         self.federation = ""
@@ -129,7 +129,7 @@ class Correspondence:
         for member in members.values():
             own = RecordDict({**content, messages.CONFIG: ConfigRecord({**words, **member.config})})
             requests.append(Message(own, message_type=kind, dst_node_id=member.node_id, ttl=life))
-        names = dict(zip(self._courier.push_messages(requests), members, strict=True))
+        names = dict(zip(self._transport.push_messages(requests), members, strict=True))
         replies = self._await(names)
         answers: dict[str, Answer] = {}
         failures: dict[str, str] = {}
@@ -143,9 +143,9 @@ class Correspondence:
                 failures[name] = str(error)
         return answers, failures
 
-    def discarded(self) -> Discarded:
+    def discarded(self) -> DiscardedReplies:
         """Return what was discarded since the last call."""
-        counts = Discarded(dict(sorted(self._late.items())), dict(sorted(self._repeated.items())))
+        counts = DiscardedReplies(dict(sorted(self._late.items())), dict(sorted(self._repeated.items())))
         self._late.clear()
         self._repeated.clear()
         return counts
@@ -160,7 +160,7 @@ class Correspondence:
         deadline = time.monotonic() + self._plan.federation.round_seconds
         pending = dict(names)
         while pending:
-            for reply in self._courier.pull_messages([*pending, *self._overdue]):
+            for reply in self._transport.pull_messages([*pending, *self._overdue]):
                 message_id = reply.metadata.reply_to_message_id
                 if message_id in self._overdue:
                     name = self._overdue.pop(message_id)

@@ -1,4 +1,4 @@
-"""How far a hospital can be relied on, and how large an update may be: judged from the rounds so far."""
+"""Which hospitals are not asked for a while, and how large an update may be: decided by the rounds so far."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ import numpy as np
 from common.plan.groups import FederationPlan
 
 OFFLINE = "offline"
-"""Why a hospital was not asked; no fault of its replies."""
+"""Why a hospital was not asked: it does not count as a fault."""
 
-# Norms shrink over a training: only the last rounds say what is usual, and a few hospitals say little.
+# Norms shrink during a training, so only the last rounds say what is usual; and fewer than three norms say too little.
 NORM_ROUNDS = 3
 _LEAST_NORMS = 3
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How far a hospital can be relied on.
+class QuarantineStatus:
+    """How often a hospital failed in a row, and whether it is in quarantine.
 
     Attributes
     ----------
@@ -31,50 +31,50 @@ class Standing:
     back_in: int = 0
 
 
-def judge(
+def update_quarantine(
     number: int,
-    standings: Mapping[str, Standing],
+    quarantine: Mapping[str, QuarantineStatus],
     used: Container[str],
     failures: Mapping[str, str],
     federation: FederationPlan,
-) -> dict[str, Standing]:
-    """Return the hospitals' standings after a round; who has none is in order.
+) -> dict[str, QuarantineStatus]:
+    """Return the hospitals' status after a round; those without faults are left out.
 
     Parameters
     ----------
     number : int
-        Of the round.
-    standings : mapping of str to Standing
-        Before it.
+        Number of the round, from 1.
+    quarantine : mapping of str to QuarantineStatus
+        The status before the round, by hospital.
     used : container of str
         Hospitals whose replies were used.
     failures : mapping of str to str
-        Of the others: why not.
+        Why the replies of the other hospitals were not, by hospital.
     federation : FederationPlan
-        How many faults are too many.
+        Says after how many faults a hospital is put in quarantine, and for how long.
     """
-    judged = {name: standing for name, standing in standings.items() if name not in used}
+    updated = {name: status for name, status in quarantine.items() if name not in used}
     for name, reason in failures.items():
-        before = judged.get(name, Standing())
+        before = updated.get(name, QuarantineStatus())
         if before.back_in > number or reason == OFFLINE:
             continue
         faults, limit = before.faults + 1, federation.quarantine_after
         back_in = number + 1 + federation.quarantine_rounds if limit and faults >= limit else 0
-        judged[name] = Standing(faults, back_in)
-    return judged
+        updated[name] = QuarantineStatus(faults, back_in)
+    return updated
 
 
 def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) -> dict[str, str]:
-    """Return which updates are far larger than what hospitals send, with the reasons.
+    """Return the hospitals whose update is far larger than usual, each with the reason.
 
     Parameters
     ----------
     norms : mapping of str to float
-        L2 norms of a round's updates.
+        L2 norms of the round's updates, by hospital.
     recent : sequence of float
-        Norms of the updates that were used in the rounds before.
+        L2 norms of the updates that were used in the rounds before.
     limit : float
-        In multiples of the median; 0: none is too large.
+        The largest norm allowed, in multiples of the median norm; 0: no limit.
     """
     known = [*recent, *norms.values()]
     if not limit or len(known) < _LEAST_NORMS:

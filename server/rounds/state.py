@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.training.model_selection import BestModel
-from server.rounds.quarantine import Standing
+from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
 
 
@@ -65,7 +65,7 @@ class FederationState:
         The strategy's own memory: moments of a server optimiser. Empty for most strategies.
     rounds : tuple of RoundReport
         Those that are over.
-    standings : mapping of str to Standing
+    quarantine : mapping of str to QuarantineStatus
         By hospital; those without a fault are left out.
     """
 
@@ -74,4 +74,4 @@ class FederationState:
     kept: BestModel | None = None
     optimizer: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     rounds: tuple[RoundReport, ...] = ()
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    quarantine: Mapping[str, QuarantineStatus] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from common.errors import RunError
 from server.flower.control_api import FINISHED, Control, Run
-from server.runs.progress import Progress
+from server.runs.run_display import RunDisplay
 from server.runs.reading import RunView, find_run
 
 _LOOK_SECONDS = 1.0
@@ -23,7 +23,7 @@ def follow_run(control: Control, runs: Path, run_id: int, console: Console) -> t
     RunError
         If the server was out of reach for three minutes.
     """
-    with Progress(console, run_id) as progress:
+    with RunDisplay(console, run_id) as progress:
         reached = time.monotonic()
         while True:
             try:

@@ -8,7 +8,7 @@ from flwr.app import ConfigRecord, Error, Message, MessageType
 
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
-from server.rounds.messaging import Courier
+from server.rounds.messaging import Transport
 
 DROPPED_OUT = 4101
 """The error code of a lost reply; none of Flower's, nor of a hospital's own refusals."""
@@ -17,7 +17,7 @@ FACTORS = {"scaled": 100.0, "flipped": -1.0}
 """What `study.hostile` multiplies an update by."""
 
 
-def with_faults(courier: Courier, plan: TrainingPlan, sites: int) -> Courier:
+def with_faults(courier: Transport, plan: TrainingPlan, sites: int) -> Transport:
     """Return what a federation of `sites` sites sends its messages by: the courier itself in a plan without faults."""
     faulty = plan.study.dropout or plan.study.hostile_sites
     return FaultyCourier(courier, plan, sites) if faulty else courier
@@ -31,7 +31,7 @@ class FaultyCourier:
 
     Parameters
     ----------
-    courier : Courier
+    courier : Transport
         What reaches the sites.
     plan : TrainingPlan
         `study.dropout`, `study.hostile_sites` and `study.hostile` are read.
@@ -39,7 +39,7 @@ class FaultyCourier:
         How many there are.
     """
 
-    def __init__(self, courier: Courier, plan: TrainingPlan, sites: int) -> None:
+    def __init__(self, courier: Transport, plan: TrainingPlan, sites: int) -> None:
         self._courier = courier
         self._dropout = plan.study.dropout
         # The folds and repeats of a study suffer differently, or they would all tell of one and the same luck.

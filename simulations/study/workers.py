@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.messages import CONFIG, FEDERATION, NAME, ROUND, request_content
-from server.rounds.messaging import Courier
+from server.rounds.messaging import Transport
 from server.rounds.reply_checks import BadReply, refuse_error
 from simulations.study.messages import ALONE, ARM, LAYERS, PREDICT, RESULT
 from simulations.study.outcomes import Outcome
@@ -124,13 +124,13 @@ class Home:
 
     Parameters
     ----------
-    courier : Courier
+    courier : Transport
         Takes the messages.
     layers : Path
         Absolute; each site has a folder in it.
     """
 
-    def __init__(self, courier: Courier, layers: Path) -> None:
+    def __init__(self, courier: Transport, layers: Path) -> None:
         self._courier = courier
         self._layers = layers
 

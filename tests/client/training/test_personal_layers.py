@@ -32,7 +32,7 @@ from simulations.study.pooled_and_local import predict_with, train_alone
 from simulations.study.workers import Home
 from tests.client.hospital import rules, write_hospital
 from tests.federation.data import manifest
-from tests.server.rounds.test_federation import Courier
+from tests.server.rounds.hospitals_in_process import InProcessTransport
 
 LAYOUT = TailLayout(("norm.weight", "norm.running_mean"), ((3,), (3,)))
 
@@ -131,7 +131,7 @@ def federate(plan: TrainingPlan, folder: Path, state: FederationState | None = N
     bench = workbench(plan, 2)
     states: list[FederationState] = []
     federation = Federation(
-        Home(Courier(Node(1), Node(2)), folder),  # type: ignore[arg-type]
+        Home(InProcessTransport(Node(1), Node(2)), folder),  # type: ignore[arg-type]
         plan,
         classes=2,
         layout=bench.layout,

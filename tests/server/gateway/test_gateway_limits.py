@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import InputError
 from server.gateway.limits import Limits, RateTable, counted_as, limits_with
-from server.gateway.log import Sparing
+from server.gateway.log import RateLimitedFilter
 from tests.server.gateway.certificates import Authority
 from tests.server.gateway.door import PULL, answer_on, gateway_for, head, upstream_with
 
@@ -158,11 +158,11 @@ def test_a_refusal_is_one_line_and_many_are_few(gateway):
 
 def test_the_log_says_how_much_it_left_out():
     clock = [0.0]
-    sparing = Sparing(lambda: clock[0])
+    limited = RateLimitedFilter(lambda: clock[0])
     lines = [logging.makeLogRecord({"msg": "line %d", "args": (i,)}) for i in range(151)]
-    assert [sparing.filter(line) for line in lines[:150]] == [True] * 100 + [False] * 50
+    assert [limited.filter(line) for line in lines[:150]] == [True] * 100 + [False] * 50
     clock[0] = 1.0
-    assert sparing.filter(lines[150])
+    assert limited.filter(lines[150])
     assert lines[150].getMessage() == "line 150 (50 lines left out before this one)"
 
 

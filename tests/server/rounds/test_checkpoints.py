@@ -9,7 +9,7 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
 from common.training.model_selection import BestModel
 from server.rounds.checkpoints import Checkpoints
-from server.rounds.quarantine import Standing
+from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
 from server.rounds.state import FederationState, RoundReport
 
@@ -37,7 +37,7 @@ def state_after(rounds: int) -> FederationState:
         kept=BestModel(rng.normal(size=50).astype(np.float32), 0.1 + 0.2, 0.5) if rounds > 1 else None,
         optimizer={"first-moment": rng.normal(size=50), "second-moment": rng.normal(size=50).astype(np.float32)},
         rounds=reports,
-        standings={"west": Standing(2, 7)},
+        quarantine={"west": QuarantineStatus(2, 7)},
         federation="3f",
     )
 
@@ -53,7 +53,7 @@ def assert_equal(one: FederationState | None, other: FederationState) -> None:
         name: (value.dtype, value.tobytes()) for name, value in other.optimizer.items()
     }
     assert repr(one.rounds) == repr(other.rounds)
-    assert one.standings == other.standings
+    assert one.quarantine == other.quarantine
     assert one.federation == other.federation
 
 

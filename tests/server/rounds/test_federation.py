@@ -1,115 +1,22 @@
-"""A federation over a courier that answers in this process: who is left out, and what becomes of the rest."""
+"""A federation over a transport that answers in this process: who is left out, and what becomes of the rest."""
 
-from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pytest
-from flwr.app import ConfigRecord, Error, Message, MetricRecord, RecordDict
 
 from common.errors import RunError
-from common.models.tail_layout import TailLayout
-from common.plan.training_plan import TrainingPlan
-from common.protocol import messages
-from common.protocol.receipt import receipt_of
 from common.protocol.refusals import Rule, refusal
-from server.rounds.federation import Federation
 from server.rounds.messaging import Member
-from server.rounds.state import FederationState, RoundReport
+from server.rounds.state import FederationState
 from server.runs.round_records import federated_evaluation, history, metrics_of_score
-
-LAYOUT = TailLayout(("weight",), ((3,),))
-TRUNK = "a" * 64
-SCORE: dict[str, Any] = {
-    messages.SCORE_LOSS: 0.5,
-    messages.SCORE_CONFUSION: [2, 0, 1, 1],
-    messages.SCORE_HISTOGRAM: [1, 1, 1, 1, 1, 1, 1, 1],
-}
-
-
-class Courier:
-    """Answers every message at once, as the hospitals of `answers` (by node) would."""
-
-    def __init__(self, *hospitals: "Hospital") -> None:
-        self._hospitals = {hospital.node: hospital for hospital in hospitals}
-        self._replies: dict[str, Message] = {}
-
-    def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        ids = []
-        for number, message in enumerate(messages):
-            message.metadata.__dict__["_message_id"] = f"{len(self._replies)}-{number}"
-            ids.append(message.metadata.message_id)
-            self._replies[ids[-1]] = self._hospitals[message.metadata.dst_node_id].answer(message)
-        return ids
-
-    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        return [self._replies[each] for each in message_ids]
-
-
-class Hospital:
-    """One that trains by adding its node's number."""
-
-    def __init__(
-        self,
-        node: int,
-        name: str,
-        *,
-        trunk: str = TRUNK,
-        shares: bool = True,
-        says: str | None = None,
-        fails_at_first: int = 0,
-    ) -> None:
-        self.node, self._name, self._trunk, self._shares, self._says = node, name, trunk, shares, says
-        self._failures_left = fails_at_first
-
-    def answer(self, message: Message) -> Message:
-        if self._failures_left:
-            self._failures_left -= 1
-            return Message(Error(4002, "failed: crash"), reply_to=message)
-        if self._says:
-            return Message(Error(4001, self._says), reply_to=message)
-        score = SCORE if self._shares else {}
-        receipt = receipt_of(message.content[messages.CONFIG])  # type: ignore[arg-type]
-        kind = message.metadata.message_type
-        if kind == "query":
-            receipt |= {messages.NAME: self._name, messages.VERSION: "1", messages.TRUNK_DIGEST: self._trunk}
-            counts = {messages.TRAIN_IMAGES: 10}
-            counts |= {messages.VALIDATION_IMAGES: 4, messages.TEST_IMAGES: 4} if self._shares else {}
-            content = {messages.METRICS: MetricRecord(counts)}
-        elif kind == "train":
-            change = np.full(3, self.node, np.float32)
-            metrics = {messages.IMAGES: 10, **({messages.TRAIN_LOSS: 0.7} if self._shares else {}), **score}
-            content = {messages.ARRAYS: messages.tail_record(change), messages.METRICS: MetricRecord(metrics)}
-        else:
-            content = {messages.METRICS: MetricRecord(score)}
-        return Message(RecordDict({**content, messages.CONFIG: ConfigRecord(receipt)}), reply_to=message)
-
-
-def federate(
-    *hospitals: Hospital,
-    admitted: dict[int, str] | None = None,
-    min_sites: int = 1,
-    state: FederationState | None = None,
-    changes: dict[str, Any] | None = None,
-    courier: Any = None,
-    **observers: Any,
-) -> Any:
-    plan = TrainingPlan.from_flat(
-        {
-            "federation.rounds": 2,
-            "federation.min_sites": min_sites,
-            "federation.retry_seconds": 0,
-            "exchange.score_bins": 2,
-            **(changes or {}),
-        }
-    )
-    rounds: list[RoundReport] = []
-    members = [Member(hospital.node, name=(admitted or {}).get(hospital.node, "")) for hospital in hospitals]
-    settings: dict[str, Any] = {"present": lambda: members, "on_round": rounds.append, **observers}
-    federation = Federation(
-        courier or Courier(*hospitals), plan, classes=2, layout=LAYOUT, trunk_digest=TRUNK, poll_seconds=0, **settings
-    )
-    return federation.run(state or FederationState(np.zeros(3, np.float32), "f1"))
+from tests.server.rounds.hospitals_in_process import (
+    Arrivals,
+    FaultyHospital,
+    Hospital,
+    ReplayingHospital,
+    SlowTransport,
+    federate,
+)
 
 
 def test_hospitals_that_cannot_take_part_are_left_out_by_name_and_reason() -> None:
@@ -205,36 +112,6 @@ def test_one_hospital_that_shares_speaks_for_itself_alone() -> None:
     assert metrics["auc"] == 0.5
 
 
-class Moody(Hospital):
-    """One whose training replies in the given rounds, or at first, are errors, or larger by a factor."""
-
-    def __init__(
-        self,
-        node: int,
-        name: str,
-        bad: set[int] = frozenset(),  # type: ignore[assignment]
-        factor: float = 1.0,
-        bad_attempts: int = 0,
-    ) -> None:
-        super().__init__(node, name)
-        self._bad, self._factor, self._bad_attempts = bad, factor, bad_attempts
-        self.asked: list[int] = []
-        self.introductions = 0
-
-    def answer(self, message: Message) -> Message:
-        reply = super().answer(message)
-        if message.metadata.message_type != "train":
-            self.introductions += message.metadata.message_type == "query"
-            return reply
-        number = int(str(message.content["config"][messages.ROUND]))
-        self.asked.append(number)
-        if number in self._bad or len(self.asked) <= self._bad_attempts:
-            return Message(Error(4002, "failed: training"), reply_to=message)
-        change = messages.tail_of(reply.content) * np.float32(self._factor)
-        reply.content[messages.ARRAYS] = messages.tail_record(change)
-        return reply
-
-
 def test_a_federation_goes_on_from_any_round_as_if_nothing_had_been() -> None:
     for strategy in ("fedavg", "fedavgm", "fedadam", "fedyogi", "fedmedian"):
         changes = {"federation.rounds": 6, "federation.strategy": strategy}
@@ -248,7 +125,7 @@ def test_a_federation_goes_on_from_any_round_as_if_nothing_had_been() -> None:
 
 
 def test_a_hospital_with_repeated_faults_is_not_asked_for_a_while_and_then_again() -> None:
-    bad = Moody(3, "south", bad={1, 2, 3, 4})
+    bad = FaultyHospital(3, "south", bad={1, 2, 3, 4})
     changes = {"federation.rounds": 10, "federation.quarantine_after": 2, "federation.quarantine_rounds": 3}
     result = federate(Hospital(1, "north"), bad, changes=changes)
     assert bad.asked == [1, 2, 6, 7, 8, 9, 10]
@@ -257,11 +134,11 @@ def test_a_hospital_with_repeated_faults_is_not_asked_for_a_while_and_then_again
 
 
 def test_quarantine_never_leaves_too_few_hospitals() -> None:
-    bad = Moody(3, "south", bad={1, 2})
+    bad = FaultyHospital(3, "south", bad={1, 2})
     changes = {"federation.rounds": 4, "federation.quarantine_after": 1, "federation.round_attempts": 1}
     with pytest.raises(RunError, match="round 1: 1 of 2 sites"):
         federate(Hospital(1, "north"), bad, changes=changes, min_sites=2)
-    late = Moody(3, "south", bad={1})
+    late = FaultyHospital(3, "south", bad={1})
     result = federate(Hospital(1, "north"), Hospital(2, "west"), late, changes=changes, min_sites=2)
     assert late.asked == [1]
     assert len(result.rounds) == 4
@@ -270,7 +147,7 @@ def test_quarantine_never_leaves_too_few_hospitals() -> None:
 def test_a_round_with_too_few_replies_is_repeated_and_then_the_run_pauses() -> None:
     said: list[str] = []
     kept: list[FederationState] = []
-    bad = Moody(3, "south", bad={2})
+    bad = FaultyHospital(3, "south", bad={2})
     with pytest.raises(RunError, match=r"round 2: 1 of 2 sites .* the rounds before are safe"):
         federate(Hospital(1, "north"), bad, min_sites=2, on_trouble=said.append, on_state=kept.append)
     assert bad.asked == [1, 2, 2, 2]
@@ -281,7 +158,7 @@ def test_a_round_with_too_few_replies_is_repeated_and_then_the_run_pauses() -> N
 
 
 def test_an_update_far_larger_than_the_usual_is_left_out() -> None:
-    hostile = Moody(4, "south", factor=100)
+    hostile = FaultyHospital(4, "south", factor=100)
     honest = [Hospital(1, "east"), Hospital(2, "north"), Hospital(3, "west")]
     result = federate(*honest, hostile)
     assert all("times the usual" in report.failures["south"] for report in result.rounds)
@@ -291,29 +168,11 @@ def test_an_update_far_larger_than_the_usual_is_left_out() -> None:
 
 
 def test_whoever_has_answered_is_not_asked_again_when_a_round_is_repeated() -> None:
-    steady, shaky = Moody(1, "north"), Moody(3, "south", bad_attempts=2)
+    steady, shaky = FaultyHospital(1, "north"), FaultyHospital(3, "south", bad_attempts=2)
     result = federate(steady, shaky, min_sites=2)
     assert steady.asked == [1, 2]
     assert shaky.asked == [1, 1, 1, 2]
     assert result.tail.tolist() == federate(Hospital(1, "north"), Hospital(3, "south")).tail.tolist()
-
-
-class Arrivals:
-    """Which hospitals are online changes with every training message that is sent."""
-
-    def __init__(self, *hospitals: Hospital, online: dict[int, set[int]]) -> None:
-        self._hospitals, self._online, self.round = hospitals, online, 0
-
-    def __call__(self) -> list[Member]:
-        absent = (
-            set()
-            if self.round not in self._online
-            else {each.node for each in self._hospitals} - self._online[self.round]
-        )
-        return [Member(each.node) for each in self._hospitals if each.node not in absent]
-
-    def note(self, report: RoundReport) -> None:
-        self.round = report.round
 
 
 def test_hospitals_that_come_later_take_part_from_the_next_round_on() -> None:
@@ -332,7 +191,7 @@ def test_hospitals_that_come_later_take_part_from_the_next_round_on() -> None:
 
 
 def test_one_that_is_offline_is_not_asked_and_that_is_no_fault() -> None:
-    hospitals = (Hospital(1, "north"), Moody(3, "south"))
+    hospitals = (Hospital(1, "north"), FaultyHospital(3, "south"))
     arrivals = Arrivals(*hospitals, online={1: {1}, 2: {1}, 3: {1}})
     changes = {"federation.rounds": 5, "federation.quarantine_after": 1, "federation.quarantine_rounds": 10}
     result = federate(*hospitals, changes=changes, present=arrivals, on_round=arrivals.note)
@@ -356,43 +215,18 @@ def test_a_round_waits_for_enough_hospitals_and_no_longer_than_it_may() -> None:
 
 
 def test_one_that_comes_out_of_quarantine_introduces_itself_anew() -> None:
-    grown = Moody(3, "south", bad={1})
+    grown = FaultyHospital(3, "south", bad={1})
     changes = {"federation.rounds": 4, "federation.quarantine_after": 1, "federation.quarantine_rounds": 1}
     federate(Hospital(1, "north"), grown, changes=changes)
     assert grown.introductions == 2
     assert grown.asked == [1, 3, 4]
 
 
-class SlowCourier(Courier):
-    """Holds the first reply of a node to a training back until so many further messages were sent, then sends it."""
-
-    def __init__(self, *hospitals: Hospital, slow: int, until: int, twice: int = 0) -> None:
-        super().__init__(*hospitals)
-        self._slow, self._until, self._twice = slow, until, twice
-        self._sent = 0
-        self._held: str | None = None
-
-    def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        listed = list(messages)
-        ids = super().push_messages(listed)
-        self._sent += 1
-        for message, each in zip(listed, ids, strict=True):
-            if self._held is None and message.metadata.message_type == "train":
-                self._held = each if message.metadata.dst_node_id == self._slow else None
-        return ids
-
-    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        asked = [each for each in message_ids if each != self._held or self._sent > self._until]
-        replies = super().pull_messages(asked)
-        again = [reply for reply in replies if reply.metadata.src_node_id == self._twice and not reply.has_error()]
-        return replies + [reply for reply in again if messages.ARRAYS in reply.content]
-
-
 def test_late_replies_are_discarded_and_counted() -> None:
     hospitals = (Hospital(1, "north"), Hospital(3, "south"))
     changes = {"federation.round_seconds": 0.05, "federation.rounds": 3}
-    courier = SlowCourier(*hospitals, slow=3, until=2)
-    result = federate(*hospitals, courier=courier, changes=changes)
+    transport = SlowTransport(*hospitals, slow=3, until=2)
+    result = federate(*hospitals, transport=transport, changes=changes)
     assert result.rounds[0].failures == {"south": "no reply in time"}
     assert [report.late for report in result.rounds] == [{}, {"south": 1}, {}]
     assert result.tail.tolist() == [1.0 + 2.0 + 2.0] * 3
@@ -400,28 +234,13 @@ def test_late_replies_are_discarded_and_counted() -> None:
 
 def test_of_two_replies_to_one_message_the_first_is_used_and_the_other_counted() -> None:
     hospitals = (Hospital(1, "north"), Hospital(3, "south"))
-    courier = SlowCourier(*hospitals, slow=0, until=0, twice=3)
-    result = federate(*hospitals, courier=courier)
+    transport = SlowTransport(*hospitals, slow=0, until=0, twice=3)
+    result = federate(*hospitals, transport=transport)
     assert [report.repeated for report in result.rounds] == [{"south": 1}] * 2
     assert result.tail.tolist() == [4.0] * 3
 
 
 def test_a_reply_of_an_earlier_round_is_refused() -> None:
-    result = federate(Hospital(1, "north"), Replaying(3, "south"), Hospital(4, "west"))
+    result = federate(Hospital(1, "north"), ReplayingHospital(3, "south"), Hospital(4, "west"))
     assert result.rounds[0].failures == {}
     assert "answers another request: round 1 instead of 2" in result.rounds[1].failures["south"]
-
-
-class Replaying(Hospital):
-    """One that answers every training as it answered the first."""
-
-    def __init__(self, node: int, name: str) -> None:
-        super().__init__(node, name)
-        self._first: RecordDict | None = None
-
-    def answer(self, message: Message) -> Message:
-        reply = super().answer(message)
-        if message.metadata.message_type != "train":
-            return reply
-        self._first = self._first or reply.content
-        return Message(self._first, reply_to=message)

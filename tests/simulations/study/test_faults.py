@@ -20,13 +20,13 @@ from simulations.study.fault_descriptions import describe_faults, name_faults
 from simulations.study.faults import DROPPED_OUT, FaultyCourier, with_faults
 from simulations.study.trainings import units_of
 from simulations.study.variants import Variant, variants_of
-from tests.server.rounds.test_federation import LAYOUT, TRUNK, Courier, Hospital
+from tests.server.rounds.hospitals_in_process import LAYOUT, TRUNK, Hospital, InProcessTransport
 from tests.simulations.analysis.drawn_predictions import draw_panels, patients_of
 
 SITES = 5
 
 
-class Sites(Courier):
+class Sites(InProcessTransport):
     """Five honest sites, each on a node of its own; remembers what reached them."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from server.runs.progress import Progress
+from server.runs.run_display import RunDisplay
 from server.runs.reading import RunView, find_run, latest_run, view_run
 from server.runs.tensorboard import RoundEvents
 
@@ -61,7 +61,7 @@ def test_a_torn_or_empty_folder_is_no_error(tmp_path: Path) -> None:
 
 def test_without_a_terminal_every_event_is_one_plain_line(view: RunView) -> None:
     output = io.StringIO()
-    with Progress(Console(file=output, width=80), 7) as progress:
+    with RunDisplay(Console(file=output, width=80), 7) as progress:
         progress.show("pending", None)
         progress.show("running", view)
         progress.show("running", view)
@@ -79,7 +79,7 @@ def test_without_a_terminal_every_event_is_one_plain_line(view: RunView) -> None
 
 def test_on_a_terminal_the_picture_shows_hospitals_and_rounds(view: RunView) -> None:
     output = io.StringIO()
-    with Progress(Console(file=output, width=120, force_terminal=True), 7) as progress:
+    with RunDisplay(Console(file=output, width=120, force_terminal=True), 7) as progress:
         progress.show("pending", None)
         progress.show("running", view)
     shown = output.getvalue()
@@ -90,7 +90,7 @@ def test_on_a_terminal_the_picture_shows_hospitals_and_rounds(view: RunView) -> 
 def test_a_round_without_validation_can_be_shown(tmp_path: Path) -> None:
     output = io.StringIO()
     bare = view_run(write_run(tmp_path / "run", [entry(1, start={})]))
-    with Progress(Console(file=output, width=80), 7) as progress:
+    with RunDisplay(Console(file=output, width=80), 7) as progress:
         progress.show("running", bare)
     assert "round 1/3, train loss 0.5000, 1 hospitals, 12 s" in output.getvalue()
 

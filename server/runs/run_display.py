@@ -12,7 +12,7 @@ from rich.text import Text
 from server.runs.reading import RunView
 
 
-class Progress:
+class RunDisplay:
     """Shows a run; use as a context manager and call `show` with every new view of its folder.
 
     Parameters
