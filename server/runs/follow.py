@@ -7,8 +7,8 @@ from rich.console import Console
 
 from common.errors import RunError
 from server.flower.control_api import FINISHED, Control, Run
-from server.runs.run_display import RunDisplay
 from server.runs.reading import RunView, find_run
+from server.runs.run_display import RunDisplay
 
 _LOOK_SECONDS = 1.0
 # The supervisor brings a killed SuperLink back within this time, and the run survives that.

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from server.runs.run_display import RunDisplay
 from server.runs.reading import RunView, find_run, latest_run, view_run
+from server.runs.run_display import RunDisplay
 from server.runs.tensorboard import RoundEvents
 
 HOSPITALS = {
