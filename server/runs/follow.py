@@ -23,7 +23,7 @@ def follow_run(control: Control, runs: Path, run_id: int, console: Console) -> t
     RunError
         If the server was out of reach for three minutes.
     """
-    with RunDisplay(console, run_id) as progress:
+    with RunDisplay(console, run_id) as display:
         reached = time.monotonic()
         while True:
             try:
@@ -36,7 +36,7 @@ def follow_run(control: Control, runs: Path, run_id: int, console: Console) -> t
             reached = time.monotonic()
             # Read after the status, so that the files of an ended run are its last ones.
             view = find_run(runs, run_id)
-            progress.show(run.status, view)
+            display.show(run.status, view)
             if run.status in FINISHED:
                 return run, view
             time.sleep(_LOOK_SECONDS)

@@ -14,7 +14,7 @@ from server.cli.runs import read_overrides
 from server.flower.control_api import Control, Run
 from server.members.server_folder import ServerFolder
 from tests.server.federation_folder import make_folder
-from tests.server.runs.test_progress import entry, write_run
+from tests.server.runs.written_run import entry, write_run
 
 Command = Callable[..., tuple[int, str, str]]
 
