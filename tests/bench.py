@@ -17,7 +17,7 @@ from common.models.tail_layout import TailLayout
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache
-from common.training.trainer import Budget, Trainer
+from common.training.trainer import EpochRange, Trainer
 from simulations.sites.consortium import load_hospitals
 
 IMAGES = 48
@@ -52,8 +52,8 @@ def _passes_per_second(changes: dict[str, Scalar], cache: ActivationCache | None
     records = load_hospitals(plan).pooled("train")[:IMAGES]
     trainer = Trainer(plan, build_model(plan, 2), cache)
     # The first pass fills caches and memory.
-    trainer.fit(records, Budget(0, 1, 4), name="bench")
-    return _rate(lambda: trainer.fit(records, Budget(1, 3, 4), name="bench"), 2 * len(records))
+    trainer.fit(records, EpochRange(0, 1, 4), name="bench")
+    return _rate(lambda: trainer.fit(records, EpochRange(1, 3, 4), name="bench"), 2 * len(records))
 
 
 def _rate(work: Callable[[], object], images: int) -> float:

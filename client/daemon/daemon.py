@@ -24,7 +24,7 @@ from common.processes.program import Program, State, Timing
 from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
 from common.system.files import try_lock, write_bytes_atomically, write_json_atomically
-from common.system.offline_environment import QUIET
+from common.system.offline_environment import OFFLINE_ENVIRONMENT
 
 _NODE, _RUNNER = "supernode", "runner"
 _TICK_SECONDS = 2.0
@@ -144,7 +144,7 @@ class Daemon:
         (state / "flower").mkdir(exist_ok=True)
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("FLWR_")},
-            **QUIET,
+            **OFFLINE_ENVIRONMENT,
             # Whatever is missing must be here before, so that no training depends on the web.
             "HF_HUB_OFFLINE": "1",
             "OMP_WAIT_POLICY": "PASSIVE",

@@ -10,7 +10,7 @@ from typing import Any
 import pydicom
 from PIL import Image
 
-from common.imaging.decoder_warnings import QUIET
+from common.imaging.decoder_warnings import MUTED
 from common.imaging.dicom import has_magic, is_dicom
 
 _EXIF_BLOCK, _GPS_BLOCK = 0x8769, 0x8825
@@ -59,7 +59,7 @@ def identifying_fields(content: bytes, name: str) -> tuple[str, ...]:
     read = _dicom_fields if is_dicom(content, name) else _picture_fields
     found: list[str] = []
     try:
-        with QUIET:
+        with MUTED:
             found.extend(read(content))
     except Exception:  # noqa: BLE001 - on damaged bytes the libraries raise almost anything
         found.append("metadata that cannot be read")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from client.training.site import Site
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.plan.training_plan import TrainingPlan
-from common.training.trainer import Budget
+from common.training.trainer import EpochRange
 from common.training.workbench import workbench
 
 SplitName = Literal["train", "validation", "test"]
@@ -75,7 +75,7 @@ def train_round(
     trainer, trained = bench.trainer, bench.trainer.model.tail
     score = evaluate_tail(plan, site, tail, "validation", personal)
     epochs = plan.federation.local_epochs
-    budget = Budget((round_number - 1) * epochs, round_number * epochs, plan.federation.rounds * epochs)
+    budget = EpochRange((round_number - 1) * epochs, round_number * epochs, plan.federation.rounds * epochs)
     proximal_mu = plan.federation.proximal_mu if plan.federation.strategy == "fedprox" else 0.0
     train_loss = trainer.fit(site.split.train, budget, name=site.name, proximal_mu=proximal_mu)
     change = _clip(bench.layout.pack(trained) - tail, plan.privacy.update_clip_norm)

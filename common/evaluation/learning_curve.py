@@ -14,7 +14,7 @@ class CurvePoint:
     progress : float
         Share of the training's budget, in [0, 1].
     train_loss : float or None
-        Mean over the last pass.
+        Mean over the last epoch.
     validation : EvaluationCounts or None
         Of the model at this moment.
     """

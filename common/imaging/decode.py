@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from common.imaging import dicom
-from common.imaging.decoder_warnings import QUIET
+from common.imaging.decoder_warnings import MUTED
 from common.imaging.errors import (
     ImageError,
     ImageLimits,
@@ -160,7 +160,7 @@ def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
         raise UnreadableImageError(name, "the file is empty (0 bytes)")
     decode = dicom.decode_dicom if dicom.is_dicom(data, name) else _decode_with_pillow
     try:
-        with QUIET:
+        with MUTED:
             pixels = decode(data, name, limits)
     except ImageError:
         raise

@@ -12,7 +12,7 @@ for _library in ("PIL", "pydicom"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 
-class QuietDecoders(AbstractContextManager[None]):
+class MutedWarnings(AbstractContextManager[None]):
     """Mute Python warnings while any thread decodes.
 
     `warnings.catch_warnings` alone is not made for threads: two that overlap may leave the filters of one behind. Here
@@ -41,4 +41,4 @@ class QuietDecoders(AbstractContextManager[None]):
                 self._saved.__exit__(kind, error, trace)
 
 
-QUIET = QuietDecoders()
+MUTED = MutedWarnings()

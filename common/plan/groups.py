@@ -91,7 +91,7 @@ class AugmentationPlan(PlanGroup):
         1, ge=0, lt=2**31, description="of the views; apart from training.seed, for repeats to share them"
     )
     views: int = Field(
-        12, ge=0, le=1000, description="fixed augmented views an image, cycled; 0: fresh ones every pass"
+        12, ge=0, le=1000, description="fixed augmented views an image, cycled; 0: fresh ones every epoch"
     )
     test_views: int = Field(
         12, ge=0, le=1000, description="averaged with the unchanged image when patients are tested; at most views"

@@ -4,7 +4,7 @@
 that `flwr run .` typed by hand is as quiet as rarefed's own commands; a test keeps the two equal.
 """
 
-QUIET = {
+OFFLINE_ENVIRONMENT = {
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",

@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from torch.nn import functional
 
 from common.dataset.dataset import ImageRecord
@@ -20,34 +19,35 @@ from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache, activation_cache
 from common.training.activations import Activations
 from common.training.device import pick_device
+from common.training.tail_optimizer import TailOptimizer
 
 _SCORING_BATCH = 32
 
 
 @dataclass(frozen=True)
-class Budget:
-    """Which part of a run's passes over the images a call of `fit` covers.
+class EpochRange:
+    """Which epochs of a training a call of `fit` covers.
 
     Attributes
     ----------
-    first, last : int
-        Passes `first` to `last - 1`, counted from the run's beginning.
+    first, stop : int
+        Epochs `first` to `stop - 1`, counted from the beginning of the training.
     total : int
-        Passes of the whole run; the learning rate decays over all of them.
+        Epochs of the whole training; the learning rate decays over all of them.
     """
 
     first: int
-    last: int
+    stop: int
     total: int
 
 
 class Trainer:
-    """A model with its images' views on one device: what a hospital, or the centralised arm, trains with.
+    """A model on one device with the activations of its images: what every hospital and every arm trains with.
 
     Parameters
     ----------
     plan : TrainingPlan
-        The recipe.
+        The hyperparameters.
     model : Classifier
         Trained in place.
     cache : ActivationCache or None
@@ -58,7 +58,7 @@ class Trainer:
         self._plan = plan.training
         self._device = pick_device(plan.training.device)
         self.model = model
-        self._views = Activations(plan, model, self._device, cache)
+        self._activations = Activations(plan, model, self._device, cache)
         self._tail = model.tail.to(self._device).to(memory_format=torch.channels_last)
 
     @classmethod
@@ -69,83 +69,71 @@ class Trainer:
     def fit(
         self,
         records: Sequence[ImageRecord],
-        budget: Budget,
+        epochs: EpochRange,
         *,
         name: str,
         batch_size: int | None = None,
         proximal_mu: float = 0.0,
-        on_pass: Callable[[int, float], None] | None = None,
+        on_epoch: Callable[[int, float], None] | None = None,
     ) -> float:
         """Train the tail on the given images.
-
-        Every call starts a fresh AdamW (Loshchilov & Hutter 2019): in a federation, moments of one hospital's gradients
-        say little about the averaged weights the next round starts from.
 
         Parameters
         ----------
         records : sequence of ImageRecord
             Training images; at least one.
-        budget : Budget
-            The passes to make.
+        epochs : EpochRange
+            The epochs to train; at least one.
         name : str
             The site's or arm's name; with the plan's seed it fixes the order of images and the dropout.
         batch_size : int, optional
             Instead of the plan's.
         proximal_mu : float
-            Weight of FedProx's proximal term mu/2 |w - w_start|^2 (Li et al. 2020, equation 2); 0: none.
-        on_pass : callable, optional
-            Called after each pass with its number and mean loss; may score the model.
+            Weight of FedProx's term, see `TailOptimizer`; 0: none.
+        on_epoch : callable, optional
+            Called after each epoch with its number, from 0, and mean loss; may evaluate the model.
 
         Returns
         -------
         float
-            Mean loss over the images of the last pass.
+            Mean loss over the images of the last epoch.
 
         Raises
         ------
         RunError
-            If the loss is no finite number any more.
+            If the loss is not finite any more.
         """
-        size = batch_size or self._plan.batch_size
-        labels = torch.tensor([record.label for record in records])
-        weights = _class_weights(labels, self.model.classes) if self._plan.class_weights == "balanced" else None
-        parameters = [parameter for parameter in self._tail.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(
-            parameters, lr=self._plan.learning_rate, weight_decay=self._plan.weight_decay, fused=True
-        )
-        start = [parameter.detach().clone() for parameter in parameters] if proximal_mu else []
-        loss_of_pass = math.nan
+        optimizer = TailOptimizer(self._tail, self._plan, proximal_mu)
+        epoch_loss = math.nan
         try:
-            for pass_index in range(budget.first, budget.last):
+            for epoch in range(epochs.first, epochs.stop):
                 self.model.train()
-                with _seeded(self._plan.seed, name, pass_index):
-                    order = torch.randperm(len(records))
-                    batches = torch.split(order, size)
-                    loss_sum = 0.0
-                    for step, chosen in enumerate(batches):
-                        progress = (pass_index + step / len(batches)) / budget.total
-                        optimizer.param_groups[0]["lr"] = self._learning_rate(progress)
-                        inputs = self._views.training_batch([records[i] for i in chosen.tolist()], pass_index)
-                        loss = self._loss(self._tail(inputs), labels[chosen], weights)
-                        optimizer.zero_grad()
-                        loss.backward()  # type: ignore[no-untyped-call]
-                        for parameter, origin in zip(parameters if start else (), start, strict=True):
-                            assert parameter.grad is not None
-                            parameter.grad.add_(parameter.detach() - origin, alpha=proximal_mu)
-                        if self._plan.clip_norm:
-                            nn.utils.clip_grad_norm_(parameters, self._plan.clip_norm)
-                        optimizer.step()
-                        loss_sum += loss.item() * len(chosen)
-                loss_of_pass = loss_sum / len(records)
-                if not math.isfinite(loss_of_pass):
-                    raise RunError(
-                        f"training of {name} diverged in pass {pass_index + 1}: lower training.learning_rate"
+                with _seeded(self._plan.seed, name, epoch):
+                    epoch_loss = self._train_epoch(
+                        records, epoch, epochs.total, batch_size or self._plan.batch_size, optimizer
                     )
-                if on_pass:
-                    on_pass(pass_index, loss_of_pass)
+                if not math.isfinite(epoch_loss):
+                    raise RunError(f"training of {name} diverged in epoch {epoch + 1}: lower training.learning_rate")
+                if on_epoch:
+                    on_epoch(epoch, epoch_loss)
         finally:
             self.model.eval()
-        return loss_of_pass
+        return epoch_loss
+
+    def _train_epoch(
+        self, records: Sequence[ImageRecord], epoch: int, total: int, batch_size: int, optimizer: TailOptimizer
+    ) -> float:
+        """Train on every image once, in a drawn order, and return the mean loss."""
+        labels = torch.tensor([record.label for record in records])
+        weights = _class_weights(labels, self.model.classes) if self._plan.class_weights == "balanced" else None
+        batches = torch.split(torch.randperm(len(records)), batch_size)
+        loss_sum = 0.0
+        for number, chosen in enumerate(batches):
+            inputs = self._activations.training_batch([records[i] for i in chosen.tolist()], epoch)
+            loss = self._loss(self._tail(inputs), labels[chosen], weights)
+            optimizer.step(loss, progress=(epoch + number / len(batches)) / total)
+            loss_sum += loss.item() * len(chosen)
+        return loss_sum / len(records)
 
     @torch.inference_mode()
     def predict(self, records: Sequence[ImageRecord], views: int = 0) -> NDArray[np.float64]:
@@ -156,23 +144,23 @@ class Trainer:
         records : sequence of ImageRecord
             Any number.
         views : int
-            How many augmented views of each image are averaged with what the unchanged image gives (test-time
+            How many augmented views of each image are averaged with the prediction for the unchanged image (test-time
             augmentation: Krizhevsky et al. 2012, section 4.1).
         """
         self.model.eval()
         rows = []
         for start in range(0, len(records), _SCORING_BATCH):
             batch = records[start : start + _SCORING_BATCH]
-            inputs = [self._views.plain_batch(batch)]
-            inputs += [self._views.training_batch(batch, view) for view in range(views)]
+            inputs = [self._activations.plain_batch(batch)]
+            inputs += [self._activations.training_batch(batch, view) for view in range(views)]
             rows.append(torch.stack([functional.softmax(self._tail(one).cpu().double(), 1) for one in inputs]).mean(0))
         return torch.cat(rows).numpy() if rows else np.empty((0, self.model.classes))
 
     @torch.inference_mode()
     def features(self, records: Sequence[ImageRecord]) -> NDArray[np.float64]:
-        """Return the pooled outputs of the frozen stages, shape (N, channels), for what is fitted on them alone."""
+        """Return the globally pooled outputs of the frozen stages, shape (N, channels), to fit a linear probe on."""
         rows = [
-            self._views.plain_batch(records[i : i + _SCORING_BATCH]).mean(dim=(2, 3)).cpu().double()
+            self._activations.plain_batch(records[i : i + _SCORING_BATCH]).mean(dim=(2, 3)).cpu().double()
             for i in range(0, len(records), _SCORING_BATCH)
         ]
         return torch.cat(rows).numpy() if rows else np.empty((0, self.model.family.features))
@@ -181,28 +169,22 @@ class Trainer:
         smoothing, truth = self._plan.label_smoothing, labels.to(self._device)
         if weights is None:
             return functional.cross_entropy(logits, truth, label_smoothing=smoothing)
-        # torch's own `weight` also weighs the share that label smoothing gives the other classes: a hospital with few
-        # or no images of a class would be taught to see it everywhere.
+        # torch's own `weight` also weighs the share that label smoothing gives to the other classes: a model of a
+        # hospital with few or no images of a class would learn to predict that class everywhere.
         losses = functional.cross_entropy(logits, truth, label_smoothing=smoothing, reduction="none")
         return (losses * weights[labels].to(self._device)).mean()
 
-    def _learning_rate(self, progress: float) -> float:
-        if self._plan.schedule == "constant":
-            return self._plan.learning_rate
-        # Cosine without restarts (Loshchilov & Hutter 2017, SGDR), over the whole run.
-        return self._plan.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-
 
 def _class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """Weights that make all classes with images count the same; of mean 1 over the images."""
+    """Return weights, of mean 1 over the images, that make all classes with images count the same."""
     counts = torch.bincount(labels, minlength=classes)
     return len(labels) / (torch.count_nonzero(counts) * counts.clamp(min=1))
 
 
 @contextlib.contextmanager
-def _seeded(seed: int, name: str, pass_index: int) -> Iterator[None]:
-    """Make order and dropout of a pass depend on seed, site and pass alone; the global generator stays as it was."""
-    identity = hashlib.sha256(f"{seed}/{name}/{pass_index}".encode()).digest()
+def _seeded(seed: int, name: str, epoch: int) -> Iterator[None]:
+    """Seed the image order and the dropout by seed, name and epoch alone; restore the global generator at the end."""
+    identity = hashlib.sha256(f"{seed}/{name}/{epoch}".encode()).digest()
     with torch.random.fork_rng():
         torch.manual_seed(int.from_bytes(identity[:7], "big"))
         yield

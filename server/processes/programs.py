@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common.processes.program import Program, Timing
 from common.system.files import write_bytes_atomically
-from common.system.offline_environment import QUIET
+from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from server.flower.control_api import Control, reach_loopback_directly
 from server.members.consortium import Consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
@@ -106,7 +106,7 @@ def _environment(folder: ServerFolder) -> dict[str, str]:
     reach_loopback_directly(environment)
     return {
         **environment,
-        **QUIET,
+        **OFFLINE_ENVIRONMENT,
         "FLWR_HOME": str(folder.superlink),
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
         FOLDER_VARIABLE: str(folder.root),

@@ -27,7 +27,7 @@ import tomli_w
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.system.folders import cache_folder, weights_folder
-from common.system.offline_environment import QUIET
+from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from server.runs.run_folder import RUN_FOLDER_VARIABLE, unfinished
 from simulations.launcher.cleanup import MARK_VARIABLE, Janitor
 from simulations.study.runner import WORKERS_VARIABLE
@@ -203,7 +203,7 @@ def write_app(folder: Path, plan: TrainingPlan) -> None:
 def _environment(workplace: Path, home: Path, mark: str, run: Path) -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "PYTHONPATH")}
     # Whatever is missing must be staged before, so that no run depends on the web.
-    environment |= {**QUIET, "HF_HUB_OFFLINE": "1"}
+    environment |= {**OFFLINE_ENVIRONMENT, "HF_HUB_OFFLINE": "1"}
     # Threads that spin while they wait starve the other processes of a small machine.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     environment["FLWR_HOME"] = str(home)

@@ -16,7 +16,7 @@ from common.evaluation.learning_curve import CurvePoint, curve_point_entry
 from common.models.tail_layout import digest_of
 from common.plan.training_plan import TrainingPlan
 from common.training.model_selection import ModelSelection
-from common.training.trainer import Budget
+from common.training.trainer import EpochRange
 from common.training.workbench import workbench
 from simulations.sites.consortium import Hospitals, load_hospitals
 from simulations.study.outcomes import Outcome, rounded
@@ -96,12 +96,12 @@ def _train(
     selection = ModelSelection(plan.federation.select)
     history: list[CurvePoint] = []
 
-    def after_pass(pass_index: int, loss: float) -> None:
+    def after_epoch(epoch: int, loss: float) -> None:
         score = EvaluationCounts.of(validation, trainer.predict(validation), plan.exchange.score_bins)
-        history.append(CurvePoint((pass_index + 1) / epochs, loss, score))
+        history.append(CurvePoint((epoch + 1) / epochs, loss, score))
         selection.offer(layout.pack(tail), score, history[-1].progress)
 
-    trainer.fit(train, Budget(0, epochs, epochs), name=name, batch_size=batch_size, on_pass=after_pass)
+    trainer.fit(train, EpochRange(0, epochs, epochs), name=name, batch_size=batch_size, on_epoch=after_epoch)
     kept = selection.kept
     assert kept is not None
     layout.unpack(kept.tail, tail)

@@ -16,7 +16,7 @@ from common.models.tail_layout import TailLayout, digest_of
 from common.plan.families import FAMILIES
 from common.plan.groups import STRATEGIES
 from common.plan.training_plan import TrainingPlan
-from common.system.offline_environment import QUIET
+from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from simulations.sites.consortium import load_hospitals
 from tests.federation.data import LOADERS, folders, manifest
 from tests.places import ROOT
@@ -73,7 +73,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (base / "tasks.json").write_text(json.dumps(tasks))
     neutral = base / "neutral"
     neutral.mkdir()
-    environment = os.environ | QUIET | {"PYTHONPATH": str(ROOT), "RAREFED_CACHE": str(base / "cache")}
+    environment = os.environ | OFFLINE_ENVIRONMENT | {"PYTHONPATH": str(ROOT), "RAREFED_CACHE": str(base / "cache")}
     program = [sys.executable, "-m", "tests.federation.battery", str(base / "tasks.json"), str(base / "answers.json")]
     done = subprocess.run(program, cwd=neutral, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -2,7 +2,7 @@ import json
 import subprocess
 import sys
 
-from common.system.offline_environment import QUIET
+from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from tests.places import ROOT
 
 PTH = ROOT / "common" / "rarefed.pth"
@@ -17,8 +17,8 @@ def settings_after_start(environment: dict[str, str]) -> dict[str, str]:
 
 def test_every_python_of_the_environment_is_as_quiet_as_rarefeds_own() -> None:
     found = settings_after_start({})
-    assert {key: found[key] for key in QUIET} == QUIET
-    assert set(found) - set(QUIET) <= {"LC_CTYPE"}
+    assert {key: found[key] for key in OFFLINE_ENVIRONMENT} == OFFLINE_ENVIRONMENT
+    assert set(found) - set(OFFLINE_ENVIRONMENT) <= {"LC_CTYPE"}
 
 
 def test_what_the_user_set_stays() -> None:

@@ -20,7 +20,7 @@ from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache
 from common.training.activations import Activations
 from common.training.device import pick_device
-from common.training.trainer import Budget, Trainer
+from common.training.trainer import EpochRange, Trainer
 from tests.federation.data import manifest
 
 SMALL: dict[str, Scalar] = {"data.size": 64, "augmentation.views": 3, "training.learning_rate": 1e-3}
@@ -99,7 +99,7 @@ def test_training_learns_what_tells_the_classes_apart(dataset: Dataset, tmp_path
     bench = trainer(chosen, tmp_path)
     losses: list[float] = []
     train, test = dataset.records[:16], dataset.records[16:]
-    bench.fit(train, Budget(0, 8, 8), name="x", on_pass=lambda _, loss: losses.append(loss))
+    bench.fit(train, EpochRange(0, 8, 8), name="x", on_epoch=lambda _, loss: losses.append(loss))
     assert losses[-1] < 0.7 * losses[0]
     probabilities = bench.predict(test)
     assert probabilities.shape == (8, 2)
@@ -112,7 +112,7 @@ def test_the_same_seed_and_name_train_the_same_bits(dataset: Dataset, tmp_path: 
     def trained(name: str, seed: int = 1) -> bytes:
         chosen = plan(training__seed=seed)
         bench = trainer(chosen, tmp_path)
-        bench.fit(dataset.records[:8], Budget(0, 2, 2), name=name)
+        bench.fit(dataset.records[:8], EpochRange(0, 2, 2), name=name)
         return TailLayout.of(bench.model.tail, chosen).pack(bench.model.tail).tobytes()
 
     assert trained("north") == trained("north")
@@ -124,7 +124,7 @@ def test_training_touches_nothing_but_the_tail(dataset: Dataset, tmp_path: Path)
     bench = trainer(plan(), tmp_path)
     state = torch.random.get_rng_state()
     before = {name: tensor.clone() for name, tensor in bench.model.state_dict().items()}
-    bench.fit(dataset.records[:8], Budget(0, 1, 1), name="x")
+    bench.fit(dataset.records[:8], EpochRange(0, 1, 1), name="x")
     changed = {name for name, tensor in bench.model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed
     assert all(name.startswith("tail.") for name in changed)
@@ -138,7 +138,7 @@ def test_the_learning_rate_decays_over_the_whole_run(dataset: Dataset, tmp_path:
         bench = trainer(chosen, tmp_path)
         layout = TailLayout.of(bench.model.tail, chosen)
         before = layout.pack(bench.model.tail)
-        bench.fit(dataset.records[:8], Budget(first, first + 1, total), name="x")
+        bench.fit(dataset.records[:8], EpochRange(first, first + 1, total), name="x")
         return float(np.abs(layout.pack(bench.model.tail) - before).mean())
 
     assert size_of_change(9, 10) < 0.2 * size_of_change(0, 10)
@@ -166,9 +166,9 @@ def watched_steps() -> Iterator[list[tuple[float, float]]]:
 def test_rounds_are_parts_of_one_schedule(dataset: Dataset, tmp_path: Path) -> None:
     bench = trainer(plan(), tmp_path)
     with watched_steps() as steps:
-        bench.fit(dataset.records, Budget(0, 1, 2), name="x")
-        bench.fit(dataset.records, Budget(1, 2, 2), name="x")
-    # 24 images in batches of 8: three steps a pass.
+        bench.fit(dataset.records, EpochRange(0, 1, 2), name="x")
+        bench.fit(dataset.records, EpochRange(1, 2, 2), name="x")
+    # 24 images in batches of 8: three steps per epoch.
     cosine = [1e-3 * 0.5 * (1 + np.cos(np.pi * step / 6)) for step in range(6)]
     assert [rate for rate, _ in steps] == pytest.approx(cosine)
 
@@ -177,7 +177,7 @@ def test_gradients_are_clipped_only_if_the_plan_says_so(dataset: Dataset, tmp_pa
     norms = {}
     for limit in (0.01, 0.0):
         with watched_steps() as steps:
-            trainer(plan(training__clip_norm=limit), tmp_path).fit(dataset.records, Budget(0, 1, 1), name="x")
+            trainer(plan(training__clip_norm=limit), tmp_path).fit(dataset.records, EpochRange(0, 1, 1), name="x")
         norms[limit] = [norm for _, norm in steps]
     assert all(norm <= 0.0101 for norm in norms[0.01])
     assert all(norm > 0.1 for norm in norms[0.0])
@@ -185,9 +185,12 @@ def test_gradients_are_clipped_only_if_the_plan_says_so(dataset: Dataset, tmp_pa
 
 def test_scoring_between_passes_changes_nothing(dataset: Dataset, tmp_path: Path) -> None:
     quiet, scoring = trainer(plan(), tmp_path), trainer(plan(), tmp_path)
-    quiet.fit(dataset.records[:8], Budget(0, 2, 2), name="x")
+    quiet.fit(dataset.records[:8], EpochRange(0, 2, 2), name="x")
     scoring.fit(
-        dataset.records[:8], Budget(0, 2, 2), name="x", on_pass=lambda *_: scoring.predict(dataset.records[8:]).sum()
+        dataset.records[:8],
+        EpochRange(0, 2, 2),
+        name="x",
+        on_epoch=lambda *_: scoring.predict(dataset.records[8:]).sum(),
     )
     assert all(torch.equal(*pair) for pair in zip(quiet.model.parameters(), scoring.model.parameters(), strict=True))
 
@@ -198,7 +201,7 @@ def test_an_interrupted_training_leaves_the_model_fit_for_scoring(dataset: Datas
 
     bench = trainer(plan(), tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        bench.fit(dataset.records[:8], Budget(0, 1, 1), name="x", on_pass=interrupt)
+        bench.fit(dataset.records[:8], EpochRange(0, 1, 1), name="x", on_epoch=interrupt)
     assert not any(module.training for module in bench.model.modules())
 
 
@@ -206,8 +209,8 @@ def test_a_training_that_diverges_says_so(dataset: Dataset, tmp_path: Path) -> N
     bench = trainer(plan(training__learning_rate=1.0, training__clip_norm=0.0), tmp_path)
     with torch.no_grad():
         bench.model.tail.head.classifier.bias[0] = float("inf")
-    with pytest.raises(RunError, match="training of x diverged in pass 1"):
-        bench.fit(dataset.records[:8], Budget(0, 1, 1), name="x")
+    with pytest.raises(RunError, match="training of x diverged in epoch 1"):
+        bench.fit(dataset.records[:8], EpochRange(0, 1, 1), name="x")
 
 
 def test_class_weights_make_up_for_a_rare_class(dataset: Dataset, tmp_path: Path) -> None:
@@ -216,7 +219,7 @@ def test_class_weights_make_up_for_a_rare_class(dataset: Dataset, tmp_path: Path
     shares = {}
     for policy in ("none", "balanced"):
         bench = trainer(plan(training__class_weights=policy, model__freeze="all"), tmp_path)
-        bench.fit(rare, Budget(0, 3, 3), name="x")
+        bench.fit(rare, EpochRange(0, 3, 3), name="x")
         shares[policy] = float(bench.predict(dataset.records)[:, 1].mean())
     assert shares["balanced"] > shares["none"]
 
@@ -228,7 +231,7 @@ def test_the_loss_weighs_images_and_smooths_labels(
 ) -> None:
     images = [record for record in dataset.records if record.label == 0][:7]
     images += [record for record in dataset.records if record.label == 1][:2]
-    # At next to no learning rate the loss of a pass is that of the start, however the images fall into batches.
+    # At next to no learning rate the loss of an epoch is that of the start, however the images fall into batches.
     still = {"training__learning_rate": 1e-12, "model__dropout": 0.0, "training__batch_size": 4}
     chosen = plan(training__class_weights=policy, training__label_smoothing=smoothing, **still)
     bench = trainer(chosen, tmp_path)
@@ -238,13 +241,13 @@ def test_the_loss_weighs_images_and_smooths_labels(
     right = np.concatenate([logs[:7, 0], logs[7:, 1]])
     losses = -(1 - smoothing) * right - smoothing * logs.mean(axis=1)
     expected = losses.mean() if policy == "none" else (losses[:7].mean() + losses[7:].mean()) / 2
-    assert bench.fit(images, Budget(0, 1, 1), name="x") == pytest.approx(expected, abs=1e-5)
+    assert bench.fit(images, EpochRange(0, 1, 1), name="x") == pytest.approx(expected, abs=1e-5)
 
 
 def test_balancing_does_not_teach_a_class_without_images(dataset: Dataset, tmp_path: Path) -> None:
     healthy = [replace(record, label=0) for record in dataset.records]
     bench = trainer(plan(training__class_weights="balanced"), tmp_path)
-    assert bench.fit(healthy, Budget(0, 4, 4), name="x") > 0
+    assert bench.fit(healthy, EpochRange(0, 4, 4), name="x") > 0
     assert bench.predict(healthy)[:, 1].mean() < 0.2
 
 
@@ -261,7 +264,7 @@ def test_the_proximal_term_holds_the_weights_back(dataset: Dataset, tmp_path: Pa
         one = trainer(plan(), tmp_path)
         layout = TailLayout.of(one.model.tail, plan())
         start = layout.pack(one.model.tail)
-        one.fit(dataset.records[:8], Budget(0, 6, 6), name="x", proximal_mu=mu)
+        one.fit(dataset.records[:8], EpochRange(0, 6, 6), name="x", proximal_mu=mu)
         moved.append(float(np.linalg.norm(layout.pack(one.model.tail) - start)))
     assert moved[1] < 0.7 * moved[0]
 
@@ -269,7 +272,7 @@ def test_the_proximal_term_holds_the_weights_back(dataset: Dataset, tmp_path: Pa
 def test_test_time_augmentation_averages_the_image_with_its_views(dataset: Dataset, tmp_path: Path) -> None:
     one = trainer(plan(), tmp_path)
     records = dataset.records[:4]
-    inputs = [one._views.plain_batch(records), *(one._views.training_batch(records, view) for view in (0, 1))]
+    inputs = [one._activations.plain_batch(records), *(one._views.training_batch(records, view) for view in (0, 1))]
     with torch.inference_mode():
         expected = np.mean([one.model.tail(batch).double().softmax(dim=1).numpy() for batch in inputs], axis=0)
     found = one.predict(records, views=2)

@@ -28,7 +28,7 @@ from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
-from common.system.offline_environment import QUIET
+from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from tests.server.gateway.certificates import Authority
 from tests.server.gateway.door import gateway_for, upstream_with
 
@@ -63,7 +63,7 @@ def superlink(authority: Authority, folder: Path):
             *("--database", str(folder / "state.db")),
         ],
         cwd=folder,
-        env={**os.environ, **QUIET, "FLWR_HOME": str(folder / "home")},
+        env={**os.environ, **OFFLINE_ENVIRONMENT, "FLWR_HOME": str(folder / "home")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
