@@ -16,14 +16,14 @@ from client.rules.request import read_request
 from client.training.site import Site
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
-from simulations.sites.consortium import load_hospitals
+from simulations.sites.consortium import load_consortium
 from simulations.study import messages as study_messages
 from simulations.study.pooled_and_local import predict_with, train_alone
 
 
 def simulated_site(plan: TrainingPlan, context: Context, config: ConfigRecord) -> Site:
     """Return the site whose number the message carries."""
-    return load_hospitals(plan).sites[_number(config)]
+    return load_consortium(plan).sites[_number(config)]
 
 
 def layers_folder(config: ConfigRecord) -> Path:

@@ -13,7 +13,7 @@ from server.runs.run_folder import RUN_FOLDER_VARIABLE, RunFolder, continue_or_r
 from simulations.analysis.summarise import write_results
 from simulations.report.html import write_report
 from simulations.report.terminal import TABLE_WIDTH, render_table
-from simulations.sites.consortium import load_hospitals
+from simulations.sites.consortium import load_consortium
 from simulations.study.runner import Study
 
 app = ServerApp()
@@ -53,4 +53,4 @@ def _run_path(plan: TrainingPlan) -> Path:
     if chosen:
         return Path(chosen)
     output = Path(plan.study.output or "runs").expanduser().absolute()
-    return continue_or_reserve(output, plan.study.name or load_hospitals(plan).dataset.name, plan)
+    return continue_or_reserve(output, plan.study.name or load_consortium(plan).dataset.name, plan)

@@ -18,7 +18,7 @@ from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache
 from common.training.trainer import EpochRange, Trainer
-from simulations.sites.consortium import load_hospitals
+from simulations.sites.consortium import load_consortium
 
 IMAGES = 48
 
@@ -49,7 +49,7 @@ def main() -> None:
 
 def _passes_per_second(changes: dict[str, Scalar], cache: ActivationCache | None) -> float:
     plan = TrainingPlan.from_flat(changes)
-    records = load_hospitals(plan).pooled("train")[:IMAGES]
+    records = load_consortium(plan).pooled("train")[:IMAGES]
     trainer = Trainer(plan, build_model(plan, 2), cache)
     # The first pass fills caches and memory.
     trainer.fit(records, EpochRange(0, 1, 4), name="bench")

@@ -15,7 +15,7 @@ from common.statistics.calibration import reliability
 from common.statistics.intervals import difference_interval
 from common.statistics.paired_tests import RankedSet, delong_test, mcnemar_test, sign_flip_test
 from simulations.analysis.predictions import Predictions
-from simulations.analysis.resampling import METRICS, ResampledMetrics, interval_of, resample
+from simulations.analysis.resampling import RESAMPLED_METRICS, ResampledMetrics, interval_of, resample
 
 _COMPARED = ("accuracy", "auc")
 # A denominator that is 0 or less in more than this share of the resamples may well be 0.
@@ -64,8 +64,8 @@ def metrics_of(panel: Predictions, bootstrap: Bootstrap | None = None) -> dict[s
     Returns
     -------
     dict
-        `correct` and `confusion` (means over sets), `total`, the metrics in `METRICS` (None where 0/0), and `ci95`:
-        [lower, upper] or None for each metric.
+        `correct` and `confusion` (means over sets), `total`, the metrics in `RESAMPLED_METRICS` (None where 0/0), and
+        `ci95`: [lower, upper] or None for each metric.
 
     Raises
     ------
@@ -76,11 +76,11 @@ def metrics_of(panel: Predictions, bootstrap: Bootstrap | None = None) -> dict[s
     found: dict[str, Any] = {
         "correct": float(np.trace(values.confusion)),
         "total": len(panel.labels),
-        **{name: values.estimate(name) for name in METRICS},
+        **{name: values.estimate(name) for name in RESAMPLED_METRICS},
         "confusion": values.confusion.tolist(),
     }
     if bootstrap is not None:
-        limits = {name: interval_of(panel, values, name) for name in METRICS}
+        limits = {name: interval_of(panel, values, name) for name in RESAMPLED_METRICS}
         found["ci95"] = {name: None if pair is None else list(pair) for name, pair in limits.items()}
     return found
 

@@ -30,7 +30,7 @@ def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]
     # Site by site, as everywhere; within one by name.
     images = sorted(places, key=lambda name: (places[name][0], name))
     rows = {name: row for row, name in enumerate(images)}
-    classes = len(variant.hospitals.dataset.classes)
+    classes = len(variant.consortium.dataset.classes)
     found: defaultdict[tuple[str, str, int], np.ndarray[Any, Any]] = defaultdict(
         lambda: np.full((len(images), classes + 1), np.nan)
     )
@@ -58,7 +58,7 @@ def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]
         if arm != "local":
             panels[arm] = panel([found[arm, "", repeat] for repeat in repeats], repeats)
             continue
-        models = [site.name for site in variant.hospitals.sites]
+        models = [site.name for site in variant.consortium.sites]
         home = np.array([models.index(places[name][0]) for name in images])
         by_repeat = [np.stack([found[arm, model, repeat] for model in models]) for repeat in repeats]
         panels["local"] = panel([sheets[home, np.arange(len(images))] for sheets in by_repeat], repeats)
@@ -72,7 +72,7 @@ def predictions_csv(variant: Variant, trained: Trained) -> str:
     """Return one line for each tested image, model and repeat: what it is and what the model says."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    classes = variant.hospitals.dataset.classes
+    classes = variant.consortium.dataset.classes
     columns = ("arm", "model", "repeat", "fold", "site", "image", "patient", "label", "predicted")
     writer.writerow([*columns, *(f"p_{name}" for name in classes)])
     for unit, outcome in trained:
@@ -85,5 +85,5 @@ def predictions_csv(variant: Variant, trained: Trained) -> str:
 
 def _tested(unit: Unit) -> list[tuple[ImageRecord, str]]:
     """Return the unit's test images with their sites, in the order of its probabilities."""
-    hospitals = unit.hospitals
-    return list(zip(hospitals.pooled("test"), hospitals.site_of_each("test"), strict=True))
+    consortium = unit.consortium
+    return list(zip(consortium.pooled("test"), consortium.site_of_each("test"), strict=True))

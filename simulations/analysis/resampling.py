@@ -20,7 +20,7 @@ from common.statistics.intervals import (
 )
 from simulations.analysis.predictions import Predictions
 
-METRICS = (*RATES, "auc", "ece")
+RESAMPLED_METRICS = (*RATES, "auc", "ece")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class ResampledMetrics:
     Attributes
     ----------
     metrics : dict of str to ndarray of float64, shape (1 + B,)
-        By the names in `METRICS`; NaN where a metric is undefined.
+        By the names in `RESAMPLED_METRICS`; NaN where a metric is undefined.
     confusion : ndarray of float64, shape (classes, classes)
         Mean over sets.
     noise : ndarray of float64, shape (1 + B,)
@@ -61,7 +61,7 @@ def resample(panel: Predictions, bootstrap: Bootstrap | None) -> ResampledMetric
             raise ValueError("the bootstrap drew other patients than those of the predictions")
         weights = np.concatenate([weights, bootstrap.weights])
     classes = panel.probabilities.shape[2]
-    sets: dict[str, list[NDArray[np.float64]]] = {name: [] for name in METRICS}
+    sets: dict[str, list[NDArray[np.float64]]] = {name: [] for name in RESAMPLED_METRICS}
     confusions, noises = [], []
     for predicted, probabilities, folds in zip(panel.predicted, panel.probabilities, panel.folds, strict=True):
         counts = weighted_confusions(panel.labels, predicted, classes, weights)

@@ -69,9 +69,9 @@ def against_undisturbed(panels: Mapping[Variant, Predictions]) -> dict[Variant, 
 
 
 def _like(variant: Variant) -> tuple[str, str, int, str]:
-    plan, hospitals = variant.plan, variant.hospitals
-    return plan.model.family, hospitals.partition, len(hospitals.sites), plan.federation.strategy
+    plan, consortium = variant.plan, variant.consortium
+    return plan.model.family, consortium.partition, len(consortium.sites), plan.federation.strategy
 
 
 def _same_sites(one: Variant, other: Variant) -> bool:
-    return one.hospitals.digest == other.hospitals.digest
+    return one.consortium.digest == other.consortium.digest

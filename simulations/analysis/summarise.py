@@ -19,7 +19,7 @@ from server.runs.run_folder import RunFolder
 from simulations.analysis.evaluation import compare, evaluate, gap_closed, metrics_of
 from simulations.analysis.out_of_fold import Trained, predictions_csv, predictions_of
 from simulations.analysis.robustness import against_undisturbed, is_disturbed
-from simulations.sites.consortium import Hospitals
+from simulations.sites.consortium import SimulatedConsortium
 from simulations.study.fault_descriptions import name_faults
 from simulations.study.runner import Study
 from simulations.study.variants import Variant
@@ -69,7 +69,7 @@ def summarise(variant: Variant, trained: Trained) -> dict[str, Any]:
     trained : sequence of (Unit, Outcome)
         All of the variant's units.
     """
-    plan, hospitals = variant.plan, variant.hospitals
+    plan, consortium = variant.plan, variant.consortium
     panels = predictions_of(variant, trained)
     bootstrap = Bootstrap.draw(next(iter(panels.values())).patients)
     weights = find_weights(FAMILIES[plan.model.family], plan.model.weights)
@@ -79,19 +79,19 @@ def summarise(variant: Variant, trained: Trained) -> dict[str, Any]:
         arms[arm] = evaluate(panels[arm], bootstrap) | _course(of_arm, plan)
         if arm == "local":
             everywhere = panels["local-all"]
-            model_of_each = np.arange(len(everywhere.repeats)) % len(hospitals.sites)
+            model_of_each = np.arange(len(everywhere.repeats)) % len(consortium.sites)
             arms[arm]["on_all_sites"] = metrics_of(everywhere, bootstrap)
             arms[arm]["models"] = {
                 site.name: metrics_of(everywhere.of_sets(model_of_each == index), bootstrap)
-                for index, site in enumerate(hospitals.sites)
+                for index, site in enumerate(consortium.sites)
             }
     evaluations = [outcome.federated_evaluation for _, outcome in trained if outcome.federated_evaluation]
     seeds = [plan.training.seed + repeat for repeat in range(plan.study.repeats if plan.study.folds else 1)]
     return {
         "rarefed": version("rarefed"),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "name": plan.study.name or hospitals.dataset.name,
-        "dataset": _describe(hospitals),
+        "name": plan.study.name or consortium.dataset.name,
+        "dataset": _describe(consortium),
         "plan": plan.model_dump(),
         "plan_digest": plan.digest,
         "family": plan.model.family,
@@ -102,7 +102,7 @@ def summarise(variant: Variant, trained: Trained) -> dict[str, Any]:
             "repeats": len(seeds),
             "tested": len(next(iter(panels.values())).labels),
             "seeds": seeds,
-            "partition": hospitals.partition,
+            "partition": consortium.partition,
             "strategy": plan.federation.strategy,
         },
         "arms": arms,
@@ -175,7 +175,7 @@ def _pool(parts: Sequence[tuple[int, list[dict[str, float | None]]]]) -> list[di
 
 def _cost(variant: Variant, trained: Trained) -> dict[str, Any]:
     plan = variant.plan
-    model = build_model(plan, len(variant.hospitals.dataset.classes))
+    model = build_model(plan, len(variant.consortium.dataset.classes))
     exchanged = TailLayout.of(model.tail, plan).size * _BYTES_PER_VALUE
     return {
         # Trainings that shared the machine count each; a person waited for less.
@@ -184,7 +184,7 @@ def _cost(variant: Variant, trained: Trained) -> dict[str, Any]:
         "bytes_down_per_site_per_round": exchanged,
         "bytes_model_full": model.value_count * _BYTES_PER_VALUE,
         "rounds": plan.federation.rounds,
-        "sites": len(variant.hospitals.sites),
+        "sites": len(variant.consortium.sites),
     }
 
 
@@ -195,7 +195,7 @@ def _variant(variant: Variant, summary: dict[str, Any], folder: str) -> dict[str
         "family": summary["family"],
         "strategy": summary["study"]["strategy"],
         "partition": summary["study"]["partition"],
-        "sites": len(variant.hospitals.sites),
+        "sites": len(variant.consortium.sites),
         "faults": name_faults(plan.dropout, plan.hostile_sites, plan.hostile),
         "folder": folder,
         "arms": {
@@ -221,15 +221,15 @@ def _add_faults(entries: list[dict[str, Any]], study: Study) -> None:
         evaluations = [outcome.federated_evaluation for _, outcome in federations if outcome.federated_evaluation]
         entry["against"] = against[variant]
         entry["replies"] = {
-            "expected": variant.plan.federation.rounds * len(variant.hospitals.sites) * len(federations),
+            "expected": variant.plan.federation.rounds * len(variant.consortium.sites) * len(federations),
             "left_out": sum(len(evaluation["left_out"]) for evaluation in evaluations),
         }
 
 
-def _describe(hospitals: Hospitals) -> dict[str, Any]:
-    dataset = hospitals.dataset
+def _describe(consortium: SimulatedConsortium) -> dict[str, Any]:
+    dataset = consortium.dataset
     sites = []
-    for site in hospitals.sites:
+    for site in consortium.sites:
         records = [*site.split.train, *site.split.validation, *site.split.test]
         counts = np.bincount([record.label for record in records], minlength=len(dataset.classes))
         sites.append(
@@ -245,12 +245,12 @@ def _describe(hospitals: Hospitals) -> dict[str, Any]:
         )
     return {
         "name": dataset.name,
-        "synthetic": hospitals.synthetic,
+        "synthetic": consortium.synthetic,
         "images": len(dataset.records),
         "classes": list(dataset.classes),
         "patients": len({record.patient for record in dataset.records}),
         "patient_source": dataset.patient_source,
-        "partition": hospitals.partition,
+        "partition": consortium.partition,
         "excluded": [{"name": image.name, "reason": image.reason} for image in dataset.excluded],
         "sites": sites,
     }

@@ -117,12 +117,12 @@ def hand_out_sites(
     changes: CHANGES = [],  # noqa: B006
 ) -> None:
     """Deal a data set out to one folder a hospital: for a real federation on this machine (see deploy/)."""
-    from simulations.sites.consortium import load_hospitals
+    from simulations.sites.consortium import load_consortium
     from simulations.sites.export import hand_out
 
     plan = TrainingPlan.from_flat(dict(parse_change(change) for change in changes))
-    hospitals = load_hospitals(_with_paths(plan, data, sites, Path("runs")))
-    for site, (name, place) in zip(hospitals.sites, hand_out(hospitals, folder).items(), strict=True):
+    consortium = load_consortium(_with_paths(plan, data, sites, Path("runs")))
+    for site, (name, place) in zip(consortium.sites, hand_out(consortium, folder).items(), strict=True):
         count = len(site.split.train) + len(site.split.validation) + len(site.split.test)
         print(f"{name}: {count} images in {place}")
 
@@ -172,10 +172,10 @@ def _train(plan: TrainingPlan, fresh: bool, console: Console) -> Path:
     units = [unit for variant in variants for unit in units_of(variant)]
     for variant in variants:
         _check_weights(variant.plan)
-    output, name = Path(plan.study.output), plan.study.name or variants[0].hospitals.dataset.name
+    output, name = Path(plan.study.output), plan.study.name or variants[0].consortium.dataset.name
     path = reserve_run(output, name) if fresh else continue_or_reserve(output, name, plan)
     with _Follow(console) as follow:
-        sites = max(len(variant.hospitals.sites) for variant in variants)
+        sites = max(len(variant.consortium.sites) for variant in variants)
         trainings = sum(sites if unit.arm == "federated" else 1 for unit in units)
         simulate(plan, sites, trainings, path, follow.line)
     return path

@@ -11,7 +11,7 @@ from client.rules.audit_log import AuditLog
 from common.errors import InputError, RunError
 from common.plan.training_plan import TrainingPlan
 from simulations.local_federation.rehearsal import Rehearsal
-from simulations.sites.consortium import load_hospitals
+from simulations.sites.consortium import load_consortium
 from simulations.sites.export import hand_out
 
 _MARK = ".rarefed-demo"
@@ -44,9 +44,9 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
         say(f"\n[{time.monotonic() - started:4.0f} s] {title}")
 
     _empty(folder)
-    hospitals = load_hospitals(plan)
-    chapter(f"{len(hospitals.sites)} hospitals get their images")
-    images = hand_out(hospitals, folder / "images")
+    consortium = load_consortium(plan)
+    chapter(f"{len(consortium.sites)} hospitals get their images")
+    images = hand_out(consortium, folder / "images")
     rules = dict.fromkeys(images, _RULES)
     with Rehearsal(folder, images, say, runs, rules) as rehearsal:
         chapter("the coordinator provisions: CA, certificates, a start kit a hospital")
@@ -66,7 +66,7 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
             rehearsal.wait_online(hospital)
         rehearsal.server("status")
         chapter("the coordinator launches the federation")
-        if rehearsal.run(_asked(plan, hospitals.dataset.classes)):
+        if rehearsal.run(_asked(plan, consortium.dataset.classes)):
             raise RunError(f"the federation failed; the logs are in {folder}")
         chapter("each hospital reads and verifies what was asked of it and what it sent")
         rehearsal.hospital(rehearsal.hospitals[0], "audit", "show")

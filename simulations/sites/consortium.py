@@ -18,7 +18,7 @@ from simulations.sites.partition import partition
 
 
 @dataclass(frozen=True)
-class Hospitals:
+class SimulatedConsortium:
     """Everything that is fixed about the data before any training.
 
     Attributes
@@ -58,7 +58,7 @@ class Hospitals:
         return [site.name for site in self.sites for _ in getattr(site.split, split)]
 
 
-def load_hospitals(plan: TrainingPlan) -> Hospitals:
+def load_consortium(plan: TrainingPlan) -> SimulatedConsortium:
     """Read the plan's data set and make its sites; every process that asks gets the same ones.
 
     Raises
@@ -66,11 +66,11 @@ def load_hospitals(plan: TrainingPlan) -> Hospitals:
     InputError
         If the data set cannot be read or dealt out as the plan says.
     """
-    return _hospitals(plan.data.model_dump_json(), plan.study.model_dump_json(), plan.training.seed)
+    return _consortium(plan.data.model_dump_json(), plan.study.model_dump_json(), plan.training.seed)
 
 
 @lru_cache(maxsize=64)
-def _hospitals(data_json: str, study_json: str, seed: int) -> Hospitals:
+def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsortium:
     data, study = DataPlan.model_validate_json(data_json), StudyPlan.model_validate_json(study_json)
     dataset = _dataset(data.path, _manifest_settings(data))
     kind, groups = partition(dataset.records, study)
@@ -90,12 +90,12 @@ def _hospitals(data_json: str, study_json: str, seed: int) -> Hospitals:
         sites.append(Site(name, dataset.classes, split))
     if study.hostile_sites >= len(sites):
         raise InputError(f"study.hostile_sites = {study.hostile_sites} of {len(sites)} sites: leave an honest one")
-    hospitals = Hospitals(dataset, not data.path, kind, tuple(sites))
-    if not hospitals.pooled("test"):
+    consortium = SimulatedConsortium(dataset, not data.path, kind, tuple(sites))
+    if not consortium.pooled("test"):
         raise InputError(
             "no site has enough patients to keep some for testing: use fewer sites (study.sites) or more images"
         )
-    return hospitals
+    return consortium
 
 
 @lru_cache(maxsize=2)

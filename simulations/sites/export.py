@@ -8,10 +8,10 @@ from pathlib import Path
 from common.dataset.dataset import MANIFEST_NAME, FileSource
 from common.errors import InputError
 from common.system.files import write_text_atomically
-from simulations.sites.consortium import Hospitals
+from simulations.sites.consortium import SimulatedConsortium
 
 
-def hand_out(hospitals: Hospitals, folder: Path) -> dict[str, Path]:
+def hand_out(consortium: SimulatedConsortium, folder: Path) -> dict[str, Path]:
     """Copy each simulated hospital's images into a folder of its own, with a `manifest.csv`.
 
     A hospital that reads its folder has the same images, patients and split as the simulation gives it; so a federation
@@ -19,8 +19,8 @@ def hand_out(hospitals: Hospitals, folder: Path) -> dict[str, Path]:
 
     Parameters
     ----------
-    hospitals : Hospitals
-        From `load_hospitals`.
+    consortium : SimulatedConsortium
+        From `load_consortium`.
     folder : Path
         Made if absent; must not hold other hospitals.
 
@@ -37,7 +37,7 @@ def hand_out(hospitals: Hospitals, folder: Path) -> dict[str, Path]:
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty: choose another folder for the hospitals' images")
     places = {}
-    for site in hospitals.sites:
+    for site in consortium.sites:
         places[site.name] = folder / site.name
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
@@ -50,6 +50,6 @@ def hand_out(hospitals: Hospitals, folder: Path) -> dict[str, Path]:
             target = places[site.name] / record.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(record.source.path, target)
-            writer.writerow([record.name, hospitals.dataset.classes[record.label], record.patient])
+            writer.writerow([record.name, consortium.dataset.classes[record.label], record.patient])
         write_text_atomically(places[site.name] / MANIFEST_NAME, table.getvalue())
     return places

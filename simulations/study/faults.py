@@ -20,10 +20,10 @@ FACTORS = {"scaled": 100.0, "flipped": -1.0}
 def with_faults(courier: Transport, plan: TrainingPlan, sites: int) -> Transport:
     """Return what a federation of `sites` sites sends its messages by: the courier itself in a plan without faults."""
     faulty = plan.study.dropout or plan.study.hostile_sites
-    return FaultyCourier(courier, plan, sites) if faulty else courier
+    return FaultyTransport(courier, plan, sites) if faulty else courier
 
 
-class FaultyCourier:
+class FaultyTransport:
     """Loses replies to training rounds, and has hostile sites change theirs; everything else it leaves alone.
 
     Hostile replies are changed before the server sees them, so that they pass its checks or do not, as those of a real

@@ -18,7 +18,7 @@ from server.runs.run_folder import RunFolder
 from simulations.study.faults import with_faults
 from simulations.study.outcomes import Outcome
 from simulations.study.trainings import Unit
-from simulations.study.workers import Home, Workers
+from simulations.study.workers import LayerFolderTransport, Workers
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ def run_federated(
         Takes a line about checkpoints and repeated rounds.
     """
     started = time.monotonic()
-    plan, sites = unit.plan, unit.hospitals.sites
-    classes = len(unit.hospitals.dataset.classes)
+    plan, sites = unit.plan, unit.consortium.sites
+    classes = len(unit.consortium.dataset.classes)
     model = build_model(plan, classes)
     layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
     members = [Member(workers.node(number), {messages.SITE: number}) for number in range(len(sites))]
     checkpoints = folder.checkpoints(unit.key, f"{unit.key}/{model.trunk_digest}", plan.federation)
     layers = folder.personal_layers(unit.key)
     federation = Federation(
-        Home(with_faults(workers, plan, len(sites)), layers),
+        LayerFolderTransport(with_faults(workers, plan, len(sites)), layers),
         plan,
         classes=classes,
         layout=layout,

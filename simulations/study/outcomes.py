@@ -26,7 +26,7 @@ class Outcome(BaseModel):
     Attributes
     ----------
     probabilities : list of list of float, shape (test images, classes)
-        Of the fold's test images in the order of `Hospitals.pooled("test")`.
+        Of the fold's test images in the order of `SimulatedConsortium.pooled("test")`.
     history : list of dict
         The learning curve: progress in [0, 1], train_loss, validation_loss, validation_accuracy, validation_auc.
     selected : float
@@ -85,7 +85,7 @@ class OutcomeStore:
                 outcome = Outcome.model_validate_json((self._units / f"{unit.key}.json").read_bytes())
             except (OSError, ValidationError):
                 continue
-            if len(outcome.probabilities) == len(unit.hospitals.pooled("test")):
+            if len(outcome.probabilities) == len(unit.consortium.pooled("test")):
                 self._found[unit.key] = outcome
         with self._results.open("w", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
@@ -110,7 +110,7 @@ class OutcomeStore:
 
 def correct_of(unit: Unit, outcome: Outcome) -> int:
     """Return how many of the unit's test images were classified correctly."""
-    labels = [record.label for record in unit.hospitals.pooled("test")]
+    labels = [record.label for record in unit.consortium.pooled("test")]
     predicted = [int(np.argmax(row)) for row in outcome.probabilities]
     return sum(label == guess for label, guess in zip(labels, predicted, strict=True))
 
@@ -124,7 +124,7 @@ def _row(unit: Unit, outcome: Outcome) -> list[Any]:
         failing = name_faults(plan.study.dropout, plan.study.hostile_sites, plan.study.hostile)
     return [
         *(plan.model.family, plan.model.weights, strategy, failing),
-        *(unit.hospitals.partition, len(unit.hospitals.sites)),
+        *(unit.consortium.partition, len(unit.consortium.sites)),
         *(unit.repeat, unit.fold, unit.arm, unit.site),
         *(correct_of(unit, outcome), len(outcome.probabilities)),
         *(outcome.image_passes, round(outcome.wall_s, 2), outcome.weights_digest),

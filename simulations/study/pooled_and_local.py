@@ -18,7 +18,7 @@ from common.plan.training_plan import TrainingPlan
 from common.training.model_selection import ModelSelection
 from common.training.trainer import EpochRange
 from common.training.workbench import workbench
-from simulations.sites.consortium import Hospitals, load_hospitals
+from simulations.sites.consortium import SimulatedConsortium, load_consortium
 from simulations.study.outcomes import Outcome, rounded
 from simulations.study.probe import fit_probe
 
@@ -42,14 +42,14 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
     """
     # Where all images lie in one place, all layers do: no strategy leaves some of them elsewhere.
     plan = plan.changed({"federation.strategy": "fedavg"})
-    hospitals = load_hospitals(plan)
+    consortium = load_consortium(plan)
     if arm == "probe":
-        return fit_probe(plan, hospitals)
+        return fit_probe(plan, consortium)
     if arm == "local":
-        split = next(one.split for one in hospitals.sites if one.name == site)
-        return _train(plan, hospitals, site, split.train, split.validation, plan.training.batch_size)
-    train, validation = hospitals.pooled("train"), hospitals.pooled("validation")
-    return _train(plan, hospitals, arm, train, validation, plan.study.centralized_batch_size)
+        split = next(one.split for one in consortium.sites if one.name == site)
+        return _train(plan, consortium, site, split.train, split.validation, plan.training.batch_size)
+    train, validation = consortium.pooled("train"), consortium.pooled("validation")
+    return _train(plan, consortium, arm, train, validation, plan.study.centralized_batch_size)
 
 
 def predict_with(
@@ -66,14 +66,14 @@ def predict_with(
     layers_of : callable
         Returns the layers of its own with which a site, given by number and itself, uses the tail.
     """
-    hospitals = load_hospitals(plan)
-    bench = workbench(plan, len(hospitals.dataset.classes))
+    consortium = load_consortium(plan)
+    bench = workbench(plan, len(consortium.dataset.classes))
     views = plan.augmentation.tested
     if not bench.personal.names:
         bench.load(tail)
-        return rounded(bench.trainer.predict(hospitals.pooled("test"), views))
+        return rounded(bench.trainer.predict(consortium.pooled("test"), views))
     parts = []
-    for number, site in enumerate(hospitals.sites):
+    for number, site in enumerate(consortium.sites):
         bench.load(tail, layers_of(number, site))
         parts.append(bench.trainer.predict(site.split.test, views))
     return rounded(np.concatenate(parts))
@@ -81,7 +81,7 @@ def predict_with(
 
 def _train(
     plan: TrainingPlan,
-    hospitals: Hospitals,
+    consortium: SimulatedConsortium,
     name: str,
     train: Sequence[ImageRecord],
     validation: Sequence[ImageRecord],
@@ -89,7 +89,7 @@ def _train(
 ) -> Outcome:
     """Train on images that lie in one place, from the same start as the federation."""
     started = time.monotonic()
-    bench = workbench(plan, len(hospitals.dataset.classes))
+    bench = workbench(plan, len(consortium.dataset.classes))
     trainer, layout, tail = bench.trainer, bench.layout, bench.trainer.model.tail
     bench.load(bench.initial_tail)
     epochs = plan.study.centralized_epochs
@@ -106,7 +106,7 @@ def _train(
     assert kept is not None
     layout.unpack(kept.tail, tail)
     return Outcome(
-        probabilities=rounded(trainer.predict(hospitals.pooled("test"), plan.augmentation.tested)),
+        probabilities=rounded(trainer.predict(consortium.pooled("test"), plan.augmentation.tested)),
         history=[curve_point_entry(moment) for moment in history],
         selected=kept.progress,
         wall_s=time.monotonic() - started,

@@ -15,7 +15,7 @@ from common.dataset.splits import split_records
 from common.evaluation.metrics import mean_log_loss
 from common.plan.training_plan import TrainingPlan
 from common.training.workbench import workbench
-from simulations.sites.consortium import Hospitals
+from simulations.sites.consortium import SimulatedConsortium
 from simulations.study.outcomes import Outcome, rounded
 
 # The inverse strengths of the probe's regularisation to choose from, and into how many parts the choice splits.
@@ -24,24 +24,24 @@ _PROBE_STRENGTHS = tuple(10.0**exponent for exponent in range(-5, 3))
 _PROBE_PARTS = 4
 
 
-def fit_probe(plan: TrainingPlan, hospitals: Hospitals) -> Outcome:
+def fit_probe(plan: TrainingPlan, consortium: SimulatedConsortium) -> Outcome:
     """Fit a logistic regression on the features of the wholly frozen network (Alain & Bengio 2016).
 
     The pooled hospitals' training and validation images, without augmentation. The strength of the L2 regularisation is
     the one with the lowest log loss over an inner cross-validation over their patients; of equal ones the strongest.
     """
     started = time.monotonic()
-    classes = len(hospitals.dataset.classes)
+    classes = len(consortium.dataset.classes)
     frozen = plan.changed({"model.freeze": "all"})
     bench = workbench(frozen, classes)
     trainer = bench.trainer
-    known = [*hospitals.pooled("train"), *hospitals.pooled("validation")]
+    known = [*consortium.pooled("train"), *consortium.pooled("validation")]
     features, labels = trainer.features(known), np.array([record.label for record in known])
     strength = _choose_strength(known, features, labels, plan.training.seed)
     model = _regression(strength).fit(features, labels)
     coefficients = np.concatenate([model[-1].coef_.ravel(), model[-1].intercept_])
     return Outcome(
-        probabilities=rounded(_probabilities(model, trainer.features(hospitals.pooled("test")), classes)),
+        probabilities=rounded(_probabilities(model, trainer.features(consortium.pooled("test")), classes)),
         selected=1.0,
         wall_s=time.monotonic() - started,
         image_passes=0,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-class Progress:
+class StudyProgress:
     """Counts image passes and turns events into lines such as `[ 42 %  1:35 left] federated round 7/24 ...`.
 
     Parameters

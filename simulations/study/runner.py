@@ -18,7 +18,7 @@ from server.runs.run_folder import RunFolder
 from simulations.study.fault_descriptions import describe_faults
 from simulations.study.federated import passes_of, run_federated
 from simulations.study.outcomes import Outcome, OutcomeStore, correct_of
-from simulations.study.progress import Progress
+from simulations.study.progress import StudyProgress
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import Variant, variants_of
 from simulations.study.workers import StoppedError, Workers
@@ -54,7 +54,7 @@ class Study:
         self._store = OutcomeStore(folder.path)
         # One training may serve several variants: pooled images know no strategy.
         self._units = list({unit.key: unit for variant in self.variants for unit in units_of(variant)}.values())
-        self._progress = Progress(sum(unit.image_passes for unit in self._units), emit)
+        self._progress = StudyProgress(sum(unit.image_passes for unit in self._units), emit)
         self._noting = threading.Lock()
 
     def outcomes(self, variant: Variant) -> list[tuple[Unit, Outcome]]:
@@ -90,7 +90,7 @@ class Study:
         federated = deque(unit for unit in units if unit.arm == "federated")
         alone = deque(unit for unit in units if unit.arm != "federated")
         pool = int(os.environ.get(WORKERS_VARIABLE) or max(1, (os.cpu_count() or 2) // 2))
-        federations = min(len(federated), max(1, pool // len(units[0].hospitals.sites)))
+        federations = min(len(federated), max(1, pool // len(units[0].consortium.sites)))
         queues = [[federated, alone]] * federations + [[alone]] * (pool - federations)
         with ThreadPoolExecutor(len(queues)) as executor:
             threads = [executor.submit(self._work, queue, workers) for queue in queues]
@@ -159,22 +159,22 @@ class Study:
 
 def describe(variant: Variant) -> list[str]:
     """Say what images and sites a variant has."""
-    hospitals, plan = variant.hospitals, variant.plan
-    dataset = hospitals.dataset
+    consortium, plan = variant.consortium, variant.plan
+    dataset = consortium.dataset
     labels = [record.label for record in dataset.records]
     counts = ", ".join(f"{labels.count(index)} {name}" for index, name in enumerate(dataset.classes))
     patients = len({record.patient for record in dataset.records})
     lines = [
-        f"{dataset.name}{' (synthetic)' if hospitals.synthetic else ''}: {len(labels)} images ({counts}) of {patients} "
-        f"patients ({dataset.patient_source}), {len(hospitals.sites)} sites "
-        f"({hospitals.partition}), {plan.model.family}"
+        f"{dataset.name}{' (synthetic)' if consortium.synthetic else ''}: {len(labels)} images ({counts}) of "
+        f"{patients} patients ({dataset.patient_source}), {len(consortium.sites)} sites "
+        f"({consortium.partition}), {plan.model.family}"
     ]
     for image in dataset.excluded[:10]:
         lines.append(f"left out: {image.name}: {image.reason}")
     if len(dataset.excluded) > 10:
         lines.append(f"left out: {len(dataset.excluded) - 10} more images; summary.json names them all")
-    lines += describe_faults(plan.study.model_dump(), len(hospitals.sites))
-    for site in hospitals.sites:
+    lines += describe_faults(plan.study.model_dump(), len(consortium.sites))
+    for site in consortium.sites:
         present = {record.label for record in (*site.split.train, *site.split.validation, *site.split.test)}
         if len(present) == 1:
             lines.append(f"{site.name} has images of one class only ({dataset.classes[present.pop()]})")

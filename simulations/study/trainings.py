@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 
 from common.plan.training_plan import TrainingPlan
-from simulations.sites.consortium import Hospitals, load_hospitals
+from simulations.sites.consortium import SimulatedConsortium, load_consortium
 from simulations.study.variants import FROM_SCRATCH, Variant, plan_of_fold
 
 
@@ -35,9 +35,9 @@ class Unit:
     site: str = ""
 
     @cached_property
-    def hospitals(self) -> Hospitals:
+    def consortium(self) -> SimulatedConsortium:
         """The sites with this fold's split."""
-        return load_hospitals(self.plan)
+        return load_consortium(self.plan)
 
     @cached_property
     def key(self) -> str:
@@ -52,7 +52,7 @@ class Unit:
             del plan["exchange"], plan["privacy"]
             plan["federation"] = {"select": plan["federation"]["select"]}
             plan["alone"] = {name: study[name] for name in ("centralized_epochs", "centralized_batch_size")}
-        identity = [version("rarefed"), self.arm, self.site, self.hospitals.digest, plan]
+        identity = [version("rarefed"), self.arm, self.site, self.consortium.digest, plan]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
 
     @property
@@ -72,10 +72,10 @@ class Unit:
             return 0
         if self.arm == "local":
             return study.centralized_epochs * sum(
-                len(site.split.train) for site in self.hospitals.sites if site.name == self.site
+                len(site.split.train) for site in self.consortium.sites if site.name == self.site
             )
         epochs = federation.rounds * federation.local_epochs if self.arm == "federated" else study.centralized_epochs
-        return epochs * len(self.hospitals.pooled("train"))
+        return epochs * len(self.consortium.pooled("train"))
 
 
 def units_of(variant: Variant) -> Iterator[Unit]:
@@ -85,6 +85,6 @@ def units_of(variant: Variant) -> Iterator[Unit]:
         for fold in range(study.folds) if study.folds else [variant.plan.data.fold]:
             plan = plan_of_fold(variant.plan, repeat, fold)
             for arm in study.arm_names:
-                sites = [site.name for site in variant.hospitals.sites] if arm == "local" else [""]
+                sites = [site.name for site in variant.consortium.sites] if arm == "local" else [""]
                 for site in sites:
                     yield Unit(arm, plan.changed(FROM_SCRATCH) if arm == "scratch" else plan, repeat, fold, site)

@@ -9,7 +9,7 @@ from common.models.pretrained_weights import find_weights
 from common.plan.families import FAMILIES
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
-from simulations.sites.consortium import Hospitals, load_hospitals
+from simulations.sites.consortium import SimulatedConsortium, load_consortium
 
 FROM_SCRATCH: dict[str, Scalar] = {"model.weights": "none", "model.freeze": "none", "model.batch_norm": "train"}
 """What a plan without pretraining changes: nothing is worth freezing then, not even the statistics."""
@@ -38,16 +38,16 @@ class Variant:
     plan: TrainingPlan
 
     @cached_property
-    def hospitals(self) -> Hospitals:
+    def consortium(self) -> SimulatedConsortium:
         """The sites and the first split."""
-        return load_hospitals(plan_of_fold(self.plan, 0, 0))
+        return load_consortium(plan_of_fold(self.plan, 0, 0))
 
     @property
     def name(self) -> str:
         """Such as `resnet50-fedavg-dirichlet-4`: the name of the variant's folder."""
-        hospitals = self.hospitals
+        consortium = self.consortium
         plan = self.plan
-        name = f"{plan.model.family}-{plan.federation.strategy}-{hospitals.partition}-{len(hospitals.sites)}"
+        name = f"{plan.model.family}-{plan.federation.strategy}-{consortium.partition}-{len(consortium.sites)}"
         if plan.study.dropout:
             name += f"-dropout{plan.study.dropout:g}"
         if plan.study.hostile_sites:

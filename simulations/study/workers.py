@@ -117,7 +117,7 @@ class Workers:
         return str(config_of_reply[RESULT])
 
 
-class Home:
+class LayerFolderTransport:
     """A courier whose messages say where simulated hospitals keep what is their own.
 
     A real one has a disk. In a simulation any process answers for any hospital, so it must be told.

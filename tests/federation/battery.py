@@ -23,8 +23,8 @@ from server.rounds.federation import Federation, FederationResult
 from server.rounds.messaging import Member
 from server.rounds.state import FederationState, RoundReport
 from simulations.client_app import app as client_app
-from simulations.sites.consortium import load_hospitals
-from simulations.study.workers import Home
+from simulations.sites.consortium import load_consortium
+from simulations.study.workers import LayerFolderTransport
 
 
 class LosingGrid:
@@ -50,20 +50,20 @@ def federate(
     grid: Grid, layers: Path, changes: dict[str, Any], order: Sequence[int] | None = None, lost_site: int | None = None
 ) -> tuple[FederationResult, list[RoundReport]]:
     plan = TrainingPlan.from_flat(changes)
-    hospitals = load_hospitals(plan)
-    model = build_model(plan, len(hospitals.dataset.classes))
+    consortium = load_consortium(plan)
+    model = build_model(plan, len(consortium.dataset.classes))
     layout = TailLayout.of(model.tail, plan)
     nodes = sorted(grid.get_node_ids())
-    numbers = list(order or range(len(hospitals.sites)))
+    numbers = list(order or range(len(consortium.sites)))
     members = [Member(nodes[index % len(nodes)], {messages.SITE: number}) for index, number in enumerate(numbers)]
     if lost_site is not None:
-        lost = hospitals.sites[lost_site].split.train
+        lost = consortium.sites[lost_site].split.train
         grid = LosingGrid(grid, [Path(plan.data.path) / record.name for record in lost])  # type: ignore[assignment]
     reports: list[RoundReport] = []
     federation = Federation(
-        Home(grid, layers),
+        LayerFolderTransport(grid, layers),
         plan,
-        classes=len(hospitals.dataset.classes),
+        classes=len(consortium.dataset.classes),
         layout=layout,
         trunk_digest=model.trunk_digest,
         present=lambda: members,

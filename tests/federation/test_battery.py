@@ -17,7 +17,7 @@ from common.plan.families import FAMILIES
 from common.plan.groups import STRATEGIES
 from common.plan.training_plan import TrainingPlan
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
-from simulations.sites.consortium import load_hospitals
+from simulations.sites.consortium import load_consortium
 from tests.federation.data import LOADERS, folders, manifest
 from tests.places import ROOT
 
@@ -116,13 +116,13 @@ def test_flower_adds_nothing_to_the_arithmetic(
     monkeypatch.setenv("RAREFED_CACHE", str(tmp_path / "cache"))
     path = manifest(tmp_path / "manifest")
     plan = TrainingPlan.from_flat(TWO_ROUNDS | {"data.path": str(path), "study.sites": 0} | strategy(name))
-    hospitals = load_hospitals(plan)
+    consortium = load_consortium(plan)
     model = build_model(plan, 2)
     tail = TailLayout.of(model.tail, plan).pack(model.tail)
-    own: list[np.ndarray | None] = [None] * len(hospitals.sites)
+    own: list[np.ndarray | None] = [None] * len(consortium.sites)
     for number in (1, 2):
         updates = [
-            train_round(plan, site, tail, number, layers) for site, layers in zip(hospitals.sites, own, strict=True)
+            train_round(plan, site, tail, number, layers) for site, layers in zip(consortium.sites, own, strict=True)
         ]
         own = [update.personal for update in updates]
         total = sum(update.images for update in updates)

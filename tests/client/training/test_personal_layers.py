@@ -26,10 +26,10 @@ from server.rounds.federation import Federation, FederationResult
 from server.rounds.messaging import Member
 from server.rounds.state import FederationState
 from simulations.client_app import app
-from simulations.sites.consortium import load_hospitals
+from simulations.sites.consortium import load_consortium
 from simulations.study.messages import LAYERS
 from simulations.study.pooled_and_local import predict_with, train_alone
-from simulations.study.workers import Home
+from simulations.study.workers import LayerFolderTransport
 from tests.client.hospital import rules, write_hospital
 from tests.federation.data import manifest
 from tests.server.rounds.hospitals_in_process import InProcessTransport
@@ -131,7 +131,7 @@ def federate(plan: TrainingPlan, folder: Path, state: FederationState | None = N
     bench = workbench(plan, 2)
     states: list[FederationState] = []
     federation = Federation(
-        Home(InProcessTransport(Node(1), Node(2)), folder),  # type: ignore[arg-type]
+        LayerFolderTransport(InProcessTransport(Node(1), Node(2)), folder),  # type: ignore[arg-type]
         plan,
         classes=2,
         layout=bench.layout,
@@ -174,15 +174,15 @@ def test_hospitals_differ_in_their_normalisation_layers_and_in_nothing_else(plan
 
 def test_a_hospital_is_scored_with_the_layers_of_the_selected_round(plan: TrainingPlan, done: Any) -> None:
     result, states, folder = done
-    hospitals = load_hospitals(plan)
+    consortium = load_consortium(plan)
     own = of_sites(plan, folder, states[0].federation, result.selected_round)
-    for site, personal in zip(hospitals.sites, own, strict=True):
+    for site, personal in zip(consortium.sites, own, strict=True):
         score = evaluate_tail(plan, site, result.tail, "test", personal)
         assert score.loss == result.test[site.name].loss
         assert score.loss != evaluate_tail(plan, site, result.tail, "test").loss
     # One by one the images are predicted by the same models.
     rows = np.array(predict_with(plan, result.tail, lambda number, site: own[number]))
-    labels = [record.label for record in hospitals.pooled("test")]
+    labels = [record.label for record in consortium.pooled("test")]
     right = sum(score.correct for score in result.test.values())
     assert (rows.argmax(axis=1) == labels).sum() == right
 
@@ -228,7 +228,7 @@ def test_other_strategies_keep_nothing(plan: TrainingPlan, tmp_path: Path) -> No
     other = plan.changed({"federation.strategy": "fedavg"})
     Node(1).answer(ask(other, tmp_path, federation="a"))
     assert list(tmp_path.iterdir()) == []
-    site = load_hospitals(other).sites[0]
+    site = load_consortium(other).sites[0]
     assert train_round(other, site, workbench(other, 2).initial_tail, 1).personal.shape == (0,)
 
 

@@ -13,7 +13,7 @@ from common.models.tail_layout import TailLayout
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
-from simulations.sites.consortium import load_hospitals
+from simulations.sites.consortium import load_consortium
 from tests.federation.data import manifest
 
 SMALL: dict[str, Scalar] = {
@@ -33,7 +33,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> TrainingPlan:
 
 @pytest.fixture(scope="module")
 def site(plan: TrainingPlan) -> Site:
-    return load_hospitals(plan).sites[0]
+    return load_consortium(plan).sites[0]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_plan_that_reads_differently_is_refused(plan: TrainingPlan, site: Site
 def test_an_image_that_vanished_is_named(tmp_path: Path) -> None:
     path = manifest(tmp_path / "tiny")
     plan = TrainingPlan.from_flat(SMALL | {"data.path": str(path), "augmentation.views": 0})
-    site = load_hospitals(plan).sites[0]
+    site = load_consortium(plan).sites[0]
     model = build_model(plan, 2)
     tail = TailLayout.of(model.tail, plan).pack(model.tail)
     (path / site.split.train[0].name).unlink()

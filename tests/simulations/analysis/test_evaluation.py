@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 from common.statistics.bootstrap import Bootstrap
 from simulations.analysis.evaluation import compare, evaluate, gap_closed, metrics_of
 from simulations.analysis.predictions import Predictions
-from simulations.analysis.resampling import METRICS
+from simulations.analysis.resampling import RESAMPLED_METRICS
 from tests.simulations.analysis.drawn_predictions import draw_panels, make_panel, patients_of, true_metrics
 
 RATES = ("accuracy", "sensitivity", "specificity", "precision", "f1")
@@ -35,7 +35,7 @@ def check_json(found: dict[str, Any]) -> None:
 
 
 def check_intervals(found: dict[str, Any]) -> None:
-    assert set(found["ci95"]) == set(METRICS)
+    assert set(found["ci95"]) == set(RESAMPLED_METRICS)
     for name, limits in found["ci95"].items():
         if found[name] is None:
             assert limits is None

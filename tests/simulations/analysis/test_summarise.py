@@ -13,7 +13,7 @@ from common.plan.training_plan import TrainingPlan
 from simulations.analysis.out_of_fold import predictions_csv, predictions_of
 from simulations.analysis.summarise import summarise
 from simulations.study.outcomes import Outcome
-from simulations.study.progress import Progress
+from simulations.study.progress import StudyProgress
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import Variant, variants_of
 from tests.federation.data import manifest
@@ -25,8 +25,8 @@ def outcome_of(unit: Unit) -> Outcome:
     """Be right about the own hospital (or all of them, for a model of all), wrong about others; surer in repeat 0."""
     sure = 0.9 if unit.repeat == 0 else 0.7
     rows = []
-    hospitals = unit.hospitals
-    for record, site in zip(hospitals.pooled("test"), hospitals.site_of_each("test"), strict=True):
+    consortium = unit.consortium
+    for record, site in zip(consortium.pooled("test"), consortium.site_of_each("test"), strict=True):
         truth = sure if unit.site in ("", site) else 1 - sure
         rows.append([1 - truth, truth] if record.label else [truth, 1 - truth])
     if unit.arm == "centralized":
@@ -126,7 +126,7 @@ def test_predictions_have_a_line_for_each_image_model_and_repeat(variant: Varian
 
 def test_progress_tells_the_share_and_the_time_left() -> None:
     lines: list[str] = []
-    progress = Progress(200, lines.append)
+    progress = StudyProgress(200, lines.append)
     progress.step(50, "one")
     progress.step(50, None)
     progress.step(60, "two")
@@ -140,7 +140,7 @@ def test_progress_tells_the_share_and_the_time_left() -> None:
 
 def test_work_that_is_done_already_does_not_count() -> None:
     lines: list[str] = []
-    progress = Progress(200, lines.append)
+    progress = StudyProgress(200, lines.append)
     progress.skip(100)
     progress.step(50, "half of the rest")
     assert lines == ["[ 50%          ] half of the rest"]

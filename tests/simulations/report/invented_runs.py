@@ -165,7 +165,7 @@ def _at_home(sets: Sets, home: NDArray[Any]) -> list[Floats]:
 
 
 def _mean(labels: NDArray[Any], sets: Sequence[Floats]) -> dict[str, Any]:
-    """Return METRICS of the contract: means over the sets; None where no set has a number."""
+    """Return means over the sets; None where no set has a number."""
     if not sets:
         return {"correct": 0.0, "total": len(labels), "confusion": None, "ci95": {}} | dict.fromkeys(RATES)
     mean = metrics_of(make_panel(np.arange(len(labels)), labels, np.array(sets)))

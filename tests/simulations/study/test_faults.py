@@ -15,9 +15,9 @@ from server.rounds.messaging import Member
 from server.rounds.state import FederationState
 from server.runs.run_folder import finished_run, reserve_run, unfinished
 from simulations.analysis.robustness import against_undisturbed, robustness_plans
-from simulations.sites.consortium import load_hospitals
+from simulations.sites.consortium import load_consortium
 from simulations.study.fault_descriptions import describe_faults, name_faults
-from simulations.study.faults import DROPPED_OUT, FaultyCourier, with_faults
+from simulations.study.faults import DROPPED_OUT, FaultyTransport, with_faults
 from simulations.study.trainings import units_of
 from simulations.study.variants import Variant, variants_of
 from tests.server.rounds.hospitals_in_process import LAYOUT, TRUNK, Hospital, InProcessTransport
@@ -55,7 +55,7 @@ def message(kind: str, site: int, number: int = 1) -> Message:
 
 def lost(plan: TrainingPlan, rounds: Iterable[int] = range(1, 41)) -> list[tuple[int, int]]:
     """Return the rounds and sites of which the courier loses the first reply."""
-    courier = FaultyCourier(Sites(), plan, SITES)
+    courier = FaultyTransport(Sites(), plan, SITES)
     found = []
     for number in rounds:
         ids = courier.push_messages([message("train", site, number) for site in range(SITES)])
@@ -98,7 +98,7 @@ def test_a_later_round_loses_the_same_replies_whether_or_not_the_earlier_were_se
 
 
 def test_a_repeated_round_meets_other_losses() -> None:
-    courier = FaultyCourier(Sites(), plan_with(dropout=0.5), SITES)
+    courier = FaultyTransport(Sites(), plan_with(dropout=0.5), SITES)
     patterns = []
     for _ in range(8):
         ids = courier.push_messages([message("train", site) for site in range(SITES)])
@@ -109,7 +109,7 @@ def test_a_repeated_round_meets_other_losses() -> None:
 
 def test_a_lost_reply_is_an_error_at_once_and_nobody_trains_for_it() -> None:
     sites = Sites()
-    courier = FaultyCourier(sites, plan_with(dropout=0.999), SITES)
+    courier = FaultyTransport(sites, plan_with(dropout=0.999), SITES)
     (identity,) = courier.push_messages([message("train", 2)])
     (reply,) = courier.pull_messages([identity])
     assert sites.reached == []
@@ -120,7 +120,7 @@ def test_a_lost_reply_is_an_error_at_once_and_nobody_trains_for_it() -> None:
 @pytest.mark.parametrize("kind", ["query", "evaluate"])
 def test_only_replies_to_training_are_lost_or_changed(kind: str) -> None:
     plan = plan_with(dropout=0.999, hostile_sites=4)
-    courier = FaultyCourier(Sites(), plan, SITES)
+    courier = FaultyTransport(Sites(), plan, SITES)
     asked = [message(kind, site) for site in range(SITES)]
     plain = Sites()
     expected = plain.pull_messages(plain.push_messages([message(kind, site) for site in range(SITES)]))
@@ -130,7 +130,7 @@ def test_only_replies_to_training_are_lost_or_changed(kind: str) -> None:
 
 @pytest.mark.parametrize(("hostile", "factor"), [("scaled", 100), ("flipped", -1)])
 def test_the_last_sites_send_changed_updates(hostile: str, factor: int) -> None:
-    courier = FaultyCourier(Sites(), plan_with(hostile_sites=2, hostile=hostile), SITES)
+    courier = FaultyTransport(Sites(), plan_with(hostile_sites=2, hostile=hostile), SITES)
     replies = courier.pull_messages(courier.push_messages([message("train", site) for site in range(SITES)]))
     sent = [tail_of(reply.content)[0] for reply in replies]
     assert sent == [1, 2, 3, 4 * factor, 5 * factor]  # a hospital trains by adding its node's number
@@ -186,7 +186,7 @@ def test_faults_that_make_no_sense_are_refused(study: dict[str, Any], said: str)
 def test_an_honest_hospital_must_be_left() -> None:
     plan = TrainingPlan.from_flat({"study.hostile_sites": 4, "study.sites": 4})
     with pytest.raises(InputError, match=r"study\.hostile_sites = 4 of 4 sites: leave an honest one"):
-        load_hospitals(plan)
+        load_consortium(plan)
 
 
 def test_faults_make_another_federation_and_no_other_arm() -> None:

@@ -21,7 +21,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> list[Unit]:
 
 def outcome(unit: Unit, sick: float = 0.75) -> Outcome:
     return Outcome(
-        probabilities=[[1 - sick, sick] for _ in unit.hospitals.pooled("test")],
+        probabilities=[[1 - sick, sick] for _ in unit.consortium.pooled("test")],
         history=[{"progress": 1.0, "train_loss": 0.5}],
         selected=1.0,
         wall_s=2.5,

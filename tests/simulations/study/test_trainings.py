@@ -38,14 +38,14 @@ def test_every_image_is_tested_once_a_repeat_and_never_by_a_model_that_saw_its_p
             tested: Counter[str] = Counter()
             for unit in chosen:
                 if unit.repeat == repeat:
-                    tested.update(record.name for record in unit.hospitals.pooled("test"))
-                    seen = {r.patient for split in ("train", "validation") for r in unit.hospitals.pooled(split)}
-                    assert not seen & {record.patient for record in unit.hospitals.pooled("test")}
+                    tested.update(record.name for record in unit.consortium.pooled("test"))
+                    seen = {r.patient for split in ("train", "validation") for r in unit.consortium.pooled(split)}
+                    assert not seen & {record.patient for record in unit.consortium.pooled("test")}
             assert len(tested) == 24
             assert set(tested.values()) == {1}
-    first, second = ([r.name for r in chosen[index].hospitals.pooled("test")] for index in (0, 3))
+    first, second = ([r.name for r in chosen[index].consortium.pooled("test")] for index in (0, 3))
     assert first != second, "another repeat has other folds"
-    sites = [[site.name for site in unit.hospitals.sites] for unit in chosen]
+    sites = [[site.name for site in unit.consortium.sites] for unit in chosen]
     assert sites[0] == sites[-1]
 
 
@@ -76,7 +76,7 @@ def test_a_planted_patient_with_images_in_two_classes_never_crosses_a_fold(
     for unit in units(plan):
         if unit.arm == "centralized":
             found = {
-                split: [r.name for r in unit.hospitals.pooled(split) if r.patient == "planted"]
+                split: [r.name for r in unit.consortium.pooled(split) if r.patient == "planted"]
                 for split in ("train", "validation", "test")
             }
             assert sorted(map(len, found.values())) == [0, 0, 8]
