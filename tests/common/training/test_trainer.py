@@ -272,7 +272,7 @@ def test_the_proximal_term_holds_the_weights_back(dataset: Dataset, tmp_path: Pa
 def test_test_time_augmentation_averages_the_image_with_its_views(dataset: Dataset, tmp_path: Path) -> None:
     one = trainer(plan(), tmp_path)
     records = dataset.records[:4]
-    inputs = [one._activations.plain_batch(records), *(one._views.training_batch(records, view) for view in (0, 1))]
+    inputs = [one._activations.plain_batch(records), *(one._activations.training_batch(records, view) for view in (0, 1))]
     with torch.inference_mode():
         expected = np.mean([one.model.tail(batch).double().softmax(dim=1).numpy() for batch in inputs], axis=0)
     found = one.predict(records, views=2)
