@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from client.rules.request import read_request
 from client.training.personal_layers import PersonalLayers
-from client.training.rounds import SplitName, evaluate_tail, train_round, trunk_digest
+from client.training.rounds import evaluate_tail, train_round, trunk_digest
 from client.training.site import Site
+from common.dataset.splits import SplitName
 from common.errors import InputError
 from common.models.tail_layout import digest_of
 from common.plan.training_plan import TrainingPlan

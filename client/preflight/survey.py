@@ -12,10 +12,13 @@ from client.preflight.fingerprint import Fingerprint
 from client.preflight.lettering import count_letters
 from client.preflight.metadata import identifying_fields
 from client.rules.hospital_file import DataSection, RulesSection
-from common.dataset.dataset import list_images
-from common.dataset.listing import Candidate, FileSource
+from common.dataset.image_source import FileSource
+from common.dataset.listing import ListedImage
+from common.dataset.loading import list_images
 from common.dataset.patients import name_patients
-from common.imaging.decode import ImageError, decode_image, read_bytes
+from common.dataset.settings import DatasetSettings
+from common.imaging.decode import decode_image, read_bytes
+from common.imaging.errors import ImageError
 
 Advance = Callable[[int, int], None]
 """Told after each image how many are done, and of how many."""
@@ -105,26 +108,26 @@ def survey_images(data: DataSection, rules: RulesSection, advance: Advance | Non
     InputError
         If nothing can be listed: no such folder, no images, a faulty manifest or patient pattern.
     """
-    settings = data.settings()
+    settings = DatasetSettings.of(data, classes=())
     listing = list_images(data.path, settings)
     patients, source = name_patients(str(data.path), listing, settings)
     left_out = list(listing.left_out)
     pictures = []
-    known = sorted(zip(listing.candidates, patients, strict=True), key=lambda each: each[0].name)
-    for done, (candidate, patient) in enumerate(known, start=1):
+    known = sorted(zip(listing.images, patients, strict=True), key=lambda each: each[0].name)
+    for done, (image, patient) in enumerate(known, start=1):
         try:
-            pictures.append(_look_at(candidate, patient))
+            pictures.append(_look_at(image, patient))
         except ImageError as error:
-            left_out.append((candidate.name, error.reason))
+            left_out.append((image.name, error.reason))
         if advance is not None:
             advance(done, len(known))
-    labels = tuple(sorted({candidate.label for candidate in listing.candidates}))
+    labels = tuple(sorted({image.label for image in listing.images}))
     some_patient = any(patient is not None for patient in patients)
     return Survey(data, rules, labels, tuple(pictures), tuple(sorted(left_out)), some_patient, source)
 
 
-def _look_at(candidate: Candidate, patient: str | None) -> Picture:
-    source = candidate.source
+def _look_at(image: ListedImage, patient: str | None) -> Picture:
+    source = image.source
     fields: tuple[str, ...] = ()
     if isinstance(source, FileSource):
         # Not by verify() and pixels(), which would read and decode the file once each.
@@ -136,8 +139,8 @@ def _look_at(candidate: Candidate, patient: str | None) -> Picture:
         digest, pixels = source.verify(), source.pixels()
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     return Picture(
-        name=candidate.name,
-        label=candidate.label,
+        name=image.name,
+        label=image.label,
         patient=patient,
         sha256=digest,
         width=pixels.shape[1],

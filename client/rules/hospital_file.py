@@ -8,7 +8,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from common.dataset.dataset import ManifestSettings
 from common.plan.families import FAMILIES
 from common.system.yaml_file import read_yaml_file
 
@@ -31,17 +30,6 @@ class DataSection(_Section):
     patient_column: str = "auto"
     patient_pattern: str = "auto"
     positive: str = Field("auto", description="name of the class that means disease")
-
-    def settings(self, classes: tuple[str, ...] = ()) -> ManifestSettings:
-        """Return what `common.dataset.dataset.load_dataset` takes; `classes` are those that a federation agreed on."""
-        return ManifestSettings(
-            path_column=self.path_column,
-            label_column=self.label_column,
-            patient_column=self.patient_column,
-            patient_pattern=self.patient_pattern,
-            positive=self.positive,
-            classes=classes,
-        )
 
 
 class LimitsSection(_Section):

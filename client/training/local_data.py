@@ -6,7 +6,9 @@ from pathlib import Path
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure, check_images
 from client.training.site import Site
-from common.dataset.dataset import Dataset, load_dataset
+from common.dataset.loading import load_dataset
+from common.dataset.records import Dataset
+from common.dataset.settings import DatasetSettings
 from common.dataset.splits import split_records
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
@@ -80,4 +82,4 @@ def local_site(plan: TrainingPlan, hospital: HospitalFile) -> Site:
 
 @lru_cache(maxsize=1)
 def _dataset(path: Path, classes: tuple[str, ...], hospital: HospitalFile) -> Dataset:
-    return load_dataset(path, hospital.data.settings(classes))
+    return load_dataset(path, DatasetSettings.of(hospital.data, classes))

@@ -1,18 +1,16 @@
 """What a hospital does in a round: score the global tail on its own patients, train it, and give back the change."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.training.site import Site
+from common.dataset.splits import SplitName
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.plan.training_plan import TrainingPlan
 from common.training.trainer import EpochRange
 from common.training.workbench import workbench
-
-SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)

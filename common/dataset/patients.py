@@ -3,14 +3,15 @@
 import re
 from collections.abc import Sequence
 
-from common.dataset.listing import Candidate, Listing, ManifestSettings
+from common.dataset.listing import ListedImage, Listing
+from common.dataset.settings import DatasetSettings
 from common.errors import InputError
 
 _NUMBERED = re.compile(r"^(\d{4,})_\d{1,3}$", re.ASCII)
 
 
-def name_patients(where: str, listing: Listing, settings: ManifestSettings) -> tuple[list[str | None], str]:
-    """Find each candidate's patient.
+def name_patients(where: str, listing: Listing, settings: DatasetSettings) -> tuple[list[str | None], str]:
+    """Find each image's patient.
 
     A column or pattern that the settings ask for by name goes before one that is only found.
 
@@ -19,14 +20,14 @@ def name_patients(where: str, listing: Listing, settings: ManifestSettings) -> t
     where : str
         How errors call the data set.
     listing : Listing
-        The candidates.
-    settings : ManifestSettings
+        The images.
+    settings : DatasetSettings
         `patient_column` and `patient_pattern`.
 
     Returns
     -------
     patients : list of (str or None)
-        One a candidate; None where each image is its own patient.
+        One per image; None where each image is its own patient.
     source : str
         In words, where they come from.
 
@@ -36,7 +37,7 @@ def name_patients(where: str, listing: Listing, settings: ManifestSettings) -> t
         Column and pattern are both asked for, or the pattern is no regular expression, has several groups, or misses
         a name.
     """
-    candidates = listing.candidates
+    images = listing.images
     pattern_asked = settings.patient_pattern not in ("auto", "none")
     if pattern_asked and settings.patient_column not in ("auto", "none"):
         raise InputError(
@@ -45,13 +46,13 @@ def name_patients(where: str, listing: Listing, settings: ManifestSettings) -> t
         )
     if pattern_asked:
         pattern = _compiled(settings.patient_pattern)
-        return _by_pattern(where, candidates, pattern), f"file names by pattern {settings.patient_pattern!r}"
+        return _by_pattern(where, images, pattern), f"file names by pattern {settings.patient_pattern!r}"
     if listing.patient_source is not None:
-        return [candidate.patient for candidate in candidates], listing.patient_source
-    stems = [candidate.stem for candidate in candidates]
+        return [image.patient for image in images], listing.patient_source
+    stems = [image.stem for image in images]
     if settings.patient_pattern == "auto" and all(stem is not None and _NUMBERED.match(stem) for stem in stems):
-        return _by_pattern(where, candidates, _NUMBERED), f"file names by pattern {_NUMBERED.pattern!r}"
-    return [None] * len(candidates), "each image its own patient"
+        return _by_pattern(where, images, _NUMBERED), f"file names by pattern {_NUMBERED.pattern!r}"
+    return [None] * len(images), "each image its own patient"
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -66,14 +67,14 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _by_pattern(where: str, candidates: Sequence[Candidate], pattern: re.Pattern[str]) -> list[str | None]:
+def _by_pattern(where: str, images: Sequence[ListedImage], pattern: re.Pattern[str]) -> list[str | None]:
     patients: list[str | None] = []
     missed: list[str] = []
-    for candidate in candidates:
-        found = None if candidate.stem is None else pattern.search(candidate.stem)
+    for image in images:
+        found = None if image.stem is None else pattern.search(image.stem)
         patient = found.group(pattern.groups) if found else None  # group 0 is the whole match
         if not patient:
-            missed.append(candidate.name)
+            missed.append(image.name)
         patients.append(patient)
     if missed:
         further = f" and {len(missed) - 1} further" if len(missed) > 1 else ""

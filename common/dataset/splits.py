@@ -8,16 +8,17 @@ its class: no minimum, and the same folds on any machine.
 """
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from common.dataset.dataset import ImageRecord
+from common.dataset.records import ImageRecord, by_name, group_by_patient
 from common.errors import InputError
+from common.plan.groups import fold_count
 
-Use = Literal["train", "validation", "test"]
+SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -28,41 +29,20 @@ class Split:
     validation: tuple[ImageRecord, ...]
     test: tuple[ImageRecord, ...]
 
-    def use_of_patients(self) -> dict[str, Use]:
-        """Return what each patient's images are used for."""
-        uses: tuple[tuple[Use, tuple[ImageRecord, ...]], ...] = (
+    def split_of_patients(self) -> dict[str, SplitName]:
+        """Return which of the three sets holds each patient's images."""
+        named: tuple[tuple[SplitName, tuple[ImageRecord, ...]], ...] = (
             ("train", self.train),
             ("validation", self.validation),
             ("test", self.test),
         )
-        return {record.patient: use for use, records in uses for record in records}
+        return {record.patient: name for name, records in named for record in records}
 
 
 class _Patient(NamedTuple):
     name: str
     counts: Counter[int]  # images by class
     size: int
-
-
-def patients_of(records: Iterable[ImageRecord]) -> dict[str, tuple[ImageRecord, ...]]:
-    """Group images by patient; patients and their images sorted by name."""
-    grouped: defaultdict[str, list[ImageRecord]] = defaultdict(list)
-    for record in sorted(records, key=_by_name):
-        grouped[record.patient].append(record)
-    return {patient: tuple(grouped[patient]) for patient in sorted(grouped)}
-
-
-def fold_count(test_fraction: float) -> int:
-    """Return how many test folds a fraction stands for, ``round(1 / test_fraction)``; 5 for 0.2.
-
-    Raises
-    ------
-    InputError
-        The fraction is not above 0 and at most 0.5.
-    """
-    if not 0 < test_fraction <= 0.5:
-        raise InputError(f"test fraction {test_fraction}: must be above 0 and at most 0.5")
-    return round(1 / test_fraction)
 
 
 def split_records(
@@ -72,7 +52,7 @@ def split_records(
     validation_fraction: float = 0.15,
     fold: int = 0,
     seed: int,
-    decided: Mapping[str, Use] = MappingProxyType({}),
+    decided: Mapping[str, SplitName] = MappingProxyType({}),
 ) -> Split:
     """Split one hospital's images for one fold of a cross-validation.
 
@@ -110,6 +90,8 @@ def split_records(
     InputError
         A fraction or the fold is out of range, or there are no records.
     """
+    if not 0 < test_fraction <= 0.5:
+        raise InputError(f"test fraction {test_fraction}: must be above 0 and at most 0.5")
     folds = fold_count(test_fraction)
     if not 0 <= validation_fraction <= 0.5:
         raise InputError(f"validation fraction {validation_fraction}: must be between 0 and 0.5")
@@ -117,7 +99,7 @@ def split_records(
         raise InputError(f"fold {fold}: must be between 0 and {folds - 1} for a test fraction of {test_fraction}")
     if not records:
         raise InputError("there are no images to split; check the data with the hospital's preflight")
-    grouped = patients_of(records)
+    grouped = group_by_patient(records)
     patients = [
         _Patient(name, Counter(record.label for record in images), len(images)) for name, images in grouped.items()
     ]
@@ -129,16 +111,12 @@ def split_records(
     validation |= {name for name in grouped if decided.get(name) == "validation"}
 
     def images_of(chosen: Iterable[str]) -> tuple[ImageRecord, ...]:
-        return tuple(sorted((record for name in chosen for record in grouped[name]), key=_by_name))
+        return tuple(sorted((record for name in chosen for record in grouped[name]), key=by_name))
 
     train = [patient.name for patient in rest if patient.name not in validation]
     if not train:
         raise InputError("a hospital has only patients that others have too, and none of them is left to train on here")
     return Split(images_of(train), images_of(validation), images_of(test))
-
-
-def _by_name(record: ImageRecord) -> tuple[str, str]:
-    return record.name, record.sha256
 
 
 def _draw(seed: int, purpose: str, name: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from common.dataset.dataset import ImageRecord
+from common.dataset.records import ImageRecord
 from common.evaluation.metrics import confusion_matrix, mean_log_loss
 from common.evaluation.score_histogram import ScoreHistogram
 

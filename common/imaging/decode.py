@@ -22,29 +22,10 @@ from PIL import Image, UnidentifiedImageError
 
 from common.imaging import dicom
 from common.imaging.decoder_warnings import MUTED
-from common.imaging.errors import (
-    ImageError,
-    ImageLimits,
-    ImageTooLargeError,
-    UnreadableImageError,
-    UnsupportedImageError,
-)
+from common.imaging.errors import ImageError, ImageTooLargeError, UnreadableImageError, UnsupportedImageError
 from common.imaging.intensity import by_bit_depth, real_to_uint8
+from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
 
-__all__ = [
-    "DEFAULT_LIMITS",
-    "IMAGE_SUFFIXES",
-    "ImageError",
-    "ImageLimits",
-    "ImageTooLargeError",
-    "UnreadableImageError",
-    "UnsupportedImageError",
-    "decode_image",
-    "read_bytes",
-    "read_image",
-]
-
-DEFAULT_LIMITS = ImageLimits()
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom"},
 )

@@ -25,8 +25,9 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit, RLELossless
 
-from common.imaging.errors import ImageLimits, UnreadableImageError, UnsupportedImageError
+from common.imaging.errors import UnreadableImageError, UnsupportedImageError
 from common.imaging.intensity import by_percentiles, by_range
+from common.imaging.limits import ImageLimits
 
 _MAGIC = b"DICM"
 _MAGIC_OFFSET = 128

@@ -76,7 +76,7 @@ class DataPlan(PlanGroup):
 
     @model_validator(mode="after")
     def _check_fold(self) -> Self:
-        folds = round(1 / self.test_fraction)
+        folds = fold_count(self.test_fraction)
         if self.fold >= folds:
             raise ValueError(
                 f"data.fold = {self.fold} does not exist: test_fraction {self.test_fraction} makes {folds} folds"
@@ -188,6 +188,11 @@ class PrivacyPlan(PlanGroup):
     """What limits how much an update can say about one hospital."""
 
     update_clip_norm: float = Field(0.0, ge=0, description="largest L2 norm of a site's update; 0: no limit")
+
+
+def fold_count(test_fraction: float) -> int:
+    """Return how many test folds a fraction in (0, 0.5] stands for, ``round(1 / test_fraction)``; 5 for 0.2."""
+    return round(1 / test_fraction)
 
 
 def words_of(text: str) -> tuple[str, ...]:

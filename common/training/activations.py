@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.dataset.dataset import ImageRecord
+from common.dataset.records import ImageRecord
 from common.imaging import augmentation, decode, intensity, preprocess
 from common.imaging.augmentation import Augmentation
 from common.imaging.preprocess import normalise, resize_and_denoise

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from common.dataset.dataset import ImageRecord
+from common.dataset.records import ImageRecord
 from common.errors import RunError
 from common.models.classifier import Classifier, build_model
 from common.plan.training_plan import TrainingPlan

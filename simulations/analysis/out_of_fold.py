@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from common.dataset.dataset import ImageRecord
+from common.dataset.records import ImageRecord
 from simulations.analysis.predictions import Predictions
 from simulations.study.outcomes import Outcome
 from simulations.study.trainings import Unit

@@ -6,8 +6,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from client.training.site import Site
-from common.dataset.dataset import Dataset, ImageRecord, ManifestSettings, load_dataset
-from common.dataset.splits import Use, split_records
+from common.dataset.loading import load_dataset
+from common.dataset.records import Dataset, ImageRecord
+from common.dataset.settings import DatasetSettings
+from common.dataset.splits import SplitName, split_records
 from common.errors import InputError
 from common.plan.groups import DataPlan
 from common.plan.study import StudyPlan
@@ -72,11 +74,11 @@ def load_consortium(plan: TrainingPlan) -> SimulatedConsortium:
 @lru_cache(maxsize=64)
 def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsortium:
     data, study = DataPlan.model_validate_json(data_json), StudyPlan.model_validate_json(study_json)
-    dataset = _dataset(data.path, _manifest_settings(data))
+    dataset = _dataset(data.path, DatasetSettings.of(data, data.class_names))
     kind, groups = partition(dataset.records, study)
     sites = []
     # A patient whom two hospitals know must not be trained on in one and tested in the other.
-    decided: dict[str, Use] = {}
+    decided: dict[str, SplitName] = {}
     for name, records in groups.items():
         split = split_records(
             records,
@@ -86,7 +88,7 @@ def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsorti
             seed=seed,
             decided=decided,
         )
-        decided |= split.use_of_patients()
+        decided |= split.split_of_patients()
         sites.append(Site(name, dataset.classes, split))
     if study.hostile_sites >= len(sites):
         raise InputError(f"study.hostile_sites = {study.hostile_sites} of {len(sites)} sites: leave an honest one")
@@ -99,22 +101,10 @@ def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsorti
 
 
 @lru_cache(maxsize=2)
-def _dataset(path: str, settings: ManifestSettings) -> Dataset:
+def _dataset(path: str, settings: DatasetSettings) -> Dataset:
     if not path:
         return replace(load_dataset(phantom_folder(cache_folder()), settings), name="phantom")
     folder = Path(path).expanduser()
     if not folder.exists() and not folder.is_absolute():
         raise InputError(f"data.path {path} does not exist below {Path.cwd()}: give an absolute path")
     return load_dataset(folder, settings)
-
-
-def _manifest_settings(data: DataPlan) -> ManifestSettings:
-    return ManifestSettings(
-        path_column=data.path_column,
-        label_column=data.label_column,
-        patient_column=data.patient_column,
-        site_column=data.site_column,
-        patient_pattern=data.patient_pattern,
-        positive=data.positive,
-        classes=data.class_names,
-    )

@@ -5,7 +5,8 @@ import io
 import shutil
 from pathlib import Path
 
-from common.dataset.dataset import MANIFEST_NAME, FileSource
+from common.dataset.image_source import FileSource
+from common.dataset.readers.csv_manifest import MANIFEST_NAME
 from common.errors import InputError
 from common.system.files import write_text_atomically
 from simulations.sites.consortium import SimulatedConsortium

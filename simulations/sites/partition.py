@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.dataset.dataset import ImageRecord
+from common.dataset.records import ImageRecord, group_by_patient
 from common.errors import InputError
 from common.plan.study import StudyPlan
 
@@ -57,7 +57,7 @@ def partition(records: Sequence[ImageRecord], study: StudyPlan) -> tuple[str, Si
         kind = "natural" if named and not study.sites else "dirichlet"
     if kind == "natural":
         return kind, _natural(records, named, study.sites)
-    patients = _patients(records)
+    patients = [_Patient(images) for images in group_by_patient(records).values()]
     count = study.sites or _DEFAULT_SITES
     if count > len(patients):
         raise InputError(
@@ -85,13 +85,6 @@ def _natural(records: Sequence[ImageRecord], named: set[str], wanted: int) -> Si
             "leave study.sites out, or take study.partition = dirichlet"
         )
     return {site: tuple(record for record in records if record.site == site) for site in sorted(named)}
-
-
-def _patients(records: Sequence[ImageRecord]) -> list[_Patient]:
-    grouped: dict[str, list[ImageRecord]] = {}
-    for record in sorted(records, key=lambda record: record.name):
-        grouped.setdefault(record.patient, []).append(record)
-    return [_Patient(tuple(grouped[patient])) for patient in sorted(grouped)]
 
 
 def _deal(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.training.site import Site
-from common.dataset.dataset import ImageRecord
+from common.dataset.records import ImageRecord
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.learning_curve import CurvePoint, curve_point_entry
 from common.models.tail_layout import digest_of

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from common.dataset.dataset import ImageRecord
+from common.dataset.records import ImageRecord
 from common.dataset.splits import split_records
 from common.evaluation.metrics import mean_log_loss
 from common.plan.training_plan import TrainingPlan

@@ -3,16 +3,19 @@
 import os
 from pathlib import Path
 
-from common.dataset.listing import DEFAULT_SITE_COLUMN, Candidate, FileSource, Listing, ManifestSettings, shown_name
+from common.dataset.image_source import FileSource
+from common.dataset.listing import ListedImage, Listing, shown_name
+from common.dataset.settings import DEFAULT_SITE_COLUMN, DatasetSettings
 from common.errors import InputError
-from common.imaging.decode import IMAGE_SUFFIXES, ImageLimits
+from common.imaging.decode import IMAGE_SUFFIXES
 from common.imaging.dicom import has_magic
+from common.imaging.limits import ImageLimits
 
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _MAGIC_REACH = 132
 
 
-def list_class_folders(root: Path, settings: ManifestSettings, limits: ImageLimits) -> Listing:
+def list_class_folders(root: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images below `root`; the first folder on the way to an image is its class.
 
     Hidden files and files that are no images are passed over; images beside the class folders are left out by name.
@@ -21,7 +24,7 @@ def list_class_folders(root: Path, settings: ManifestSettings, limits: ImageLimi
     ----------
     root : Path
         An existing folder without manifest.
-    settings : ManifestSettings
+    settings : DatasetSettings
         Columns asked for by name are an error, since a folder has none.
     limits : ImageLimits
         For the sources.
@@ -37,7 +40,7 @@ def list_class_folders(root: Path, settings: ManifestSettings, limits: ImageLimi
         No image, images but no class folder, folders of splits instead of classes, or a link that leaves the root.
     """
     _refuse_columns(root, settings)
-    candidates: list[Candidate] = []
+    images: list[ListedImage] = []
     left_out: list[tuple[str, str]] = []
     for path in _image_files(root):
         parts = path.relative_to(root).parts
@@ -46,20 +49,20 @@ def list_class_folders(root: Path, settings: ManifestSettings, limits: ImageLimi
             left_out.append((name, "lies beside the class folders, not in one"))
             continue
         source = FileSource(path, name, limits)
-        candidates.append(Candidate(name, shown_name(path.stem), shown_name(parts[0]), None, None, source))
-    if not candidates:
+        images.append(ListedImage(name, shown_name(path.stem), shown_name(parts[0]), None, None, source))
+    if not images:
         found = f"{len(left_out)} images but no class folder" if left_out else "no images"
         raise InputError(
             f"{root}: {found} in this folder; put the images into one folder per class, or add a manifest.csv"
         )
-    if {candidate.label.casefold() for candidate in candidates} <= _SPLIT_NAMES:
+    if {image.label.casefold() for image in images} <= _SPLIT_NAMES:
         raise InputError(
             f"{root}: its folders are splits, not classes; give one folder per class, rarefed makes its own splits"
         )
-    return Listing(candidates, left_out, None)
+    return Listing(images, left_out, None)
 
 
-def _refuse_columns(root: Path, settings: ManifestSettings) -> None:
+def _refuse_columns(root: Path, settings: DatasetSettings) -> None:
     for what, column, without in (
         ("patient", settings.patient_column, ("auto", "none")),
         ("site", settings.site_column, (DEFAULT_SITE_COLUMN,)),

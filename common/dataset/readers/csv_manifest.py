@@ -6,18 +6,14 @@ import posixpath
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from common.dataset.listing import (
-    DEFAULT_SITE_COLUMN,
-    PATIENT_COLUMNS,
-    Candidate,
-    FileSource,
-    Listing,
-    ManifestSettings,
-    shown_name,
-)
+from common.dataset.image_source import FileSource
+from common.dataset.listing import ListedImage, Listing, shown_name
+from common.dataset.settings import DEFAULT_SITE_COLUMN, PATIENT_COLUMNS, DatasetSettings
 from common.errors import InputError
-from common.imaging.decode import ImageLimits, read_bytes
+from common.imaging.decode import read_bytes
+from common.imaging.limits import ImageLimits
 
+MANIFEST_NAME = "manifest.csv"
 _SEPARATORS = (",", ";", "\t")
 
 
@@ -35,7 +31,7 @@ class _Columns:
     site: str | None
 
 
-def list_csv(manifest: Path, settings: ManifestSettings, limits: ImageLimits) -> Listing:
+def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images of a manifest; their paths start at the manifest's folder.
 
     UTF-8 with or without byte order mark, separated by comma, semicolon or tab; blank rows and further columns are
@@ -45,7 +41,7 @@ def list_csv(manifest: Path, settings: ManifestSettings, limits: ImageLimits) ->
     ----------
     manifest : Path
         The CSV file.
-    settings : ManifestSettings
+    settings : DatasetSettings
         Names of the columns.
     limits : ImageLimits
         For the manifest itself and for the sources.
@@ -53,7 +49,7 @@ def list_csv(manifest: Path, settings: ManifestSettings, limits: ImageLimits) ->
     Returns
     -------
     Listing
-        One candidate a row.
+        One image per row.
 
     Raises
     ------
@@ -63,7 +59,7 @@ def list_csv(manifest: Path, settings: ManifestSettings, limits: ImageLimits) ->
     """
     header, rows = _read_table(manifest, limits)
     columns = _columns(manifest, header, settings)
-    candidates: list[Candidate] = []
+    images: list[ListedImage] = []
     first_rows: dict[Path, int] = {}
     missing: list[tuple[int, str]] = []
     for row in rows:
@@ -74,7 +70,7 @@ def list_csv(manifest: Path, settings: ManifestSettings, limits: ImageLimits) ->
             raise InputError(f"{where}: {relative!r} is in row {first_rows[path]} already; keep one of the two rows")
         first_rows[path] = row.number
         if path.is_file():
-            candidates.append(_candidate(where, row, columns, relative, FileSource(path, shown_name(relative), limits)))
+            images.append(_image(where, row, columns, relative, FileSource(path, shown_name(relative), limits)))
         else:
             missing.append((row.number, relative))
     if missing:
@@ -84,13 +80,13 @@ def list_csv(manifest: Path, settings: ManifestSettings, limits: ImageLimits) ->
             f"{manifest} row {number}: there is no file {relative!r} in {manifest.parent}{further}; mend the paths or "
             "delete the rows"
         )
-    if not candidates:
+    if not images:
         raise InputError(f"{manifest}: no images; add one row per image below the header")
-    return Listing(candidates, [], None if columns.patient is None else f"column {columns.patient!r}")
+    return Listing(images, [], None if columns.patient is None else f"column {columns.patient!r}")
 
 
-def _candidate(where: str, row: _Row, columns: _Columns, relative: str, source: FileSource) -> Candidate:
-    return Candidate(
+def _image(where: str, row: _Row, columns: _Columns, relative: str, source: FileSource) -> ListedImage:
+    return ListedImage(
         name=source.name,
         stem=shown_name(PurePosixPath(relative).stem),
         label=_cell(where, row, columns.label),
@@ -138,7 +134,7 @@ def _separator(text: str) -> str:
     return max(_SEPARATORS, key=lambda separator: len(next(csv.reader([first_line], delimiter=separator), [])))
 
 
-def _columns(manifest: Path, header: list[str], settings: ManifestSettings) -> _Columns:
+def _columns(manifest: Path, header: list[str], settings: DatasetSettings) -> _Columns:
     """Find the columns that the settings ask for."""
 
     def required(what: str, column: str) -> str:

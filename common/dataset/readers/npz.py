@@ -14,14 +14,16 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from common.dataset.listing import DEFAULT_SITE_COLUMN, ArraySource, Candidate, Listing, ManifestSettings
+from common.dataset.image_source import ArraySource
+from common.dataset.listing import ListedImage, Listing
+from common.dataset.settings import DEFAULT_SITE_COLUMN, DatasetSettings
 from common.errors import InputError
-from common.imaging.decode import ImageLimits
+from common.imaging.limits import ImageLimits
 
 _PREFIXES = ("", "train_", "val_", "test_")
 
 
-def list_npz(path: Path, settings: ManifestSettings, limits: ImageLimits) -> Listing:
+def list_npz(path: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images of an ``.npz``.
 
     Arrays ``images`` (N, H, W) or (N, H, W, 1 or 3) of uint8 and ``labels`` (N,) or (N, 1) of whole numbers or
@@ -32,7 +34,7 @@ def list_npz(path: Path, settings: ManifestSettings, limits: ImageLimits) -> Lis
     ----------
     path : Path
         The file.
-    settings : ManifestSettings
+    settings : DatasetSettings
         Patient and site columns.
     limits : ImageLimits
         `max_archive_bytes` for each array, `max_pixels` for each image.
@@ -40,7 +42,7 @@ def list_npz(path: Path, settings: ManifestSettings, limits: ImageLimits) -> Lis
     Returns
     -------
     Listing
-        Candidates named ``train_images[12]``; their pixels are views of the arrays, which stay in memory.
+        Images named ``train_images[12]``; their pixels are views of the arrays, which stay in memory.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def list_npz(path: Path, settings: ManifestSettings, limits: ImageLimits) -> Lis
         raise InputError(f"{path}: no array 'images' or 'train_images'; the arrays there are {arrays.shown()}")
     patients = "patients" if settings.patient_column == "auto" else settings.patient_column
     sites = "sites" if settings.site_column == DEFAULT_SITE_COLUMN else settings.site_column
-    candidates = []
+    listed = []
     for prefix in prefixes:
         images = _images(arrays, f"{prefix}images", limits)
         labels = _column(arrays, f"{prefix}labels", len(images))
@@ -62,15 +64,15 @@ def list_npz(path: Path, settings: ManifestSettings, limits: ImageLimits) -> Lis
         for i, image in enumerate(images):
             name = f"{prefix}images[{i}]"
             own = None if patient is None else patient[i], None if site is None else site[i]
-            candidates.append(Candidate(name, None, labels[i], *own, ArraySource(image)))
-    if not candidates:
+            listed.append(ListedImage(name, None, labels[i], *own, ArraySource(image)))
+    if not listed:
         raise InputError(f"{path}: no images; its arrays of images are empty")
-    known = {candidate.patient is None for candidate in candidates}
+    known = {image.patient is None for image in listed}
     if len(known) > 1:
         raise InputError(
             f"{path}: some splits have an array {patients!r} and some have none; give it for all or for none"
         )
-    return Listing(candidates, [], None if True in known else f"array {patients!r}")
+    return Listing(listed, [], None if True in known else f"array {patients!r}")
 
 
 class _Archive:

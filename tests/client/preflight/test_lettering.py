@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from client.preflight.lettering import LEAST_LETTERS, count_letters
-from common.dataset.dataset import load_dataset
+from common.dataset.loading import load_dataset
 from tests.client.preflight.test_images import SHARED
 
 TEXTS = ("MUELLER, ANNA", "12.03.1961", "ID 4711234", "Hospital North")

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.dataset.dataset import FileSource, ImageRecord, load_dataset
-from common.dataset.splits import Split, fold_count, patients_of, split_records
+from common.dataset.image_source import FileSource
+from common.dataset.loading import load_dataset
+from common.dataset.records import ImageRecord, group_by_patient
+from common.dataset.splits import Split, split_records
 from common.errors import InputError
+from common.plan.groups import fold_count
 from tests.places import SHARED
 
 
@@ -51,7 +54,7 @@ def test_what_always_holds(records: list[ImageRecord], seed: int, test: float, v
         # a class that is left after the test is always trained on
         assert {r.label for r in split.validation} <= {r.label for r in split.train}
         tested.update(r.name for r in split.test)
-    if len(patients_of(records)) == 1:
+    if len(group_by_patient(records)) == 1:
         assert not tested
     else:
         assert tested == Counter(r.name for r in records)

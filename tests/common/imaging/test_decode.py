@@ -31,16 +31,9 @@ from pydicom.uid import (
 )
 
 from common.errors import InputError
-from common.imaging.decode import (
-    IMAGE_SUFFIXES,
-    ImageError,
-    ImageLimits,
-    ImageTooLargeError,
-    UnreadableImageError,
-    UnsupportedImageError,
-    decode_image,
-    read_image,
-)
+from common.imaging.decode import IMAGE_SUFFIXES, decode_image, read_image
+from common.imaging.errors import ImageError, ImageTooLargeError, UnreadableImageError, UnsupportedImageError
+from common.imaging.limits import ImageLimits
 
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
 COLOUR = np.stack([RAMP, RAMP[:, ::-1], np.full_like(RAMP, 90)], axis=2)

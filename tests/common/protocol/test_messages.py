@@ -5,7 +5,8 @@ import pytest
 import torch
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 
-from common.dataset.dataset import ArraySource, ImageRecord
+from common.dataset.image_source import ArraySource
+from common.dataset.records import ImageRecord
 from common.errors import InputError
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.models.classifier import build_model

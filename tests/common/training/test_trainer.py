@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from common.dataset.dataset import Dataset, load_dataset
+from common.dataset.loading import load_dataset
+from common.dataset.records import Dataset
 from common.errors import InputError, RunError
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
@@ -272,7 +273,10 @@ def test_the_proximal_term_holds_the_weights_back(dataset: Dataset, tmp_path: Pa
 def test_test_time_augmentation_averages_the_image_with_its_views(dataset: Dataset, tmp_path: Path) -> None:
     one = trainer(plan(), tmp_path)
     records = dataset.records[:4]
-    inputs = [one._activations.plain_batch(records), *(one._activations.training_batch(records, view) for view in (0, 1))]
+    inputs = [
+        one._activations.plain_batch(records),
+        *(one._activations.training_batch(records, view) for view in (0, 1)),
+    ]
     with torch.inference_mode():
         expected = np.mean([one.model.tail(batch).double().softmax(dim=1).numpy() for batch in inputs], axis=0)
     found = one.predict(records, views=2)

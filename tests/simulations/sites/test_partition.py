@@ -3,7 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from common.dataset.dataset import ArraySource, ImageRecord
+from common.dataset.image_source import ArraySource
+from common.dataset.records import ImageRecord
 from common.errors import InputError
 from common.plan.study import StudyPlan
 from simulations.sites.partition import Sites, partition

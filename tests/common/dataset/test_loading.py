@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.dataset.dataset import Dataset, ManifestSettings, load_dataset
+from common.dataset.loading import load_dataset
+from common.dataset.records import Dataset
+from common.dataset.settings import DatasetSettings
 from common.errors import InputError
-from common.imaging.decode import ImageLimits
+from common.imaging.limits import ImageLimits
 from tests.places import SHARED
 
 
@@ -41,7 +43,7 @@ def table(root: Path, text: str, name: str = "manifest.csv", encoding: str = "ut
     return root
 
 
-def failure(path: Path, settings: ManifestSettings = ManifestSettings(), limits: ImageLimits = ImageLimits()) -> str:  # noqa: B008 - both frozen
+def failure(path: Path, settings: DatasetSettings = DatasetSettings(), limits: ImageLimits = ImageLimits()) -> str:  # noqa: B008 - both frozen
     with pytest.raises(InputError) as caught:
         load_dataset(path, settings, limits)
     assert "\n" not in str(caught.value)
@@ -79,7 +81,7 @@ class TestClassFolders:
         dataset = load_dataset(root)
         assert [record.patient for record in dataset.records] == ["00013", "00012", "00012"]
         assert "pattern" in dataset.patient_source
-        own = load_dataset(root, ManifestSettings(patient_pattern="none"))
+        own = load_dataset(root, DatasetSettings(patient_pattern="none"))
         assert len({record.patient for record in own.records}) == 3
         picture(root / "negative" / "other.png", 77)
         assert len({record.patient for record in load_dataset(root).records}) == 4
@@ -87,17 +89,17 @@ class TestClassFolders:
     @pytest.mark.parametrize("pattern", [r"^(\w+)-", r"^\w+(?=-)"])
     def test_a_pattern_with_a_group_or_without(self, tmp_path: Path, pattern: str) -> None:
         root = folders(tmp_path, positive=["ann-1.png", "ann-2.png"], negative=["bob-1.png"])
-        dataset = load_dataset(root, ManifestSettings(patient_pattern=pattern))
+        dataset = load_dataset(root, DatasetSettings(patient_pattern=pattern))
         assert [record.patient for record in dataset.records] == ["bob", "ann", "ann"]
         picture(root / "negative" / "nobody.png", 70)
         picture(root / "negative" / "noone.png", 71)
-        message = failure(root, ManifestSettings(patient_pattern=pattern))
+        message = failure(root, DatasetSettings(patient_pattern=pattern))
         assert "'negative/nobody.png' and 1 further" in message
 
     def test_bad_patterns(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png"])
-        assert "no regular expression" in failure(root, ManifestSettings(patient_pattern="("))
-        assert "2 groups" in failure(root, ManifestSettings(patient_pattern="(a)|(b)"))
+        assert "no regular expression" in failure(root, DatasetSettings(patient_pattern="("))
+        assert "2 groups" in failure(root, DatasetSettings(patient_pattern="(a)|(b)"))
 
     def test_identical_images_of_unknown_patients_count_as_one(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png", "c.png"])
@@ -145,8 +147,8 @@ class TestClassFolders:
 
     def test_columns_need_a_manifest(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png"])
-        assert "no manifest.csv" in failure(root, ManifestSettings(patient_column="lesion"))
-        assert "no manifest.csv" in failure(root, ManifestSettings(site_column="clinic"))
+        assert "no manifest.csv" in failure(root, DatasetSettings(patient_column="lesion"))
+        assert "no manifest.csv" in failure(root, DatasetSettings(site_column="clinic"))
 
     def test_links_stay_inside(self, tmp_path: Path) -> None:
         root = folders(tmp_path / "root", positive=["a.png"], negative=["b.png"])
@@ -194,13 +196,13 @@ class TestClasses:
 
     def test_the_positive_class_by_name(self, tmp_path: Path) -> None:
         root = folders(tmp_path, alpha=["a.png"], beta=["b.png"])
-        assert load_dataset(root, ManifestSettings(positive="Alpha")).classes == ("beta", "alpha")
+        assert load_dataset(root, DatasetSettings(positive="Alpha")).classes == ("beta", "alpha")
         assert "positive class 'gamma' is not there; the classes are 'alpha', 'beta'" in failure(
-            root, ManifestSettings(positive="gamma")
+            root, DatasetSettings(positive="gamma")
         )
         picture(root / "gamma" / "c.png", 60)
-        assert load_dataset(root, ManifestSettings(positive="alpha")).classes == ("alpha", "beta", "gamma")
-        assert "'delta' is not there" in failure(root, ManifestSettings(positive="delta"))
+        assert load_dataset(root, DatasetSettings(positive="alpha")).classes == ("alpha", "beta", "gamma")
+        assert "'delta' is not there" in failure(root, DatasetSettings(positive="delta"))
 
     def test_one_image_with_two_labels(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png"])
@@ -231,18 +233,18 @@ class TestCsv:
 
     def test_a_csv_by_its_own_name_and_other_columns(self, tmp_path: Path) -> None:
         root = table(tmp_path, "file,dx,who,clinic\npix/a.png,1,p,n\npix/b.png,0,q,n\n", name="list.csv")
-        settings = ManifestSettings("file", "dx", "who", "clinic")
+        settings = DatasetSettings("file", "dx", "who", "clinic")
         dataset = load_dataset(root / "list.csv", settings)
         assert dataset.name == "list"
         assert [(r.patient, r.site, r.label) for r in dataset.records] == [("p", "n", 1), ("q", "n", 0)]
 
     def test_no_patient_column(self, tmp_path: Path) -> None:
         root = table(tmp_path, "path,label,patient\npix/a.png,1,p\npix/b.png,0,p\n")
-        none = load_dataset(root, ManifestSettings(patient_column="none"))
+        none = load_dataset(root, DatasetSettings(patient_column="none"))
         assert [record.patient for record in none.records] == ["pix/a.png", "pix/b.png"]
-        by_name = load_dataset(root, ManifestSettings(patient_pattern="."))
+        by_name = load_dataset(root, DatasetSettings(patient_pattern="."))
         assert [record.patient for record in by_name.records] == ["a", "b"]
-        message = failure(root, ManifestSettings(patient_column="patient", patient_pattern="."))
+        message = failure(root, DatasetSettings(patient_column="patient", patient_pattern="."))
         assert "set one of the two to 'none'" in message
 
     @pytest.mark.parametrize(
@@ -284,8 +286,8 @@ class TestCsv:
     def test_columns_asked_for_must_be_there(self, tmp_path: Path) -> None:
         root = table(tmp_path, "path,label\npix/a.png,x\npix/b.png,y\n")
         there = "the columns there are 'path', 'label'"
-        assert f"no patient column 'lesion'; {there}" in failure(root, ManifestSettings(patient_column="lesion"))
-        assert f"no site column 'clinic'; {there}" in failure(root, ManifestSettings(site_column="clinic"))
+        assert f"no patient column 'lesion'; {there}" in failure(root, DatasetSettings(patient_column="lesion"))
+        assert f"no site column 'clinic'; {there}" in failure(root, DatasetSettings(site_column="clinic"))
 
     def test_not_utf8_and_too_large(self, tmp_path: Path) -> None:
         root = table(tmp_path, "path,label\npix/ä.png,x\n", encoding="latin-1")
@@ -341,9 +343,9 @@ class TestNpz:
         assert [record.site for record in dataset.records] == ["n", "s", "s"]
         assert dataset.patient_source == "array 'patients'"
         assert dataset.records[0].source.pixels().shape == (8, 9, 3)
-        other = load_dataset(path, ManifestSettings(patient_column="who"))
+        other = load_dataset(path, DatasetSettings(patient_column="who"))
         assert [record.patient for record in other.records] == ["1", "2", "3"]
-        none = load_dataset(path, ManifestSettings(patient_column="none"))
+        none = load_dataset(path, DatasetSettings(patient_column="none"))
         assert none.patient_source == "each image its own patient"
 
     def test_arrays_that_cannot_be_used(self, tmp_path: Path) -> None:
@@ -370,8 +372,8 @@ class TestNpz:
             path = self.write(tmp_path / "x.npz", **{k: v for k, v in {**good, **change}.items() if v is not None})
             assert message in failure(path)
         path = self.write(tmp_path / "x.npz", **good)
-        assert "no array 'who'" in failure(path, ManifestSettings(patient_column="who"))
-        assert "finds no patient in 'images[0]'" in failure(path, ManifestSettings(patient_pattern="x"))
+        assert "no array 'who'" in failure(path, DatasetSettings(patient_column="who"))
+        assert "finds no patient in 'images[0]'" in failure(path, DatasetSettings(patient_pattern="x"))
         assert "more than the limit of 100" in failure(path, limits=ImageLimits(max_archive_bytes=100))
         assert "more pixels in one image" in failure(path, limits=ImageLimits(max_pixels=60))
 

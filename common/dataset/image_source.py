@@ -1,0 +1,76 @@
+"""Where an image's pixels come from: a file that is read anew each time, or an array in memory."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.imaging.decode import decode_image, read_bytes, read_image
+from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
+
+
+class ImageSource(Protocol):
+    """Where one image's pixels come from."""
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return the image as RGB, shape (H, W, 3), 0..255; raise `common.imaging.errors.ImageError` if that fails."""
+        ...
+
+    def verify(self) -> str:
+        """Decode the image once and return the SHA-256 of its content; raise `ImageError` if that fails."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """An image file, read anew each time.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    name : str
+        What errors call it.
+    limits : ImageLimits
+        Its largest size.
+    """
+
+    path: Path
+    name: str
+    limits: ImageLimits = DEFAULT_LIMITS
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Read and decode the file; shape (H, W, 3), RGB."""
+        return read_image(self.path, self.limits, self.name)
+
+    def verify(self) -> str:
+        """Read the file once, decode it, and return the SHA-256 of its bytes."""
+        data = read_bytes(self.path, self.name, self.limits)
+        decode_image(data, self.name, self.limits)
+        return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare or hash by
+class ArraySource:
+    """One image of an array that is in memory, because a compressed ``.npz`` cannot be read in parts.
+
+    Attributes
+    ----------
+    image : ndarray of uint8, shape (H, W), (H, W, 1) or (H, W, 3)
+        Grey or RGB.
+    """
+
+    image: NDArray[np.uint8] = field(repr=False)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return a copy as RGB, shape (H, W, 3)."""
+        stacked = self.image[:, :, None] if self.image.ndim == 2 else self.image
+        return np.array(np.broadcast_to(stacked, (*stacked.shape[:2], 3)))
+
+    def verify(self) -> str:
+        """Return the SHA-256 of the image's shape and bytes."""
+        shape = "x".join(str(length) for length in self.image.shape)
+        return hashlib.sha256(shape.encode() + b":" + np.ascontiguousarray(self.image).tobytes()).hexdigest()

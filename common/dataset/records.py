@@ -1,0 +1,81 @@
+"""A data set that was read and checked: its usable images as labelled records, and those left out."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from common.dataset.image_source import ImageSource
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One readable image.
+
+    Attributes
+    ----------
+    name : str
+        Path below the data root with "/" separators, or ``train_images[12]``; for humans of this hospital only.
+    label : int
+        Index into `Dataset.classes`.
+    patient : str
+        The patient, as given; a split keeps all images of one patient together.
+    site : str or None
+        Where it was taken, if that is known.
+    sha256 : str
+        Digest of the file's bytes, or of an array's shape and bytes.
+    source : ImageSource
+        Its pixels.
+    """
+
+    name: str
+    label: int
+    patient: str
+    site: str | None
+    sha256: str
+    source: ImageSource
+
+
+@dataclass(frozen=True)
+class ExcludedImage:
+    """An image that is left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The images of one hospital.
+
+    Attributes
+    ----------
+    name : str
+        Name of the folder, or of the file without suffix.
+    classes : tuple of str
+        Two: negative, positive. More: sorted by name, numbers by value.
+    records : tuple of ImageRecord
+        Sorted by name, so that their order does not depend on the file system.
+    excluded : tuple of ExcludedImage
+        Sorted by name.
+    patient_source : str
+        Where the patients come from, in words.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    records: tuple[ImageRecord, ...]
+    excluded: tuple[ExcludedImage, ...]
+    patient_source: str
+
+
+def by_name(record: ImageRecord) -> tuple[str, str]:
+    """Return the key that sorts records by name; equal names, of two data sets, by content."""
+    return record.name, record.sha256
+
+
+def group_by_patient(records: Iterable[ImageRecord]) -> dict[str, tuple[ImageRecord, ...]]:
+    """Group images by patient; patients and their images sorted by name."""
+    grouped: defaultdict[str, list[ImageRecord]] = defaultdict(list)
+    for record in sorted(records, key=by_name):
+        grouped[record.patient].append(record)
+    return {patient: tuple(grouped[patient]) for patient in sorted(grouped)}
