@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from flwr.app import Context
@@ -12,20 +12,17 @@ from common.errors import InputError, RarefedError, RunError
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
-from common.protocol.refusals import refusing_rule
 from server.flower.app_bundle import RESUME_KEY
 from server.members.consortium import read_consortium
 from server.members.registry import admitted_nodes
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 from server.rounds.federation import Federation
 from server.rounds.messaging import Member
-from server.rounds.reply_checks import SiteInfo
-from server.rounds.state import FederationState, RoundReport
+from server.rounds.state import FederationState
+from server.runs.recorder import RunRecorder
 from server.runs.released_model import release_model
-from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder, reserve_run
 from server.runs.summary import summarise
-from server.runs.tensorboard import RoundEvents
 
 _UNNAMED_CLASSES = ("negative", "positive")
 _TRAINING = "federation"
@@ -62,42 +59,13 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, run: RunFolder) -> None:
+    """Run the federation from its last checkpoint on, and write everything that the run folder gets at its end."""
     started = time.monotonic()
-    infos: dict[str, SiteInfo] = {}
-    answers: dict[str, dict[str, object]] = {}
-    events = RoundEvents(run.path / "tensorboard")
-
-    def emit(line: str) -> None:
-        print(line, flush=True)
-        run.log(line)
-
-    def note_hospitals(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
-        infos.update({info.name: info for info in taking_part})
-        answers.update(_answers(taking_part, left_out))
-        run.write_json("hospitals.json", answers)
-        if taking_part:
-            emit(f"{len(infos)} hospitals take part: {', '.join(sorted(infos))}")
-        for hospital, reason in left_out.items():
-            emit(f"{hospital} left out: {reason}")
-
-    def note_round(report: RoundReport) -> None:
-        entry = round_entry(report, plan.federation.rounds)
-        run.append_round(entry)
-        events.add(entry)
-        loss = "" if report.train_loss is None else f", loss {report.train_loss:.3f}"
-        place = f"round {report.round}/{plan.federation.rounds}"
-        emit(f"{place}: {len(report.sites)} hospitals, {report.seconds:.0f} s{loss}")
-        for hospital, reason in report.failures.items():
-            emit(f"{hospital} left out of round {report.round}: {reason}")
-        for hospital, count in report.late.items():
-            emit(f"{hospital}: {count} late, discarded")
-        for hospital, count in report.repeated.items():
-            emit(f"{hospital}: {count} more than one, discarded")
-
     classes = plan.data.class_names or _UNNAMED_CLASSES
     model = build_model(plan, len(classes))
     layout = TailLayout.of(model.tail, plan)
     checkpoints = run.checkpoints(_TRAINING, f"{plan.digest}/{model.trunk_digest}", plan.federation)
+    recorder = RunRecorder(run, checkpoints, plan.federation.rounds)
     federation = Federation(
         grid,
         plan,
@@ -105,26 +73,24 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
         layout=layout,
         trunk_digest=model.trunk_digest,
         present=lambda: _online(grid, admitted_nodes(folder)),
-        on_round=note_round,
-        on_state=checkpoints.save,
-        on_trouble=emit,
-        on_introduced=note_hospitals,
+        observer=recorder,
         poll_seconds=_POLL_SECONDS,
     )
     _wait_for_hospitals(grid, folder, plan)
-    state = checkpoints.latest(emit)
+    state = checkpoints.latest(recorder.say)
     if state is not None:
-        emit(f"going on after round {len(state.rounds)}/{plan.federation.rounds}")
+        recorder.say(f"going on after round {len(state.rounds)}/{plan.federation.rounds}")
     run.keep_rounds(set())
     result = federation.run(state or FederationState(layout.pack(model.tail), run.final.name))
-    events.close()
-    summary = summarise(name, plan, classes, list(infos.values()), model, result, time.monotonic() - started)
+    recorder.close()
+    infos = list(recorder.hospitals.values())
+    summary = summarise(name, plan, classes, infos, model, result, time.monotonic() - started)
     run.write_tail("federated", result.tail, layout, {"plan_digest": plan.digest, "trunk_digest": model.trunk_digest})
     release_model(run.path, plan, classes, model, result.tail, summary)
     # The last: whoever sees the summary finds everything else.
     run.write_json("summary.json", summary)
     run.forget_rounds(_TRAINING)
-    emit(f"run folder: {run.final}")
+    recorder.say(f"run folder: {run.final}")
 
 
 def _online(grid: Grid, admitted: Mapping[int, str]) -> list[Member]:
@@ -152,23 +118,6 @@ def _wait_for_hospitals(grid: Grid, folder: ServerFolder, plan: TrainingPlan) ->
                 f"offline: {', '.join(absent) or 'nobody was approved yet (rarefed-server approve)'}"
             )
         time.sleep(_POLL_SECONDS)
-
-
-def _answers(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> dict[str, dict[str, object]]:
-    """Return what `rarefed-server status` shows of each hospital."""
-    told: dict[str, dict[str, object]] = {
-        info.name: {
-            "version": info.version,
-            "train_images": info.train_images,
-            "validation_images": info.validation_images,
-            "test_images": info.test_images,
-            "accepts": True,
-        }
-        for info in taking_part
-    }
-    for hospital, reason in left_out.items():
-        told[hospital] = {"accepts": False, "refused_by": refusing_rule(reason), "reason": reason}
-    return told
 
 
 def _server_folder() -> ServerFolder:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -10,16 +10,18 @@ import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
 from numpy.typing import NDArray
 
+from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.receipt import receipt_of
-from server.rounds.reply_checks import BadReply, check_receipt
+from server.rounds.observer import FederationObserver
+from server.rounds.reply_checks import BadReply, check_receipt, list_failures
 
 Answer = TypeVar("Answer")
 
 NO_REPLY = "no reply in time"
 
-# As multiples of `federation.round_seconds`: so long Flower keeps a message and its reply, for late ones to be counted.
+# In multiples of `federation.round_seconds`: how long Flower keeps a message and its reply, so that late replies count.
 _LIFE = 2.0
 
 
@@ -35,16 +37,16 @@ class Transport(Protocol):
 
 @dataclass(frozen=True)
 class Member:
-    """Where a hospital is reached.
+    """The address of a hospital.
 
     Attributes
     ----------
     node_id : int
-        Flower's node.
+        Flower's number for its node.
     config : dict
-        What else its messages carry; the simulation says here which of its sites is meant.
+        Values that only its messages carry; the simulation names the site here.
     name : str
-        Under which it was admitted: it may go by no other. Empty: as it says itself.
+        The name under which it was admitted, and the only one it may give itself; empty: any.
     """
 
     node_id: int
@@ -53,13 +55,32 @@ class Member:
 
     @property
     def called(self) -> str:
-        """How to speak of it before it said its name; no two members of a federation are called alike."""
+        """What to call it before it has introduced itself; unique in a federation."""
         where = "".join(f", {key} {value}" for key, value in self.config.items())
         return self.name or f"node {self.node_id}{where}"
 
 
+@dataclass(frozen=True)
+class Request:
+    """What hospitals are asked.
+
+    Attributes
+    ----------
+    kind : str
+        Flower's type of the message.
+    config : mapping of str to int or str
+        The values that say what is asked, such as the round's number.
+    tail : ndarray of float32, shape (layout.size,), or None
+        The global tail that the message carries.
+    """
+
+    kind: str
+    config: Mapping[str, int | str] = field(default_factory=dict)
+    tail: NDArray[np.float32] | None = None
+
+
 class DiscardedReplies(NamedTuple):
-    """Replies that came and were not used, by hospital: after their time, or again."""
+    """How many replies of each hospital came too late, and how many were not the first to their message."""
 
     late: dict[str, int]
     repeated: dict[str, int]
@@ -71,64 +92,113 @@ class Messenger:
     Parameters
     ----------
     transport : Transport
-        Flower's Grid, or what stands before it.
+        Flower's Grid, or a stand-in.
     plan : TrainingPlan
-        Travels with every message; says how long to wait.
+        Travels with every message, and says how long to wait for replies.
     poll_seconds : float
-        Between two looks for replies.
+        Time between two looks for replies.
+    observer : FederationObserver
+        Is told when hospitals are asked again.
 
     Attributes
     ----------
     federation : str
-        `FederationState.federation`; goes with every message.
+        `FederationState.federation`; travels with every message.
     """
 
-    def __init__(self, transport: Transport, plan: TrainingPlan, poll_seconds: float) -> None:
+    def __init__(
+        self, transport: Transport, plan: TrainingPlan, poll_seconds: float, observer: FederationObserver
+    ) -> None:
         self._transport = transport
         self._plan = plan
         self._poll_seconds = poll_seconds
+        self._observer = observer
         self.federation = ""
         self._overdue: dict[str, str] = {}
         self._late: Counter[str] = Counter()
         self._repeated: Counter[str] = Counter()
 
-    def ask(
+    def ask_until_enough(
         self,
-        members: Mapping[str, Member],
-        kind: str,
-        config: Mapping[str, int | str],
-        tail: NDArray[np.float32] | None,
+        what: str,
+        request: Request,
         read: Callable[[str, Message], Answer],
+        gather: Callable[[Container[str]], tuple[Mapping[str, Member], dict[str, str]]],
+        refuse: Callable[[Mapping[str, Answer]], dict[str, str]] = lambda answers: {},
+    ) -> tuple[dict[str, Answer], dict[str, str]]:
+        """Ask until `federation.min_sites` hospitals gave a usable reply, at most `federation.round_attempts` times.
+
+        Parameters
+        ----------
+        what : str
+            What is asked for, at the start of a line.
+        request, read
+            As for `ask`.
+        gather : callable
+            Takes the names of those that have answered; returns which others to ask, and why the rest cannot be asked.
+        refuse : callable
+            Takes all answers so far; returns which of them cannot be used, and why.
+
+        Returns
+        -------
+        answers, failures : dict
+            By name, sorted: the usable answers, and why there is none of the others.
+
+        Raises
+        ------
+        RunError
+            If there are too few usable replies in the last attempt.
+        """
+        federation = self._plan.federation
+        answers: dict[str, Answer] = {}
+        for attempt in range(1, federation.round_attempts + 1):
+            members, missing = gather(answers)
+            sites = len(answers) + len(members) + len(missing)
+            new, failures = self.ask(members, request, read) if members else ({}, {})
+            answers |= new
+            failures |= refuse(answers) | missing
+            answers = {name: answer for name, answer in sorted(answers.items()) if name not in failures}
+            if len(answers) >= federation.min_sites:
+                break
+            told = (
+                f"{what}: {len(answers)} of {sites} sites gave a usable reply, "
+                f"federation.min_sites is {federation.min_sites} ({list_failures(failures)})"
+            )
+            if attempt == federation.round_attempts:
+                raise RunError(f"{told}; the rounds before are safe, go on once the hospitals are there")
+            self.wait_to_ask_again(told)
+        return answers, dict(sorted(failures.items()))
+
+    def ask(
+        self, members: Mapping[str, Member], request: Request, read: Callable[[str, Message], Answer]
     ) -> tuple[dict[str, Answer], dict[str, str]]:
         """Send one message to each member, and wait until all have answered or the plan's time is up.
 
         Parameters
         ----------
         members : mapping of str to Member
-            By the name that the answers shall have.
-        kind : str
-            Flower's type of the message.
-        config : mapping of str to int or str
-            What is asked.
-        tail : ndarray of float32 or None
-            The global tail to go with it.
+            Whom to ask, by the name that the answer gets.
+        request : Request
+            What to ask.
         read : callable
-            Takes a name and its reply; raises `BadReply` if it cannot be used.
+            Takes a name and its reply, and returns the answer; raises `BadReply` if the reply cannot be used.
 
         Returns
         -------
         answers, failures : dict
-            By name, in the order of `members`: what was read, and why there is nothing.
+            By name, in the order of `members`: the answers, and why there is none.
         """
-        # One for all: the tail is large to serialise and to hash.
-        content = messages.request_content(self._plan, {messages.FEDERATION: self.federation, **config}, tail)
+        # Built once for all members: the tail is large to serialise and to hash.
+        content = messages.request_content(
+            self._plan, {messages.FEDERATION: self.federation, **request.config}, request.tail
+        )
         words = dict(content.config_records[messages.CONFIG])
         receipt = receipt_of(words)
         life = _LIFE * self._plan.federation.round_seconds
         requests = []
         for member in members.values():
             own = RecordDict({**content, messages.CONFIG: ConfigRecord({**words, **member.config})})
-            requests.append(Message(own, message_type=kind, dst_node_id=member.node_id, ttl=life))
+            requests.append(Message(own, message_type=request.kind, dst_node_id=member.node_id, ttl=life))
         names = dict(zip(self._transport.push_messages(requests), members, strict=True))
         replies = self._await(names)
         answers: dict[str, Answer] = {}
@@ -143,6 +213,12 @@ class Messenger:
                 failures[name] = str(error)
         return answers, failures
 
+    def wait_to_ask_again(self, told: str) -> None:
+        """Report why hospitals must be asked again, and wait for `federation.retry_seconds`."""
+        seconds = self._plan.federation.retry_seconds
+        self._observer.trouble(f"{told}; asked again in {seconds:.0f} s")
+        time.sleep(seconds)
+
     def discarded(self) -> DiscardedReplies:
         """Return what was discarded since the last call."""
         counts = DiscardedReplies(dict(sorted(self._late.items())), dict(sorted(self._repeated.items())))
@@ -155,7 +231,7 @@ class Messenger:
         time.sleep(self._poll_seconds)
 
     def _await(self, names: Mapping[str, str]) -> dict[str, Message]:
-        """Return by name the replies to messages with the given ids that come in time."""
+        """Return by name the replies that come in time to the messages of `names`, a mapping of message ids."""
         replies: dict[str, Message] = {}
         deadline = time.monotonic() + self._plan.federation.round_seconds
         pending = dict(names)
@@ -177,8 +253,3 @@ class Messenger:
                 time.sleep(self._poll_seconds)
         self._overdue |= pending
         return replies
-
-
-def in_words(failures: Mapping[str, str]) -> str:
-    """Return why hospitals failed as one line: a sequence of names and reasons."""
-    return "; ".join(f"{name}: {reason}" for name, reason in failures.items())

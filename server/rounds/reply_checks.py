@@ -135,6 +135,11 @@ def refuse_error(reply: Message) -> None:
         raise BadReply(lines[-1].removeprefix("Exception ClientAppException occurred. Message: ").removesuffix("'>"))
 
 
+def list_failures(failures: Mapping[str, str]) -> str:
+    """Return the reasons for which replies cannot be used as one line: names and reasons."""
+    return "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+
+
 def _metrics(
     reply: Message, records: frozenset[str], metrics_allowed: frozenset[str], words: frozenset[str] = frozenset()
 ) -> MetricRecord:

@@ -1,4 +1,4 @@
-"""Where a federation stands between two rounds: everything that the next one depends on."""
+"""What a federation knows between two rounds and at its end: reports, state and result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -75,3 +75,28 @@ class FederationState:
     optimizer: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     rounds: tuple[RoundReport, ...] = ()
     quarantine: Mapping[str, QuarantineStatus] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FederationResult:
+    """The selected global tail and how it came about.
+
+    Attributes
+    ----------
+    tail : ndarray of float32, shape (layout.size,)
+        The selected one.
+    selected_round : int
+        The round after which it stood.
+    rounds : tuple of RoundReport
+        In order.
+    validation : tuple of EvaluationCounts or None
+        Of the global tail after 0, 1, ... rounds, over all hospitals.
+    test : dict of str to EvaluationCounts
+        Of the selected tail, by site.
+    """
+
+    tail: NDArray[np.float32]
+    selected_round: int
+    rounds: tuple[RoundReport, ...]
+    validation: tuple[EvaluationCounts | None, ...]
+    test: dict[str, EvaluationCounts]

@@ -11,8 +11,7 @@ from common.evaluation.learning_curve import CurvePoint, curve_point_entry
 from common.evaluation.metrics import rates
 from common.evaluation.roc import RocCurve
 from common.statistics.intervals import newcombe_auc_interval
-from server.rounds.federation import FederationResult
-from server.rounds.state import RoundReport
+from server.rounds.state import FederationResult, RoundReport
 
 
 def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 from common.models.classifier import Classifier
 from common.models.tail_layout import TailLayout, digest_of
 from common.plan.training_plan import TrainingPlan
-from server.rounds.federation import FederationResult
 from server.rounds.reply_checks import SiteInfo
+from server.rounds.state import FederationResult
 from server.runs.round_records import federated_evaluation, history, metrics_of_score, pooled_metrics
 
 _BYTES_PER_VALUE = 4

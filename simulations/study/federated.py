@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout, digest_of
 from common.protocol import messages
+from server.rounds.checkpoints import Checkpoints
 from server.rounds.federation import Federation
 from server.rounds.messaging import Member
+from server.rounds.observer import RequireAllHospitals
 from server.rounds.state import FederationState, RoundReport
 from server.runs.round_records import federated_evaluation, history
 from server.runs.run_folder import RunFolder
@@ -29,6 +31,26 @@ class Federated:
     tail: NDArray[np.float32]
     layout: TailLayout
     trunk_digest: str
+
+
+class _UnitObserver(RequireAllHospitals):
+    """Keeps the checkpoints of a unit's federation and hands its reports on."""
+
+    def __init__(
+        self, checkpoints: Checkpoints, on_round: Callable[[RoundReport], None], say: Callable[[str], None]
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._on_round = on_round
+        self._say = say
+
+    def state_reached(self, state: FederationState) -> None:
+        self._checkpoints.save(state)
+
+    def round_finished(self, report: RoundReport) -> None:
+        self._on_round(report)
+
+    def trouble(self, line: str) -> None:
+        self._say(line)
 
 
 def run_federated(
@@ -64,9 +86,7 @@ def run_federated(
         layout=layout,
         trunk_digest=model.trunk_digest,
         present=lambda: members,
-        on_round=on_round,
-        on_state=checkpoints.save,
-        on_trouble=say,
+        observer=_UnitObserver(checkpoints, on_round, say),
     )
     beginning = FederationState(layout.pack(model.tail), f"{folder.final.name}/{unit.key}")
     state = checkpoints.latest(say) or beginning

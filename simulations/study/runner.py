@@ -11,7 +11,6 @@ from flwr.serverapp import Grid
 
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.plan.training_plan import TrainingPlan
-from server.rounds.federation import wait_for_nodes
 from server.rounds.state import RoundReport
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
@@ -21,7 +20,7 @@ from simulations.study.outcomes import Outcome, OutcomeStore, correct_of
 from simulations.study.progress import StudyProgress
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import Variant, variants_of
-from simulations.study.workers import StoppedError, Workers
+from simulations.study.workers import StoppedError, Workers, wait_for_nodes
 
 WORKERS_VARIABLE = "RAREFED_WORKERS"
 """Set by the launcher: how many trainings Flower's pool runs at the same time."""

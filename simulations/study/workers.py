@@ -146,3 +146,19 @@ class LayerFolderTransport:
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the replies that are there, as `Grid.pull_messages`."""
         return self._courier.pull_messages(message_ids)
+
+
+def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:
+    """Return the ids of at least `count` connected nodes, sorted.
+
+    Raises
+    ------
+    RunError
+        If fewer connect in time.
+    """
+    deadline = time.monotonic() + seconds
+    while len(nodes := sorted(grid.get_node_ids())) < count:
+        if time.monotonic() > deadline:
+            raise RunError(f"{len(nodes)} of {count} nodes connected within {seconds:.0f} s")
+        time.sleep(0.2)
+    return nodes

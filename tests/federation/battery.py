@@ -19,9 +19,10 @@ from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout, digest_of
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
-from server.rounds.federation import Federation, FederationResult
+from server.rounds.federation import Federation
 from server.rounds.messaging import Member
-from server.rounds.state import FederationState, RoundReport
+from server.rounds.observer import RequireAllHospitals
+from server.rounds.state import FederationResult, FederationState
 from simulations.client_app import app as client_app
 from simulations.sites.consortium import load_consortium
 from simulations.study.workers import LayerFolderTransport
@@ -48,7 +49,7 @@ class LosingGrid:
 
 def federate(
     grid: Grid, layers: Path, changes: dict[str, Any], order: Sequence[int] | None = None, lost_site: int | None = None
-) -> tuple[FederationResult, list[RoundReport]]:
+) -> FederationResult:
     plan = TrainingPlan.from_flat(changes)
     consortium = load_consortium(plan)
     model = build_model(plan, len(consortium.dataset.classes))
@@ -59,7 +60,6 @@ def federate(
     if lost_site is not None:
         lost = consortium.sites[lost_site].split.train
         grid = LosingGrid(grid, [Path(plan.data.path) / record.name for record in lost])  # type: ignore[assignment]
-    reports: list[RoundReport] = []
     federation = Federation(
         LayerFolderTransport(grid, layers),
         plan,
@@ -67,21 +67,21 @@ def federate(
         layout=layout,
         trunk_digest=model.trunk_digest,
         present=lambda: members,
-        on_round=reports.append,
+        observer=RequireAllHospitals(),
     )
-    return federation.run(FederationState(layout.pack(model.tail), secrets.token_hex(8))), reports
+    return federation.run(FederationState(layout.pack(model.tail), secrets.token_hex(8)))
 
 
-def tell(result: FederationResult, reports: list[RoundReport]) -> dict[str, Any]:
+def tell(result: FederationResult) -> dict[str, Any]:
     return {
         "digest": digest_of(result.tail),
         "rounds": len(result.rounds),
         "sites": sorted(result.test),
         "tested": {site: score.images for site, score in result.test.items()},
         "confusion": {site: score.confusion.tolist() for site, score in result.test.items()},
-        "images": {name: site.images for name, site in reports[0].sites.items()},
-        "norms": {name: site.change_norm for name, site in reports[0].sites.items()},
-        "failures": reports[0].failures,
+        "images": {name: site.images for name, site in result.rounds[0].sites.items()},
+        "norms": {name: site.change_norm for name, site in result.rounds[0].sites.items()},
+        "failures": result.rounds[0].failures,
     }
 
 
@@ -93,7 +93,7 @@ def main(tasks: list[dict[str, Any]], layers: Path, answers: dict[str, Any]) -> 
         for task in tasks:
             try:
                 outcome = federate(grid, layers, task["changes"], task.get("order"), task.get("lost_site"))
-                answers[task["name"]] = tell(*outcome)
+                answers[task["name"]] = tell(outcome)
             except RunError as error:
                 answers[task["name"]] = {"error": str(error)}
 

@@ -22,9 +22,9 @@ from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.refusals import Failure
 from common.training.workbench import workbench
-from server.rounds.federation import Federation, FederationResult
+from server.rounds.federation import Federation
 from server.rounds.messaging import Member
-from server.rounds.state import FederationState
+from server.rounds.state import FederationResult, FederationState
 from simulations.client_app import app
 from simulations.sites.consortium import load_consortium
 from simulations.study.messages import LAYERS
@@ -32,7 +32,7 @@ from simulations.study.pooled_and_local import predict_with, train_alone
 from simulations.study.workers import LayerFolderTransport
 from tests.client.hospital import rules, write_hospital
 from tests.federation.data import manifest
-from tests.server.rounds.hospitals_in_process import InProcessTransport
+from tests.server.rounds.hospitals_in_process import InProcessTransport, RecordingObserver
 
 LAYOUT = TailLayout(("norm.weight", "norm.running_mean"), ((3,), (3,)))
 
@@ -129,7 +129,7 @@ class Node:
 
 def federate(plan: TrainingPlan, folder: Path, state: FederationState | None = None) -> tuple[FederationResult, Any]:
     bench = workbench(plan, 2)
-    states: list[FederationState] = []
+    observer = RecordingObserver()
     federation = Federation(
         LayerFolderTransport(InProcessTransport(Node(1), Node(2)), folder),  # type: ignore[arg-type]
         plan,
@@ -137,11 +137,10 @@ def federate(plan: TrainingPlan, folder: Path, state: FederationState | None = N
         layout=bench.layout,
         trunk_digest=bench.trainer.model.trunk_digest,
         present=lambda: [Member(1, {messages.SITE: 0}), Member(2, {messages.SITE: 1})],
-        on_round=lambda report: None,
-        on_state=states.append,
+        observer=observer,
         poll_seconds=0,
     )
-    return federation.run(state or FederationState(bench.initial_tail, "f1")), states
+    return federation.run(state or FederationState(bench.initial_tail, "f1")), observer.states
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Hospitals and a transport in this process, for federations that need neither Flower's Grid nor Ray."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from common.protocol import messages
 from common.protocol.receipt import receipt_of
 from server.rounds.federation import Federation
 from server.rounds.messaging import Member
-from server.rounds.state import FederationState, RoundReport
+from server.rounds.observer import FederationObserver, RequireAllHospitals
+from server.rounds.reply_checks import SiteInfo
+from server.rounds.state import FederationResult, FederationState, RoundReport
 
 LAYOUT = TailLayout(("weight",), ((3,),))
 TRUNK = "a" * 64
@@ -24,7 +26,7 @@ SCORE: dict[str, Any] = {
 
 
 class InProcessTransport:
-    """Answers every message at once, as the hospitals of `answers` (by node) would."""
+    """Answers every message at once, as the hospital on its node would."""
 
     def __init__(self, *hospitals: "Hospital") -> None:
         self._hospitals = {hospital.node: hospital for hospital in hospitals}
@@ -126,22 +128,44 @@ class ReplayingHospital(Hospital):
         return Message(self._first, reply_to=message)
 
 
-class Arrivals:
-    """Which hospitals are online changes with every training message that is sent."""
+class RecordingObserver(FederationObserver):
+    """Keeps every report."""
+
+    def __init__(self) -> None:
+        self.taking_part: list[list[str]] = []
+        self.left_out: dict[str, str] = {}
+        self.states: list[FederationState] = []
+        self.rounds: list[RoundReport] = []
+        self.troubles: list[str] = []
+
+    def hospitals_introduced(self, taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
+        self.taking_part.append([info.name for info in taking_part])
+        self.left_out |= left_out
+
+    def state_reached(self, state: FederationState) -> None:
+        self.states.append(state)
+
+    def round_finished(self, report: RoundReport) -> None:
+        self.rounds.append(report)
+
+    def trouble(self, line: str) -> None:
+        self.troubles.append(line)
+
+
+class Arrivals(RecordingObserver):
+    """Which hospitals are present changes with every round that is over; both observer and `present`."""
 
     def __init__(self, *hospitals: Hospital, online: dict[int, set[int]]) -> None:
-        self._hospitals, self._online, self.round = hospitals, online, 0
+        super().__init__()
+        self._hospitals, self._online, self._round = hospitals, online, 0
 
     def __call__(self) -> list[Member]:
-        absent = (
-            set()
-            if self.round not in self._online
-            else {each.node for each in self._hospitals} - self._online[self.round]
-        )
-        return [Member(each.node) for each in self._hospitals if each.node not in absent]
+        online = self._online.get(self._round, {each.node for each in self._hospitals})
+        return [Member(each.node) for each in self._hospitals if each.node in online]
 
-    def note(self, report: RoundReport) -> None:
-        self.round = report.round
+    def round_finished(self, report: RoundReport) -> None:
+        super().round_finished(report)
+        self._round = report.round
 
 
 class SlowTransport(InProcessTransport):
@@ -175,9 +199,10 @@ def federate(
     min_sites: int = 1,
     state: FederationState | None = None,
     changes: dict[str, Any] | None = None,
-    transport: Any = None,
-    **observers: Any,
-) -> Any:
+    transport: InProcessTransport | None = None,
+    present: Callable[[], Sequence[Member]] | None = None,
+    observer: FederationObserver | None = None,
+) -> FederationResult:
     plan = TrainingPlan.from_flat(
         {
             "federation.rounds": 2,
@@ -187,16 +212,15 @@ def federate(
             **(changes or {}),
         }
     )
-    rounds: list[RoundReport] = []
     members = [Member(hospital.node, name=(admitted or {}).get(hospital.node, "")) for hospital in hospitals]
-    settings: dict[str, Any] = {"present": lambda: members, "on_round": rounds.append, **observers}
     federation = Federation(
         transport or InProcessTransport(*hospitals),
         plan,
         classes=2,
         layout=LAYOUT,
         trunk_digest=TRUNK,
+        present=present or (lambda: members),
+        observer=observer or RequireAllHospitals(),
         poll_seconds=0,
-        **settings,
     )
     return federation.run(state or FederationState(np.zeros(3, np.float32), "f1"))

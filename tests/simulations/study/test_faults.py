@@ -10,9 +10,10 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.messages import CONFIG, ROUND, SITE, tail_of
-from server.rounds.federation import Federation, FederationResult
+from server.rounds.federation import Federation
 from server.rounds.messaging import Member
-from server.rounds.state import FederationState
+from server.rounds.observer import FederationObserver, RequireAllHospitals
+from server.rounds.state import FederationResult, FederationState
 from server.runs.run_folder import finished_run, reserve_run, unfinished
 from simulations.analysis.robustness import against_undisturbed, robustness_plans
 from simulations.sites.consortium import load_consortium
@@ -20,7 +21,7 @@ from simulations.study.fault_descriptions import describe_faults, name_faults
 from simulations.study.faults import DROPPED_OUT, FaultyTransport, with_faults
 from simulations.study.trainings import units_of
 from simulations.study.variants import Variant, variants_of
-from tests.server.rounds.hospitals_in_process import LAYOUT, TRUNK, Hospital, InProcessTransport
+from tests.server.rounds.hospitals_in_process import LAYOUT, TRUNK, Hospital, InProcessTransport, RecordingObserver
 from tests.simulations.analysis.drawn_predictions import draw_panels, patients_of
 
 SITES = 5
@@ -65,7 +66,9 @@ def lost(plan: TrainingPlan, rounds: Iterable[int] = range(1, 41)) -> list[tuple
     return found
 
 
-def federate(plan: TrainingPlan, state: FederationState | None = None, **observers: Any) -> FederationResult:
+def federate(
+    plan: TrainingPlan, state: FederationState | None = None, observer: FederationObserver | None = None
+) -> FederationResult:
     members = [Member(number + 1, {SITE: number}) for number in range(SITES)]
     federation = Federation(
         with_faults(Sites(), plan, SITES),
@@ -74,9 +77,8 @@ def federate(plan: TrainingPlan, state: FederationState | None = None, **observe
         layout=LAYOUT,
         trunk_digest=TRUNK,
         present=lambda: members,
-        on_round=lambda report: None,
+        observer=observer or RequireAllHospitals(),
         poll_seconds=0,
-        **observers,
     )
     return federation.run(state or FederationState(np.zeros(3, np.float32), "f1"))
 
@@ -154,12 +156,12 @@ def test_the_servers_guard_catches_the_scaled_and_not_the_flipped() -> None:
 
 def test_a_federation_of_hospitals_that_drop_out_goes_to_its_end_and_resumes_with_the_same_losses() -> None:
     plan = plan_with(dropout=0.4)
-    states: list[FederationState] = []
-    whole = federate(plan, on_state=states.append)
+    observer = RecordingObserver()
+    whole = federate(plan, observer=observer)
     failures = [report.failures for report in whole.rounds]
     assert any(failures)
     assert {reason for each in failures for reason in each.values()} == {"dropped out of this round"}
-    for state in states:
+    for state in observer.states:
         rest = federate(plan, state)
         assert [report.failures for report in rest.rounds] == failures
         assert rest.tail.tobytes() == whole.tail.tobytes()

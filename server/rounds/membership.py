@@ -1,0 +1,179 @@
+"""Which hospitals take part in a federation: who has introduced itself, who is present, and whom to ask in a round."""
+
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import NamedTuple
+
+from flwr.app import MessageType
+
+from common.errors import RunError
+from common.plan.groups import FederationPlan
+from common.protocol.refusals import refusing_rule
+from server.rounds.messaging import Member, Messenger, Request
+from server.rounds.observer import FederationObserver
+from server.rounds.quarantine import OFFLINE, QuarantineStatus
+from server.rounds.reply_checks import BadReply, SiteInfo, list_failures, read_info
+
+
+class _Admitted(NamedTuple):
+    """A hospital that takes part: what it said of itself, and its address."""
+
+    info: SiteInfo
+    member: Member
+
+
+class Membership:
+    """The hospitals that take part in a federation, from their introduction on.
+
+    Parameters
+    ----------
+    messenger : Messenger
+        Asks hospitals who they are.
+    federation : FederationPlan
+        How many hospitals are needed, and how long to wait for them.
+    trunk_digest : str
+        The trunk that every hospital must have.
+    present : callable
+        Returns the hospitals that can be reached at this moment.
+    observer : FederationObserver
+        Is told who was introduced.
+    """
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        federation: FederationPlan,
+        trunk_digest: str,
+        present: Callable[[], Sequence[Member]],
+        observer: FederationObserver,
+    ) -> None:
+        self._messenger = messenger
+        self._federation = federation
+        self._trunk_digest = trunk_digest
+        self._present = present
+        self._observer = observer
+        self._admitted: dict[str, _Admitted] = {}
+        self._introduced_in: dict[str, int] = {}
+
+    def info(self, name: str) -> SiteInfo:
+        """Return what a hospital that takes part said of itself."""
+        return self._admitted[name].info
+
+    def introduce_first(self, number: int) -> None:
+        """Introduce hospitals before round `number` until enough take part.
+
+        Raises
+        ------
+        RunError
+            If too few take part after `federation.round_attempts`, or if a rule refuses the plan in all others, which
+            would not change.
+        """
+        left_out: dict[str, str] = {}  # also those that have gone offline meanwhile
+        for attempt in range(1, self._federation.round_attempts + 1):
+            introduced = {member.called for _, member in self._admitted.values()}
+            strangers = [member for member in self._present() if member.called not in introduced]
+            left_out = {called: why for called, why in left_out.items() if called not in introduced}
+            left_out |= self._introduce(strangers, number) if strangers else {}
+            if len(self._admitted) >= self._federation.min_sites:
+                return
+            reasons = f" ({list_failures(left_out)})" if left_out else ""
+            told = (
+                f"{len(self._admitted)} of {len(self._admitted) + len(left_out)} hospitals take part, "
+                f"federation.min_sites is {self._federation.min_sites}{reasons}"
+            )
+            refused_for_good = all(refusing_rule(reason) for reason in left_out.values())
+            if attempt == self._federation.round_attempts or refused_for_good:
+                raise RunError(told)
+            self._messenger.wait_to_ask_again(told)
+
+    def gather(
+        self, quarantine: Mapping[str, QuarantineStatus], number: int, answered: Container[str]
+    ) -> tuple[dict[str, Member], dict[str, str]]:
+        """Wait until enough hospitals are present, or `federation.wait_seconds` are over.
+
+        Parameters
+        ----------
+        quarantine : mapping of str to QuarantineStatus
+            Status of the hospitals before the round.
+        number : int
+            Number of the round, from 1.
+        answered : container of str
+            Hospitals that need not be asked any more.
+
+        Returns
+        -------
+        members, missing : dict
+            By name: whom to ask, and why others cannot be asked.
+        """
+        deadline = time.monotonic() + self._federation.wait_seconds
+        while True:
+            present = {member.called for member in self._welcome(quarantine, number)}
+            missing = {
+                name: why for name, why in self._missing(present, quarantine, number).items() if name not in answered
+            }
+            if len(self._admitted) - len(missing) >= self._federation.min_sites or time.monotonic() > deadline:
+                unasked = [name for name in self._admitted if name not in missing and name not in answered]
+                return {name: self._admitted[name].member for name in unasked}, missing
+            self._messenger.sleep()
+
+    def _missing(
+        self, present: Container[str], quarantine: Mapping[str, QuarantineStatus], number: int
+    ) -> dict[str, str]:
+        offline = {name: OFFLINE for name, (_, member) in self._admitted.items() if member.called not in present}
+        resting = {
+            name: f"in quarantine until round {quarantine[name].back_in}"
+            for name in self._admitted.keys() - offline.keys()
+            if name in quarantine and quarantine[name].back_in > number
+        }
+        if len(self._admitted) - len(offline) - len(resting) < self._federation.min_sites:
+            resting = {}  # a hospital that failed before is better than a run that cannot go on
+        return offline | resting
+
+    def _welcome(self, quarantine: Mapping[str, QuarantineStatus], number: int) -> Sequence[Member]:
+        """Introduce who is new, and who comes out of quarantine and may have changed; return who is present."""
+        present = self._present()
+        names = {member.called: name for name, (_, member) in self._admitted.items()}
+        back = {name for name, status in quarantine.items() if status.back_in == number}
+        strangers = []
+        for member in present:
+            asked_in = self._introduced_in.get(member.called)
+            if member.called in names:
+                due = names[member.called] in back and asked_in != number
+            else:
+                due = asked_in is None or number >= asked_in + self._federation.quarantine_rounds
+            if due:
+                strangers.append(member)
+        if strangers:
+            self._introduce(strangers, number)
+        return present
+
+    def _introduce(self, members: Sequence[Member], number: int) -> dict[str, str]:
+        """Ask members who they are, and admit those that can take part; return why others cannot, by name."""
+        by_name = {member.called: member for member in members}
+        infos, left_out = self._messenger.ask(
+            by_name, Request(MessageType.QUERY), lambda called, reply: read_info(reply)
+        )
+        self._introduced_in |= dict.fromkeys(by_name, number)
+        admitted = []
+        for called, info in infos.items():
+            try:
+                self._admit(info, by_name[called])
+                admitted.append(info)
+            except BadReply as error:
+                left_out[called] = str(error)
+        self._admitted = dict(sorted(self._admitted.items()))
+        self._observer.hospitals_introduced(sorted(admitted, key=lambda info: info.name), left_out)
+        return left_out
+
+    def _admit(self, info: SiteInfo, member: Member) -> None:
+        if member.name and info.name != member.name:
+            raise BadReply(f"goes by the name {info.name}, was admitted as {member.name}")
+        if info.trunk_digest != self._trunk_digest:
+            raise BadReply(
+                f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
+                f"the server ({self._trunk_digest[:12]}): use the same weights file on both sides"
+            )
+        namesake = self._admitted.get(info.name)
+        if namesake is not None and namesake.member.called != member.called:
+            raise BadReply(f"another hospital goes by the name {info.name} already")
+        self._admitted[info.name] = _Admitted(info, member)

@@ -1,0 +1,40 @@
+"""What a federation reports while it runs."""
+
+from collections.abc import Mapping, Sequence
+
+from common.errors import RunError
+from server.rounds.reply_checks import SiteInfo, list_failures
+from server.rounds.state import FederationState, RoundReport
+
+
+class FederationObserver:
+    """Takes a federation's reports, in its thread, and ignores them; derive from it and override what matters."""
+
+    def hospitals_introduced(self, taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
+        """Take the hospitals that were asked who they are: at the start, and whenever more come online.
+
+        Parameters
+        ----------
+        taking_part : sequence of SiteInfo
+            Those that take part from now on, in the order of their names.
+        left_out : mapping of str to str
+            Why the others do not, by name.
+        """
+
+    def state_reached(self, state: FederationState) -> None:
+        """Take the state after a round, before `round_finished`, so that it can be kept."""
+
+    def round_finished(self, report: RoundReport) -> None:
+        """Take the report on a round; those of a resumed federation's earlier rounds come first."""
+
+    def trouble(self, line: str) -> None:
+        """Take a line about a round that is repeated, or about hospitals that did not evaluate the model."""
+
+
+class RequireAllHospitals(FederationObserver):
+    """Ends the federation as soon as a hospital does not take part, as a simulation must."""
+
+    def hospitals_introduced(self, taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
+        """Raise a `RunError` that names those that do not take part."""
+        if left_out:
+            raise RunError(f"hospitals did not introduce themselves: {list_failures(left_out)}")

@@ -1,0 +1,97 @@
+"""Writes what happens in a production federation into its run folder, and shows it."""
+
+from collections.abc import Mapping, Sequence
+
+from common.protocol.refusals import refusing_rule
+from server.rounds.checkpoints import Checkpoints
+from server.rounds.observer import FederationObserver
+from server.rounds.reply_checks import SiteInfo
+from server.rounds.state import FederationState, RoundReport
+from server.runs.round_records import round_entry
+from server.runs.run_folder import RunFolder
+from server.runs.tensorboard import RoundEvents
+
+
+class RunRecorder(FederationObserver):
+    """Keeps `hospitals.json`, `rounds.jsonl`, the checkpoints and TensorBoard's files, and says each event in one line.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Of the federation.
+    checkpoints : Checkpoints
+        Keep the state after each round.
+    rounds : int
+        Of the whole federation.
+
+    Attributes
+    ----------
+    hospitals : dict of str to SiteInfo
+        Those that have taken part, by name.
+    """
+
+    def __init__(self, run: RunFolder, checkpoints: Checkpoints, rounds: int) -> None:
+        self.hospitals: dict[str, SiteInfo] = {}
+        self._run = run
+        self._checkpoints = checkpoints
+        self._rounds = rounds
+        self._answers: dict[str, dict[str, object]] = {}
+        self._events = RoundEvents(run.path / "tensorboard")
+
+    def say(self, line: str) -> None:
+        """Print a line, and add it to the run's log."""
+        print(line, flush=True)
+        self._run.log(line)
+
+    def hospitals_introduced(self, taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
+        """Write `hospitals.json` and say who takes part."""
+        self.hospitals |= {info.name: info for info in taking_part}
+        self._answers |= _answers(taking_part, left_out)
+        self._run.write_json("hospitals.json", self._answers)
+        if taking_part:
+            self.say(f"{len(self.hospitals)} hospitals take part: {', '.join(sorted(self.hospitals))}")
+        for hospital, reason in left_out.items():
+            self.say(f"{hospital} left out: {reason}")
+
+    def state_reached(self, state: FederationState) -> None:
+        """Write a checkpoint."""
+        self._checkpoints.save(state)
+
+    def round_finished(self, report: RoundReport) -> None:
+        """Add the round to `rounds.jsonl` and the curves, and say how it went."""
+        entry = round_entry(report, self._rounds)
+        self._run.append_round(entry)
+        self._events.add(entry)
+        loss = "" if report.train_loss is None else f", loss {report.train_loss:.3f}"
+        self.say(f"round {report.round}/{self._rounds}: {len(report.sites)} hospitals, {report.seconds:.0f} s{loss}")
+        for hospital, reason in report.failures.items():
+            self.say(f"{hospital} left out of round {report.round}: {reason}")
+        for hospital, count in report.late.items():
+            self.say(f"{hospital}: {count} late, discarded")
+        for hospital, count in report.repeated.items():
+            self.say(f"{hospital}: {count} more than one, discarded")
+
+    def trouble(self, line: str) -> None:
+        """Say the line."""
+        self.say(line)
+
+    def close(self) -> None:
+        """Close TensorBoard's files."""
+        self._events.close()
+
+
+def _answers(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """Return what `rarefed-server status` shows of each hospital."""
+    told: dict[str, dict[str, object]] = {
+        info.name: {
+            "version": info.version,
+            "train_images": info.train_images,
+            "validation_images": info.validation_images,
+            "test_images": info.test_images,
+            "accepts": True,
+        }
+        for info in taking_part
+    }
+    for hospital, reason in left_out.items():
+        told[hospital] = {"accepts": False, "refused_by": refusing_rule(reason), "reason": reason}
+    return told
