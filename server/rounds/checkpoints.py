@@ -138,11 +138,11 @@ def _report_to_json(report: RoundReport) -> dict[str, Any]:
         "round": report.round,
         "seconds": report.seconds,
         "sites": {
-            name: [site.images, site.train_loss, site.change_norm, _score_to_json(site.score)]
+            name: [site.images, site.train_loss, site.change_norm, _counts_to_json(site.evaluation)]
             for name, site in report.sites.items()
         },
         "failures": report.failures,
-        "score": _score_to_json(report.score),
+        "score": _counts_to_json(report.evaluation),
         "late": report.late,
         "repeated": report.repeated,
     }
@@ -150,7 +150,7 @@ def _report_to_json(report: RoundReport) -> dict[str, Any]:
 
 def _report_from_json(entry: dict[str, Any]) -> RoundReport:
     sites = {
-        name: SiteReport(images, train_loss, change_norm, _score_from_json(score))
+        name: SiteReport(images, train_loss, change_norm, _counts_from_json(score))
         for name, (images, train_loss, change_norm, score) in entry["sites"].items()
     }
     return RoundReport(
@@ -158,19 +158,19 @@ def _report_from_json(entry: dict[str, Any]) -> RoundReport:
         entry["seconds"],
         sites,
         entry["failures"],
-        _score_from_json(entry["score"]),
+        _counts_from_json(entry["score"]),
         entry["late"],
         entry["repeated"],
     )
 
 
-def _score_to_json(score: EvaluationCounts | None) -> dict[str, Any] | None:
-    if score is None:
+def _counts_to_json(counts: EvaluationCounts | None) -> dict[str, Any] | None:
+    if counts is None:
         return None
-    return {"loss": score.loss, "confusion": score.confusion.tolist(), "histogram": score.histogram.counts.tolist()}
+    return {"loss": counts.loss, "confusion": counts.confusion.tolist(), "histogram": counts.histogram.counts.tolist()}
 
 
-def _score_from_json(entry: dict[str, Any] | None) -> EvaluationCounts | None:
+def _counts_from_json(entry: dict[str, Any] | None) -> EvaluationCounts | None:
     if entry is None:
         return None
     confusion = np.array(entry["confusion"], dtype=np.int64)

@@ -18,7 +18,7 @@ from server.rounds.membership import Membership
 from server.rounds.messaging import Member, Messenger, Request, Transport
 from server.rounds.observer import FederationObserver
 from server.rounds.quarantine import NORM_ROUNDS, outliers, update_quarantine
-from server.rounds.reply_checks import Update, list_failures, read_score, read_update
+from server.rounds.reply_checks import Update, list_failures, read_evaluation, read_update
 from server.rounds.state import FederationResult, FederationState, RoundReport
 
 
@@ -97,7 +97,7 @@ class Federation:
             state = self._next(state)
             self._observer.state_reached(state)
             self._observer.round_finished(state.rounds[-1])
-        last = EvaluationCounts.pool(self._score(state.tail, total, "validation").values())
+        last = EvaluationCounts.pool(self._evaluate(state.tail, total, "validation").values())
         selection = ModelSelection(self._plan.federation.select, state.kept)
         selection.offer(state.tail, last, 1.0)
         assert selection.kept is not None
@@ -106,8 +106,8 @@ class Federation:
             tail=selection.kept.tail,
             selected_round=selected,
             rounds=state.rounds,
-            validation=(*(report.score for report in state.rounds), last),
-            test=self._score(selection.kept.tail, selected, "test"),
+            validation=(*(report.evaluation for report in state.rounds), last),
+            test=self._evaluate(selection.kept.tail, selected, "test"),
         )
 
     def _next(self, state: FederationState) -> FederationState:
@@ -116,7 +116,7 @@ class Federation:
         federation = self._plan.federation
         selection = ModelSelection(federation.select, state.kept)
         if report.round > 1:
-            selection.offer(state.tail, report.score, (report.round - 1) / federation.rounds)
+            selection.offer(state.tail, report.evaluation, (report.round - 1) / federation.rounds)
         return FederationState(
             tail=self._strategy.next_tail(report.round, state.tail, updates),
             kept=selection.kept,
@@ -145,27 +145,27 @@ class Federation:
             too_large,
         )
         sites = {name: update.report for name, update in updates.items()}
-        score = EvaluationCounts.pool(site.score for site in sites.values() if site.score is not None)
+        evaluation = EvaluationCounts.pool(site.evaluation for site in sites.values() if site.evaluation is not None)
         seconds = time.monotonic() - started
-        return RoundReport(number, seconds, sites, failures, score, *self._messenger.discarded()), updates
+        return RoundReport(number, seconds, sites, failures, evaluation, *self._messenger.discarded()), updates
 
-    def _score(self, tail: NDArray[np.float32], after: int, split: str) -> dict[str, EvaluationCounts]:
+    def _evaluate(self, tail: NDArray[np.float32], after: int, split: str) -> dict[str, EvaluationCounts]:
         """Return by site the evaluation of the tail that stood after a round, where it is shared."""
 
         def read(name: str, reply: Message) -> EvaluationCounts | None:
             info = self._membership.info(name)
             images = info.test_images if split == "test" else info.validation_images
-            return read_score(reply, images, self._classes, self._plan.exchange.score_bins)
+            return read_evaluation(reply, images, self._classes, self._plan.exchange.score_bins)
 
         # The round too: a hospital may have layers of its own that belong to this tail.
         request = Request(MessageType.EVALUATE, {messages.SPLIT: split, messages.ROUND: after}, tail)
         what = f"scoring the model on {split} images"
         # No hospital's patients are left out for faults in earlier rounds.
         gather = partial(self._membership.gather, {}, self._plan.federation.rounds + 1)
-        scores, failures = self._messenger.ask_until_enough(what, request, read, gather)
+        evaluations, failures = self._messenger.ask_until_enough(what, request, read, gather)
         if failures:
             self._observer.trouble(f"{what}: {list_failures(failures)}")
-        return {name: score for name, score in scores.items() if score is not None}
+        return {name: counts for name, counts in evaluations.items() if counts is not None}
 
     def _read_update(self, name: str, reply: Message) -> Update:
         info = self._membership.info(name)

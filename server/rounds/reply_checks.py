@@ -62,14 +62,14 @@ class SiteReport:
         Mean of its last local pass; None where a hospital does not share it.
     change_norm : float
         L2 norm of the change.
-    score : EvaluationCounts or None
+    evaluation : EvaluationCounts or None
         Of the tail that the round started from, on its validation images; None where a hospital does not share it.
     """
 
     images: int
     train_loss: float | None
     change_norm: float
-    score: EvaluationCounts | None
+    evaluation: EvaluationCounts | None
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
         raise BadReply(f"weight of {images} images, declared {site.train_images}")
     if train_loss is not None and not (isinstance(train_loss, float) and 0 <= train_loss <= messages.LARGEST_LOSS):
         raise BadReply(f"{messages.TRAIN_LOSS} is {train_loss}")
-    score = _score(metrics, site.validation_images, classes, bins)
-    return Update(change, SiteReport(images, train_loss, float(np.linalg.norm(change)), score))
+    evaluation = _evaluation(metrics, site.validation_images, classes, bins)
+    return Update(change, SiteReport(images, train_loss, float(np.linalg.norm(change)), evaluation))
 
 
-def read_score(reply: Message, images: int | None, classes: int, bins: int) -> EvaluationCounts | None:
+def read_evaluation(reply: Message, images: int | None, classes: int, bins: int) -> EvaluationCounts | None:
     """Check and read the reply to an evaluation over `images` images; None if it is not shared; raises `BadReply`."""
-    return _score(_metrics(reply, frozenset(), _SCORE), images, classes, bins)
+    return _evaluation(_metrics(reply, frozenset(), _SCORE), images, classes, bins)
 
 
 def refuse_error(reply: Message) -> None:
@@ -171,13 +171,13 @@ def _told_count(metrics: MetricRecord, key: str) -> int | None:
     return count
 
 
-def _score(metrics: MetricRecord, images: int | None, classes: int, bins: int) -> EvaluationCounts | None:
+def _evaluation(metrics: MetricRecord, images: int | None, classes: int, bins: int) -> EvaluationCounts | None:
     if not _SCORE & metrics.keys():
         return None
     try:
-        score = counts_from_metrics(metrics, classes, bins)
+        counts = counts_from_metrics(metrics, classes, bins)
     except ValueError as error:
         raise BadReply(str(error)) from error
-    if score.images != images:
-        raise BadReply(f"scored {score.images} images, declared {'none' if images is None else images}")
-    return score
+    if counts.images != images:
+        raise BadReply(f"scored {counts.images} images, declared {'none' if images is None else images}")
+    return counts

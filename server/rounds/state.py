@@ -26,7 +26,7 @@ class RoundReport:
         By site: the replies that were used. The changes themselves are not kept, since they are as large as the model.
     failures : dict of str to str
         By site: why a reply was left out.
-    score : EvaluationCounts or None
+    evaluation : EvaluationCounts or None
         Of the tail that the round *started* from, over all answering hospitals' validation images.
     late, repeated : dict of str to int
         By site: replies that came in this round and were discarded, since the time of their request was over, or since
@@ -37,7 +37,7 @@ class RoundReport:
     seconds: float
     sites: dict[str, SiteReport]
     failures: dict[str, str]
-    score: EvaluationCounts | None
+    evaluation: EvaluationCounts | None
     late: dict[str, int] = field(default_factory=dict)
     repeated: dict[str, int] = field(default_factory=dict)
 

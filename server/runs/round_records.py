@@ -28,11 +28,11 @@ def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:
         "repeated": report.repeated,
         "train_loss": report.train_loss,
         # The score of a round's message is of the tail that the round before made.
-        "start": curve_point_entry(CurvePoint((report.round - 1) / rounds, None, report.score)),
+        "start": curve_point_entry(CurvePoint((report.round - 1) / rounds, None, report.evaluation)),
     }
 
 
-def history(result: FederationResult, rounds: int) -> list[dict[str, float | None]]:
+def learning_curve(result: FederationResult, rounds: int) -> list[dict[str, float | None]]:
     """Return the learning curve of a federation, from before the first round to after the last."""
     losses = [None, *(report.train_loss for report in result.rounds)]
     return [
@@ -61,7 +61,7 @@ def federated_evaluation(result: FederationResult) -> dict[str, Any] | None:
     }
 
 
-def metrics_of_score(score: EvaluationCounts) -> dict[str, Any]:
+def metrics_of_counts(score: EvaluationCounts) -> dict[str, Any]:
     """Return the metrics that counts and histograms allow, with intervals that take every image for a patient.
 
     Hospitals do not tell which images belong to one patient: where some have several, the intervals are too narrow.
@@ -98,7 +98,7 @@ def metrics_of_score(score: EvaluationCounts) -> dict[str, Any]:
 def pooled_metrics(scores: Iterable[EvaluationCounts]) -> dict[str, Any] | None:
     """Return the metrics of hospitals' scores taken together; None for no score."""
     pooled = EvaluationCounts.pool(scores)
-    return metrics_of_score(pooled) if pooled is not None and pooled.images else None
+    return metrics_of_counts(pooled) if pooled is not None and pooled.images else None
 
 
 def _wilson(count: int, total: int) -> list[float] | None:

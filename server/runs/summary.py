@@ -10,7 +10,7 @@ from common.models.tail_layout import TailLayout, digest_of
 from common.plan.training_plan import TrainingPlan
 from server.rounds.reply_checks import SiteInfo
 from server.rounds.state import FederationResult
-from server.runs.round_records import federated_evaluation, history, metrics_of_score, pooled_metrics
+from server.runs.round_records import federated_evaluation, learning_curve, metrics_of_counts, pooled_metrics
 
 _BYTES_PER_VALUE = 4
 
@@ -54,8 +54,8 @@ def summarise(
     )
     arm = {
         **(tested or {}),
-        "per_site": {site: metrics_of_score(score) for site, score in result.test.items() if score.images},
-        "history": history(result, plan.federation.rounds),
+        "per_site": {site: metrics_of_counts(score) for site, score in result.test.items() if score.images},
+        "history": learning_curve(result, plan.federation.rounds),
         "selected": {"progress": result.selected_round / plan.federation.rounds},
         "wall_s": round(wall_seconds, 2),
         "image_passes": passes,

@@ -15,7 +15,7 @@ from server.rounds.federation import Federation
 from server.rounds.messaging import Member
 from server.rounds.observer import RequireAllHospitals
 from server.rounds.state import FederationState, RoundReport
-from server.runs.round_records import federated_evaluation, history
+from server.runs.round_records import federated_evaluation, learning_curve
 from server.runs.run_folder import RunFolder
 from simulations.study.faults import with_faults
 from simulations.study.outcomes import Outcome
@@ -95,7 +95,7 @@ def run_federated(
     result = federation.run(state)
     outcome = Outcome(
         probabilities=workers.predict(unit, result.tail, state.federation, result.selected_round, layers),
-        history=history(result, plan.federation.rounds),
+        history=learning_curve(result, plan.federation.rounds),
         selected=result.selected_round / plan.federation.rounds,
         wall_s=time.monotonic() - started,
         image_passes=sum(passes_of(unit, report) for report in result.rounds),

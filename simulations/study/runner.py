@@ -137,7 +137,9 @@ class Study:
     def _note_round(self, unit: Unit, report: RoundReport) -> None:
         rounds = unit.plan.federation.rounds
         sites = ", ".join(f"{name} {site.train_loss:.3f}" for name, site in report.sites.items())
-        start = f"; start scored {_say_score(report.score)}" if report.score and report.score.images else ""
+        start = (
+            f"; start scored {_say_score(report.evaluation)}" if report.evaluation and report.evaluation.images else ""
+        )
         text = f"{unit.title} round {report.round}/{rounds}: loss {report.train_loss:.3f} ({sites}){start}"
         for site, reason in report.failures.items():
             text += f"; {site} left out: {reason}"

@@ -191,7 +191,7 @@ def test_a_federation_goes_on_after_any_round_with_the_same_bytes(plan: Training
     before = {path: path.read_bytes() for path in files(folder)}
     again, _ = federate(plan, folder, states[0])
     assert again.tail.tobytes() == result.tail.tobytes()
-    assert [report.score.loss for report in again.rounds] == [report.score.loss for report in result.rounds]  # type: ignore[union-attr]
+    assert [report.evaluation.loss for report in again.rounds] == [report.evaluation.loss for report in result.rounds]  # type: ignore[union-attr]
     assert {site: score.loss for site, score in again.test.items()} == {
         site: score.loss for site, score in result.test.items()
     }

@@ -1,6 +1,6 @@
 """A federation over hospitals that answer in this process: weights, outliers, and going on after any round."""
 
-from server.runs.round_records import history
+from server.runs.round_records import learning_curve
 from tests.server.rounds.hospitals_in_process import FaultyHospital, Hospital, RecordingObserver, federate
 
 
@@ -13,7 +13,7 @@ def test_a_federation_goes_on_from_any_round_as_if_nothing_had_been() -> None:
             rest = federate(Hospital(1, "north"), Hospital(3, "south"), changes=changes, state=state)
             assert rest.tail.tobytes() == whole.tail.tobytes()
             assert [report.round for report in rest.rounds] == [1, 2, 3, 4, 5, 6]
-            assert history(rest, 6) == history(whole, 6)
+            assert learning_curve(rest, 6) == learning_curve(whole, 6)
 
 
 def test_an_update_far_larger_than_the_usual_is_left_out() -> None:

@@ -8,7 +8,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRec
 
 from common.models.tail_layout import TailLayout
 from common.protocol import messages
-from server.rounds.reply_checks import BadReply, SiteInfo, check_receipt, read_info, read_score, read_update
+from server.rounds.reply_checks import BadReply, SiteInfo, check_receipt, read_evaluation, read_info, read_update
 
 SITE = SiteInfo("north", "0.1.0", "abc", train_images=10, validation_images=3, test_images=4)
 LAYOUT = TailLayout(("a", "b"), ((2, 2), (3,)))
@@ -44,7 +44,7 @@ def test_a_good_update_is_read() -> None:
     update = read(reply())
     assert update.report.images == 10
     assert update.report.train_loss == 0.5
-    assert update.report.score.images == 3
+    assert update.report.evaluation.images == 3
     assert update.report.change_norm == pytest.approx(7**0.5)
     assert update.change.tolist() == [1.0] * 7
 
@@ -143,8 +143,8 @@ def test_a_score_must_cover_the_declared_images() -> None:
     metrics = {key: value for key, value in GOOD.items() if key.startswith("score-")}
     records = {messages.METRICS: MetricRecord(metrics), messages.CONFIG: ConfigRecord()}
     scored = Message(RecordDict(records), reply_to=sent())
-    assert read_score(scored, 3, classes=2, bins=BINS).accuracy == pytest.approx(2 / 3)
+    assert read_evaluation(scored, 3, classes=2, bins=BINS).accuracy == pytest.approx(2 / 3)
     with pytest.raises(BadReply, match="scored 3 images, declared 4"):
-        read_score(scored, 4, classes=2, bins=BINS)
+        read_evaluation(scored, 4, classes=2, bins=BINS)
     with pytest.raises(BadReply, match="not asked for"):
-        read_score(reply(), 3, classes=2, bins=BINS)
+        read_evaluation(reply(), 3, classes=2, bins=BINS)
