@@ -15,11 +15,11 @@ from client.training.rounds import evaluate_tail, train_round, trunk_digest
 from client.training.site import Site
 from common.dataset.splits import SplitName
 from common.errors import InputError
-from common.models.tail_layout import digest_of
+from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
+from common.protocol.evaluation_metrics import counts_to_metrics
 from common.protocol.receipt import receipt_of
-from common.protocol.scores import counts_to_metrics
 from common.training.workbench import workbench
 
 SiteLoader = Callable[[TrainingPlan, Context, ConfigRecord], Site]
@@ -132,8 +132,8 @@ def personal_layers(
 
 def _tail(message: Message, config: ConfigRecord) -> NDArray[np.float32]:
     """Return the tail of a message; raises `InputError` if it is not the one that was sent."""
-    tail = messages.tail_of(message.content)
-    if digest_of(tail) != config[messages.TAIL_DIGEST]:
+    tail = messages.read_tail(message.content)
+    if tail_digest(tail) != config[messages.TAIL_DIGEST]:
         raise InputError("the tail of a message was damaged on its way: its digest is not the one that came with it")
     return tail
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from client.rules.hospital_file import HospitalFile
 from common.errors import InputError
 from common.security.certificates import certificate_fingerprint, read_certificate
-from common.security.enrolment import make_request, public_key_text
+from common.security.enrolment import make_enrolment_request, public_key_text
 from common.system.files import write_bytes_atomically, write_text_atomically
 
 
@@ -62,7 +62,7 @@ def enroll(hospital: HospitalFile, request: Path | None = None, new_key: bool = 
         hospital.state.chmod(0o700)
         former = _put_aside(hospital.node_key) if new_key else None
         key = _keep_key(hospital.node_key)
-        signed = make_request(hospital.name, key)
+        signed = make_enrolment_request(hospital.name, key)
         write_text_atomically(target, signed.to_json())
     except OSError as error:
         raise InputError(f"{error.filename or hospital.state}: {error.strerror}") from error

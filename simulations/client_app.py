@@ -51,7 +51,7 @@ def predict_every_test_image(message: Message, context: Context) -> Message:
         own = personal_layers(plan, site, ConfigRecord({**config, messages.SITE: number}), layers_folder)
         return own.after(int(str(config[messages.ROUND]))) if own else None
 
-    tail = messages.tail_of(message.content)
+    tail = messages.read_tail(message.content)
     return _answer(message, json.dumps(predict_with(plan, tail, layers_of), allow_nan=False))
 
 

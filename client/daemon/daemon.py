@@ -20,7 +20,7 @@ from client.preflight.findings import Status
 from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
 from common.errors import InputError, RunError
-from common.processes.program import Program, State, Timing
+from common.processes.program import Program, ProgramState, Timing
 from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
 from common.system.files import try_lock, write_bytes_atomically, write_json_atomically
@@ -201,7 +201,7 @@ class Daemon:
         self._log.write(line)
         self._print(line)
 
-    def _write_status(self, states: list[State]) -> None:
+    def _write_status(self, states: list[ProgramState]) -> None:
         age = self._contact_age()
         content: dict[str, Any] = {
             "hospital": self._hospital.name,

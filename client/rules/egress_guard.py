@@ -18,10 +18,10 @@ from client.rules.policy import HospitalFailure, check_images
 from client.rules.request import Request
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
-from common.protocol.messages import Metric
+from common.protocol.evaluation_metrics import counts_from_metrics, counts_to_metrics
+from common.protocol.messages import MetricValue
 from common.protocol.receipt import receipt_of
 from common.protocol.refusals import Failure
-from common.protocol.scores import counts_from_metrics, counts_to_metrics
 
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
 _SCORE = (messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM)
@@ -98,13 +98,13 @@ def _identity(told: Mapping[str, object], name: str) -> dict[str, str]:
     return {messages.NAME: name, messages.VERSION: version, messages.TRUNK_DIGEST: digest}
 
 
-def _counts(metrics: MetricRecord, rules: RulesSection) -> tuple[dict[str, Metric], list[str]]:
+def _counts(metrics: MetricRecord, rules: RulesSection) -> tuple[dict[str, MetricValue], list[str]]:
     counts = {key: _count(metrics, key) for key in _COUNTS}
     withheld = [key for key, count in counts.items() if 0 < count < rules.suppress_below]
     return {key: count for key, count in counts.items() if key not in withheld}, withheld
 
 
-def _scores(metrics: MetricRecord, plan: TrainingPlan, rules: RulesSection) -> tuple[dict[str, Metric], list[str]]:
+def _scores(metrics: MetricRecord, plan: TrainingPlan, rules: RulesSection) -> tuple[dict[str, MetricValue], list[str]]:
     """Return the score as this hospital may tell it: whole, or not at all when it counts too few images."""
     confusion = metrics.get(messages.SCORE_CONFUSION)
     classes = math.isqrt(len(confusion)) if isinstance(confusion, list) else 0
@@ -117,18 +117,18 @@ def _scores(metrics: MetricRecord, plan: TrainingPlan, rules: RulesSection) -> t
     return dict(counts_to_metrics(score)), []
 
 
-def _training(metrics: MetricRecord, rules: RulesSection) -> dict[str, Metric]:
+def _training(metrics: MetricRecord, rules: RulesSection) -> dict[str, MetricValue]:
     images, loss = _count(metrics, messages.IMAGES), metrics.get(messages.TRAIN_LOSS)
     check_images(rules, images)
     if not isinstance(loss, float) or not 0 <= loss <= messages.LARGEST_LOSS:
         raise _stopped(f"a training loss of {loss!r}")
-    told: dict[str, Metric] = {messages.IMAGES: images}
+    told: dict[str, MetricValue] = {messages.IMAGES: images}
     return told | {messages.TRAIN_LOSS: loss} if "train_loss" in rules.share else told
 
 
 def _change(reply: RecordDict) -> NDArray[np.float32]:
     try:
-        change = messages.tail_of(reply)
+        change = messages.read_tail(reply)
     except ValueError as error:
         raise _stopped(str(error)) from error
     if not np.isfinite(change).all():

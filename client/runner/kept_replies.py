@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from client.rules.request import Request
-from common.models.tail_layout import digest_of
+from common.models.tail_layout import tail_digest
 from common.protocol import messages
 from common.protocol.receipt import receipt_of
 from common.system.files import all_but_newest, remove_parts, write_bytes_atomically
@@ -52,7 +52,7 @@ class KeptReplies:
             },
             sort_keys=True,
         )
-        tensors = {messages.TAIL: messages.tail_of(reply)} if messages.ARRAYS in reply else {}
+        tensors = {messages.TAIL: messages.read_tail(reply)} if messages.ARRAYS in reply else {}
         path = self._path(request)
         write_bytes_atomically(path, save(tensors, {_CONTENT: content, _DIGEST: _digest(content, tensors)}), 0o600)
         remove_parts(self._folder)
@@ -91,5 +91,5 @@ class KeptReplies:
 def _digest(content: str, tensors: dict[str, Any]) -> str:
     found = hashlib.sha256(content.encode())
     for name, tensor in tensors.items():
-        found.update(f"{name} {digest_of(tensor)}".encode())
+        found.update(f"{name} {tail_digest(tensor)}".encode())
     return found.hexdigest()

@@ -17,7 +17,7 @@ from client.rules.policy import HospitalFailure, Refusal, check_hours, check_pla
 from client.rules.request import read_request
 from client.runner.local_app import local_client_app
 from client.training.local_data import local_plan, local_site
-from common.models.tail_layout import digest_of
+from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.refusals import failure, refusal
@@ -100,11 +100,11 @@ def _told(content: RecordDict) -> dict[str, Any]:
         if isinstance(record, ConfigRecord | MetricRecord):
             told |= dict(record.items())
     if messages.ARRAYS in content:
-        change = messages.tail_of(content)
+        change = messages.read_tail(content)
         told["update"] = {
             "values": change.size,
             "megabytes": round(change.nbytes / 1e6, 2),
             "norm": float(np.linalg.norm(change)),
-            "sha256": digest_of(change),
+            "sha256": tail_digest(change),
         }
     return told

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from client.rules.policy import HospitalFailure
-from common.models.tail_layout import TailLayout, digest_of
+from common.models.tail_layout import TailLayout, tail_digest
 from common.protocol.refusals import Failure
 from common.system.files import all_but_newest, remove_parts, write_bytes_atomically
 
@@ -105,7 +105,7 @@ class PersonalLayers:
 
     def _digest(self, round_number: int, layers: NDArray[np.float32]) -> str:
         """Digest of the layers and of where they belong, so that no file passes for another."""
-        place = f"{self._folder.name}\0{round_number}\0{self._layout.names}\0{digest_of(layers)}"
+        place = f"{self._folder.name}\0{round_number}\0{self._layout.names}\0{tail_digest(layers)}"
         return hashlib.sha256(place.encode()).hexdigest()
 
     def _path(self, round_number: int) -> Path:

@@ -12,11 +12,11 @@ class CurvePoint:
     Attributes
     ----------
     progress : float
-        Share of the training's budget, in [0, 1].
+        Share of the training that is done, in [0, 1].
     train_loss : float or None
         Mean over the last epoch.
     validation : EvaluationCounts or None
-        Of the model at this moment.
+        Of the model at this point.
     """
 
     progress: float
@@ -24,12 +24,12 @@ class CurvePoint:
     validation: EvaluationCounts | None
 
 
-def curve_point_entry(moment: CurvePoint) -> dict[str, float | None]:
+def curve_point_entry(point: CurvePoint) -> dict[str, float | None]:
     """Return a point of a learning curve as JSON values."""
-    scored = moment.validation if moment.validation is not None and moment.validation.images else None
+    scored = point.validation if point.validation is not None and point.validation.images else None
     return {
-        "progress": round(moment.progress, 6),
-        "train_loss": moment.train_loss,
+        "progress": round(point.progress, 6),
+        "train_loss": point.train_loss,
         "validation_loss": scored.loss if scored else None,
         "validation_accuracy": scored.accuracy if scored else None,
         "validation_auc": scored.histogram.auc() if scored else None,

@@ -20,7 +20,7 @@ class ScoreHistogram:
     Hospitals send these instead of scores; the sum over hospitals gives a global ROC curve and AUC. A positive and a
     negative in different bins are ordered as their scores order them; a pair that shares a bin counts one half, where
     its scores say 0, 1/2 or 1. So the binned AUC differs from the exact one by at most half the share of pairs that
-    share a bin: `auc_error`. A bin with a count of one still places one unnamed image's score within 1 / bins; a
+    share a bin. A bin with a count of one still places one unnamed image's score within 1 / bins; a
     hospital that minds takes fewer bins.
 
     Attributes
@@ -81,14 +81,6 @@ class ScoreHistogram:
         """Return the area under `roc`; None when all images are of one class."""
         curve = self.roc()
         return None if curve is None else curve.area()
-
-    def auc_error(self) -> float | None:
-        """Return the largest possible distance of `auc` from the exact AUC, in [0, 0.5]; None when `auc` is None."""
-        shares = [
-            float((negative / negative.sum() * (positive / positive.sum())).sum())
-            for negative, positive in self._rankable()
-        ]
-        return float(np.mean(shares)) / 2 if shares else None
 
     def _rankable(self) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Yield (others, own) of every class for which there is something to rank."""

@@ -139,15 +139,6 @@ def build_model(plan: TrainingPlan, classes: int) -> Classifier:
     ).eval()
 
 
-def imagenet_model(family: Family, wanted: str = "auto") -> nn.Module:
-    """Return timm's network with its 1000-class ImageNet head and the weights rarefed finds, in eval mode."""
-    network: nn.Module = timm.create_model(family.timm_name, pretrained=False)
-    weights = find_weights(family, wanted)
-    if weights is not None:
-        network.load_state_dict(weights.state_dict())
-    return network.eval()
-
-
 def _frozen_stages(family: Family, freeze: str) -> int:
     if freeze == "none":
         return 0

@@ -91,6 +91,6 @@ def _trained(tail: nn.Module, plan: TrainingPlan) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def digest_of(vector: NDArray[np.float32]) -> str:
+def tail_digest(vector: NDArray[np.float32]) -> str:
     """SHA-256 of a tail's bytes: equal digests mean equal weights, bit for bit."""
     return hashlib.sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes()).hexdigest()

@@ -84,7 +84,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class State:
+class ProgramState:
     """A program at one moment.
 
     Attributes

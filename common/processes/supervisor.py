@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
-from common.processes.program import Program, State
+from common.processes.program import Program, ProgramState
 from common.processes.rotating_log import RotatingLog, without_colours
 
 _PARENT_DEATH = str(Path(__file__).with_name("parent_death.py"))
@@ -55,11 +55,11 @@ class Supervisor:
         """End a program's process; it is started again as after a failure."""
         self._children[name].restart(reason)
 
-    def states(self) -> list[State]:
+    def states(self) -> list[ProgramState]:
         """Return the programs' states, in the order of their start."""
         return [child.state for child in self._children.values()]
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> ProgramState:
         """Return one program's state."""
         return self._children[name].state
 
@@ -140,7 +140,7 @@ class _Child:
         self._log = RotatingLog(program.log)
         self._stopping = threading.Event()
         self._complaint: str | None = None
-        self.state = State(program.name, None, False, 0, None, None)
+        self.state = ProgramState(program.name, None, False, 0, None, None)
         self._thread = threading.Thread(target=self._supervise, name=program.name, daemon=True)
         self._thread.start()
 
@@ -165,10 +165,10 @@ class _Child:
             failures = 1 if time.monotonic() - began >= timing.settled else failures + 1
             restarts += 1
             pause = timing.delay(failures)
-            self.state = State(self._program.name, None, False, restarts, None, last_exit)
+            self.state = ProgramState(self._program.name, None, False, restarts, None, last_exit)
             self._say(f"{self._program.name}: {reason}; starting it again in {pause:.0f} s (log: {self._program.log})")
             self._stopping.wait(pause)
-        self.state = State(self._program.name, None, False, restarts, None, last_exit)
+        self.state = ProgramState(self._program.name, None, False, restarts, None, last_exit)
 
     def _run_once(self, restarts: int, last_exit: str | None) -> str:
         """Start the program, wait for its end, and return how it ended."""
@@ -192,7 +192,7 @@ class _Child:
             return f"cannot be started: {error}"
         self._warden.watch(process.pid)
         self._log.write(f"--- {program.name} started as process {process.pid}")
-        self.state = State(program.name, process.pid, False, restarts, time.time(), last_exit)
+        self.state = ProgramState(program.name, process.pid, False, restarts, time.time(), last_exit)
         if program.ready is None:
             self._set_ready()
         assert process.stdout is not None
@@ -238,7 +238,7 @@ class _Child:
 
     def _set_ready(self) -> None:
         state = self.state
-        self.state = State(state.name, state.pid, True, state.restarts, state.since, state.last_exit)
+        self.state = ProgramState(state.name, state.pid, True, state.restarts, state.since, state.last_exit)
         self._say(f"{state.name}: running as process {state.pid}")
 
     def _pump(self, output: IO[str]) -> None:

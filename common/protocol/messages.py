@@ -10,7 +10,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
-from common.models.tail_layout import digest_of
+from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
 
 # Records of a message.
@@ -47,7 +47,7 @@ SCORE_HISTOGRAM = "score-histogram"
 LARGEST_LOSS = 1e30
 LARGEST_CHANGE = 1e30
 
-Metric = int | float | list[int] | list[float]
+MetricValue = int | float | list[int] | list[float]
 
 
 def request_content(
@@ -57,7 +57,7 @@ def request_content(
     words = ConfigRecord({PLAN: plan.to_json(), PLAN_DIGEST: plan.digest, **config})
     if tail is None:
         return RecordDict({CONFIG: words})
-    words[TAIL_DIGEST] = digest_of(tail)
+    words[TAIL_DIGEST] = tail_digest(tail)
     return RecordDict({CONFIG: words, ARRAYS: tail_record(tail)})
 
 
@@ -66,7 +66,7 @@ def tail_record(vector: NDArray[np.float32]) -> ArrayRecord:
     return ArrayRecord({TAIL: Array(vector)})
 
 
-def tail_of(content: RecordDict) -> NDArray[np.float32]:
+def read_tail(content: RecordDict) -> NDArray[np.float32]:
     """Unwrap the flat vector of a message.
 
     Raises

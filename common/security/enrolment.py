@@ -69,7 +69,7 @@ class EnrolmentRequest(BaseModel):
         return self.model_dump_json(indent=2) + "\n"
 
 
-def make_request(hospital: str, key: ec.EllipticCurvePrivateKey) -> EnrolmentRequest:
+def make_enrolment_request(hospital: str, key: ec.EllipticCurvePrivateKey) -> EnrolmentRequest:
     """Sign a request to join.
 
     Parameters
@@ -89,7 +89,7 @@ def make_request(hospital: str, key: ec.EllipticCurvePrivateKey) -> EnrolmentReq
     return EnrolmentRequest(**fields, signature=base64.b64encode(signature).decode())
 
 
-def read_request(path: Path) -> EnrolmentRequest:
+def read_enrolment_request(path: Path) -> EnrolmentRequest:
     """Read a request and check its signature.
 
     Raises

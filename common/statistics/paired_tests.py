@@ -126,14 +126,11 @@ class DeLongTest:
     ----------
     difference : float
         AUC of the first less that of the second.
-    standard_error : float
-        Of the difference.
     p_value : float
         Two-sided, of the normal distribution. 1 when the difference is 0.
     """
 
     difference: float
-    standard_error: float
     p_value: float
 
 
@@ -177,9 +174,9 @@ def delong_test(
         return None
     # Components that cancel leave rounding dust, and dust would pass for certainty.
     if variance < 1e-14:
-        return DeLongTest(difference, 0.0, 1.0) if abs(difference) < 1e-12 else None
+        return DeLongTest(difference, 1.0) if abs(difference) < 1e-12 else None
     error = float(np.sqrt(variance))
-    return DeLongTest(difference, error, float(2 * norm.sf(abs(difference) / error)))
+    return DeLongTest(difference, float(2 * norm.sf(abs(difference) / error)))
 
 
 def _components(labels: NDArray[np.int64], sets: list[RankedSet]) -> tuple[float, NDArray[np.float64]] | None:

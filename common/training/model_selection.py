@@ -1,4 +1,4 @@
-"""Which moment of a training becomes the model: chosen on validation images only."""
+"""Which tail of a training becomes the model: chosen on validation images only."""
 
 import math
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 
 @dataclass(frozen=True)
 class BestModel:
-    """A tail that a selection kept.
+    """The selected tail.
 
     Attributes
     ----------
     tail : ndarray of float32
         A copy.
     loss : float or None
-        Its validation loss; None where nobody measured it, or it does not count.
+        Its validation loss; None where there were no validation images, or the rule is "last".
     progress : float
-        When it was offered, as a share of the budget in [0, 1].
+        When it was offered, as the share of the training that was done, in [0, 1].
     """
 
     tail: NDArray[np.float32]
@@ -30,38 +30,38 @@ class BestModel:
 
 
 class ModelSelection:
-    """Keeps the tail that the plan's rule prefers, while a training goes on.
+    """Selects a tail by the plan's rule while a training goes on.
 
-    The rule "best" takes the lowest validation loss and, of equal ones, the later. The loss is used rather than the
-    accuracy, since a dozen validation images give an accuracy only a dozen values. Without validation images the last
-    tail is kept, as under the rule "last".
+    The rule "best" takes the tail with the lowest validation loss; of equal ones, the latest. The loss is used rather
+    than the accuracy, since on a dozen validation images an accuracy has only a dozen values. Without validation images
+    the last tail is selected, as under the rule "last".
 
     Parameters
     ----------
     rule : {"best", "last"}
         `federation.select`.
-    kept : BestModel or None
-        Of a training that goes on.
+    best : BestModel or None
+        What was selected before a training was resumed.
 
     Attributes
     ----------
-    kept : BestModel or None
+    best : BestModel or None
         None before the first offer.
     """
 
-    def __init__(self, rule: Literal["best", "last"], kept: BestModel | None = None) -> None:
+    def __init__(self, rule: Literal["best", "last"], best: BestModel | None = None) -> None:
         self._rule = rule
-        self.kept = kept
+        self.best = best
 
-    def offer(self, tail: NDArray[np.float32], score: EvaluationCounts | None, progress: float) -> None:
-        """Consider the tail at one moment; it is copied if kept."""
+    def offer(self, tail: NDArray[np.float32], validation: EvaluationCounts | None, progress: float) -> None:
+        """Consider a tail with its evaluation on the validation images; it is copied if selected."""
         loss = None
         if self._rule == "best":
-            loss = score.loss if score is not None and score.images > 0 else None
-            # What nobody measured is never better than what somebody did.
-            if self.kept is not None and _or_infinity(loss) > _or_infinity(self.kept.loss):
+            loss = validation.loss if validation is not None and validation.images > 0 else None
+            # A missing loss counts as infinite.
+            if self.best is not None and _or_infinity(loss) > _or_infinity(self.best.loss):
                 return
-        self.kept = BestModel(tail.copy(), loss, progress)
+        self.best = BestModel(tail.copy(), loss, progress)
 
 
 def _or_infinity(loss: float | None) -> float:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from common.errors import InputError
 from common.security.certificates import certificate_fingerprint, read_certificate
-from common.security.enrolment import EnrolmentRequest, read_request
+from common.security.enrolment import EnrolmentRequest, read_enrolment_request
 from common.system.command_line import table_console
 from server.cli.folder_option import DEFAULT_FOLDER, FOLDER, open_folder
 from server.members import provision as provisioning
@@ -63,7 +63,7 @@ def approve(
 ) -> None:
     """Let a hospital in, once its key's fingerprint was compared over the phone."""
     opened = open_folder(folder)
-    read = read_request(request)
+    read = read_enrolment_request(request)
     listed = [entry.name for entry in read_consortium(opened.consortium).hospitals]
     if read.hospital not in listed:
         raise InputError(

@@ -100,14 +100,14 @@ class Federation:
         last = EvaluationCounts.pool(self._evaluate(state.tail, total, "validation").values())
         selection = ModelSelection(self._plan.federation.select, state.kept)
         selection.offer(state.tail, last, 1.0)
-        assert selection.kept is not None
-        selected = round(selection.kept.progress * total)
+        assert selection.best is not None
+        selected = round(selection.best.progress * total)
         return FederationResult(
-            tail=selection.kept.tail,
+            tail=selection.best.tail,
             selected_round=selected,
             rounds=state.rounds,
             validation=(*(report.evaluation for report in state.rounds), last),
-            test=self._evaluate(selection.kept.tail, selected, "test"),
+            test=self._evaluate(selection.best.tail, selected, "test"),
         )
 
     def _next(self, state: FederationState) -> FederationState:
@@ -119,7 +119,7 @@ class Federation:
             selection.offer(state.tail, report.evaluation, (report.round - 1) / federation.rounds)
         return FederationState(
             tail=self._strategy.next_tail(report.round, state.tail, updates),
-            kept=selection.kept,
+            kept=selection.best,
             optimizer=self._strategy.memory(),
             rounds=(*state.rounds, report),
             quarantine=update_quarantine(report.round, state.quarantine, report.sites, report.failures, federation),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.models.tail_layout import TailLayout
 from common.protocol import messages
+from common.protocol.evaluation_metrics import counts_from_metrics
 from common.protocol.receipt import RECEIPT
-from common.protocol.scores import counts_from_metrics
 
 # The closed list of what a hospital may say in numbers.
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
@@ -104,7 +104,7 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
     """Check and read the reply to a round; raises `BadReply`."""
     metrics = _metrics(reply, frozenset({messages.ARRAYS}), _UPDATE)
     try:
-        change = messages.tail_of(reply.content)
+        change = messages.read_tail(reply.content)
     except ValueError as error:
         raise BadReply(str(error)) from error
     if change.shape != (layout.size,):

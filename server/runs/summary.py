@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from common.models.classifier import Classifier
-from common.models.tail_layout import TailLayout, digest_of
+from common.models.tail_layout import TailLayout, tail_digest
 from common.plan.training_plan import TrainingPlan
 from server.rounds.reply_checks import SiteInfo
 from server.rounds.state import FederationResult
@@ -60,7 +60,7 @@ def summarise(
         "wall_s": round(wall_seconds, 2),
         "image_passes": passes,
         "parameters": {"trained": layout.size + personal.size, "total": model.parameter_count},
-        "weights_digest": {"global": digest_of(result.tail)},
+        "weights_digest": {"global": tail_digest(result.tail)},
     }
     return {
         "rarefed": version("rarefed"),

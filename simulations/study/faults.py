@@ -98,7 +98,7 @@ class FaultyTransport:
         identity = reply.metadata.reply_to_message_id
         if identity in self._changed and reply.has_content():
             self._changed.remove(identity)
-            change = messages.tail_of(reply.content) * self._factor
+            change = messages.read_tail(reply.content) * self._factor
             reply.content[messages.ARRAYS] = messages.tail_record(change)
         return reply
 

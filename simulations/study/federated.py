@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.models.classifier import build_model
-from common.models.tail_layout import TailLayout, digest_of
+from common.models.tail_layout import TailLayout, tail_digest
 from common.protocol import messages
 from server.rounds.checkpoints import Checkpoints
 from server.rounds.federation import Federation
@@ -101,7 +101,7 @@ def run_federated(
         image_passes=sum(passes_of(unit, report) for report in result.rounds),
         trained_parameters=layout.size + personal.size,
         total_parameters=model.parameter_count,
-        weights_digest=digest_of(result.tail),
+        weights_digest=tail_digest(result.tail),
         federated_evaluation=federated_evaluation(result),
     )
     return Federated(outcome, result.tail, layout, model.trunk_digest)

@@ -13,7 +13,7 @@ from client.training.site import Site
 from common.dataset.records import ImageRecord
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.learning_curve import CurvePoint, curve_point_entry
-from common.models.tail_layout import digest_of
+from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
 from common.training.model_selection import ModelSelection
 from common.training.trainer import EpochRange
@@ -102,7 +102,7 @@ def _train(
         selection.offer(layout.pack(tail), score, history[-1].progress)
 
     trainer.fit(train, EpochRange(0, epochs, epochs), name=name, batch_size=batch_size, on_epoch=after_epoch)
-    kept = selection.kept
+    kept = selection.best
     assert kept is not None
     layout.unpack(kept.tail, tail)
     return Outcome(
@@ -113,5 +113,5 @@ def _train(
         image_passes=epochs * len(train),
         trained_parameters=layout.size,
         total_parameters=trainer.model.parameter_count,
-        weights_digest=digest_of(kept.tail),
+        weights_digest=tail_digest(kept.tail),
     )

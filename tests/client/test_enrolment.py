@@ -13,7 +13,7 @@ from client.enrolment import enroll
 from client.rules.hospital_file import HospitalFile, read_hospital_file
 from common.errors import InputError
 from common.security.certificates import certificate_fingerprint, read_certificate
-from common.security.enrolment import read_request
+from common.security.enrolment import read_enrolment_request
 from server.members.certificates import make_authority
 from tests.client.rules.test_hospital_file import hospital_file
 
@@ -37,7 +37,7 @@ def test_a_key_and_a_request_are_made(hospital: HospitalFile) -> None:
     assert isinstance(key.curve, ec.SECP384R1)
     assert (mode(hospital.node_key), mode(hospital.state)) == (0o600, 0o700)
     assert done.request == hospital.path.parent / "east.request.json"
-    request = read_request(done.request)
+    request = read_enrolment_request(done.request)
     assert (request.hospital, request.fingerprint) == ("east", done.key_fingerprint)
     assert done.authority_fingerprint == certificate_fingerprint(read_certificate(hospital.ca_certificate))
     public = hospital.state / "node.key.pub"
@@ -114,6 +114,6 @@ def test_the_command(hospital: HospitalFile, run: Run, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     code, out, _ = run("enroll")
     assert code == 0
-    assert read_request(tmp_path / "east.request.json").fingerprint in out
+    assert read_enrolment_request(tmp_path / "east.request.json").fingerprint in out
     assert run("enroll")[1] == out
     assert "the former key lies in" in run("enroll", "--new-key")[1]

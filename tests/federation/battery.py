@@ -16,7 +16,7 @@ from flwr.simulation import run_simulation
 
 from common.errors import RunError
 from common.models.classifier import build_model
-from common.models.tail_layout import TailLayout, digest_of
+from common.models.tail_layout import TailLayout, tail_digest
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from server.rounds.federation import Federation
@@ -74,7 +74,7 @@ def federate(
 
 def tell(result: FederationResult) -> dict[str, Any]:
     return {
-        "digest": digest_of(result.tail),
+        "digest": tail_digest(result.tail),
         "rounds": len(result.rounds),
         "sites": sorted(result.test),
         "tested": {site: score.images for site, score in result.test.items()},

@@ -12,7 +12,7 @@ import pytest
 
 from client.training.rounds import train_round
 from common.models.classifier import build_model
-from common.models.tail_layout import TailLayout, digest_of
+from common.models.tail_layout import TailLayout, tail_digest
 from common.plan.families import FAMILIES
 from common.plan.groups import STRATEGIES
 from common.plan.training_plan import TrainingPlan
@@ -130,7 +130,7 @@ def test_flower_adds_nothing_to_the_arithmetic(
         for update in updates:
             mean += (tail + update.change) * (update.images / total)
         tail = mean
-    assert digest_of(tail) == answers[name]["digest"]
+    assert tail_digest(tail) == answers[name]["digest"]
 
 
 def test_a_federation_without_a_single_answer_fails(answers: dict[str, Any]) -> None:

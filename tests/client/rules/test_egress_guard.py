@@ -50,7 +50,7 @@ def let(reply: RecordDict, kind: str = "train", **changes: Any) -> Release:
 
 def test_an_honest_update_leaves_as_it_is() -> None:
     content, withheld = let(trained())
-    assert messages.tail_of(content).tolist() == [1.0, 2.0]
+    assert messages.read_tail(content).tolist() == [1.0, 2.0]
     assert dict(content[messages.METRICS]) == TRAINED
     assert dict(content[messages.CONFIG]) == RECEIPT
     assert withheld == ()

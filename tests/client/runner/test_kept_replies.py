@@ -45,7 +45,7 @@ def test_a_reply_comes_back_as_it_was(tmp_path: Path) -> None:
         assert (messages.ARRAYS in found) == (change is not None)
     found = kept.find(request())
     assert found is not None
-    assert messages.tail_of(found).tobytes() == (TAIL / 3).tobytes()
+    assert messages.read_tail(found).tobytes() == (TAIL / 3).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_any_flipped_byte_makes_it_be_computed_anew(tmp_path: Path) -> None:
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
         found = kept.find(request())
         # A blank of the header's padding may become another blank: what is found is then still what was kept.
-        assert found is None or messages.tail_of(found).tobytes() == (TAIL / 3).tobytes()
+        assert found is None or messages.read_tail(found).tobytes() == (TAIL / 3).tobytes()
     path.write_bytes(whole[: len(whole) // 2])
     assert kept.find(request()) is None
 

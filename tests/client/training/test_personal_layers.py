@@ -211,7 +211,7 @@ def test_what_leaves_is_as_large_as_the_layout_without_them(plan: TrainingPlan, 
     released, _ = release(reply.content, read_request(request), rules(suppress_below=0), "north")
     bench = workbench(plan, 2)
     everything = workbench(plan.changed({"federation.strategy": "fedavg"}), 2).layout.size
-    assert messages.tail_of(released).size == bench.layout.size == everything - bench.personal.size
+    assert messages.read_tail(released).size == bench.layout.size == everything - bench.personal.size
     assert bench.personal.size > 1000
     (kept,) = files(tmp_path)
     assert kept.stat().st_size > 4 * bench.personal.size

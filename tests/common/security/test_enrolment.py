@@ -8,30 +8,30 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from common.errors import InputError
-from common.security.enrolment import key_fingerprint, make_request, public_key_text, read_request
+from common.security.enrolment import key_fingerprint, make_enrolment_request, public_key_text, read_enrolment_request
 
 KEY = ec.generate_private_key(ec.SECP384R1())
 
 
 def write(folder: Path, **changes: object) -> Path:
     path = folder / "east.request.json"
-    path.write_text(json.dumps({**json.loads(make_request("east", KEY).to_json()), **changes}))
+    path.write_text(json.dumps({**json.loads(make_enrolment_request("east", KEY).to_json()), **changes}))
     return path
 
 
 def refused(path: Path) -> str:
     with pytest.raises(InputError) as raised:
-        read_request(path)
+        read_enrolment_request(path)
     assert str(raised.value).startswith(f"{path}: ")
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
 
 def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
-    request = make_request("Östliche Klinik", KEY)
+    request = make_enrolment_request("Östliche Klinik", KEY)
     path = tmp_path / "it.json"
     path.write_text(request.to_json(), encoding="utf-8")
-    assert read_request(path) == request
+    assert read_enrolment_request(path) == request
     assert request.public_key == public_key_text(KEY.public_key())
     assert "PRIVATE" not in path.read_text()
 
@@ -45,7 +45,7 @@ def test_a_changed_field_is_noticed(tmp_path: Path, field: str) -> None:
 def test_another_key_or_signature_is_noticed(tmp_path: Path) -> None:
     other = ec.generate_private_key(ec.SECP384R1())
     assert "was changed" in refused(write(tmp_path, public_key=public_key_text(other.public_key())))
-    assert "was changed" in refused(write(tmp_path, signature=make_request("east", other).signature))
+    assert "was changed" in refused(write(tmp_path, signature=make_enrolment_request("east", other).signature))
     assert "was changed" in refused(write(tmp_path, signature="no base64!"))
 
 

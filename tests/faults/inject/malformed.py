@@ -29,7 +29,7 @@ def spoil(released: Any, request: Any, name: str, folder: Path) -> Any:
 
 def _tail(change: Callable[[Any], Any]) -> Callable[[RecordDict], None]:
     def apply(content: RecordDict) -> None:
-        content[messages.ARRAYS] = ArrayRecord({messages.TAIL: Array(change(messages.tail_of(content).copy()))})
+        content[messages.ARRAYS] = ArrayRecord({messages.TAIL: Array(change(messages.read_tail(content).copy()))})
 
     return apply
 
@@ -90,7 +90,7 @@ def _drop(*records: str) -> Callable[[RecordDict], None]:
 
 
 def _more_arrays(content: RecordDict) -> None:
-    tail = messages.tail_of(content)
+    tail = messages.read_tail(content)
     content[messages.ARRAYS] = ArrayRecord({messages.TAIL: Array(tail), "more": Array(tail[:3])})
 
 

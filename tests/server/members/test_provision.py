@@ -21,7 +21,7 @@ from client.rules.hospital_file import HospitalFile, RulesSection, read_hospital
 from common.errors import InputError
 from common.plan.families import FAMILIES
 from common.security.certificates import read_certificate
-from common.security.enrolment import make_request, read_request
+from common.security.enrolment import make_enrolment_request, read_enrolment_request
 from server.members import certificates, provision
 from server.members.certificates import Credential
 from server.members.registry import Registry, admitted_nodes
@@ -64,7 +64,7 @@ class Coordinator:
 
     def request(self, hospital: str, key: ec.EllipticCurvePrivateKey) -> Path:
         path = self.place / f"{hospital}.request.json"
-        path.write_text(make_request(hospital, key).to_json())
+        path.write_text(make_enrolment_request(hospital, key).to_json())
         return path
 
 
@@ -314,14 +314,14 @@ def test_the_daemon_gets_few_rights(coordinator: Coordinator) -> None:
 def test_an_approved_key_that_is_revoked_never_comes_back(coordinator: Coordinator) -> None:
     coordinator.provision()
     registry = Registry(coordinator.folder)
-    first = make_request("east", new_key())
+    first = make_enrolment_request("east", new_key())
     assert registry.approve(first).state == "approved"
     assert registry.approve(first) == registry.find("east")
     assert registry.revoke("east")
     assert not registry.revoke("east")
     with pytest.raises(InputError, match="--new-key"):
         registry.approve(first)
-    second = make_request("east", new_key())
+    second = make_enrolment_request("east", new_key())
     approved = registry.approve(second)
     assert (approved.state, approved.public_key, approved.revoked) == ("approved", second.public_key, None)
     assert approved.revoked_keys == (first.public_key,)
@@ -330,7 +330,7 @@ def test_an_approved_key_that_is_revoked_never_comes_back(coordinator: Coordinat
 def test_a_new_key_shuts_the_former_one_out(coordinator: Coordinator) -> None:
     coordinator.provision()
     registry = Registry(coordinator.folder)
-    requests = [make_request("east", new_key()) for _ in range(2)]
+    requests = [make_enrolment_request("east", new_key()) for _ in range(2)]
     for request in requests:
         approved = registry.approve(request)
     assert approved.revoked_keys == (requests[0].public_key,)
@@ -342,12 +342,12 @@ def test_a_key_belongs_to_one_hospital(coordinator: Coordinator) -> None:
     coordinator.provision()
     registry = Registry(coordinator.folder)
     key = new_key()
-    registry.approve(make_request("east", key))
+    registry.approve(make_enrolment_request("east", key))
     with pytest.raises(InputError, match="is that of east"):
-        registry.approve(make_request("west", key))
+        registry.approve(make_enrolment_request("west", key))
     registry.revoke("east")
     with pytest.raises(InputError, match="was revoked"):
-        registry.approve(make_request("west", key))
+        registry.approve(make_enrolment_request("west", key))
     with pytest.raises(InputError, match="no hospital 'wst' in this federation; did you mean west"):
         registry.revoke("wst")
 
@@ -356,7 +356,7 @@ def test_admitted_are_approved_hospitals_that_flower_knows(coordinator: Coordina
     coordinator.provision()
     registry = Registry(coordinator.folder)
     for hospital, node in (("east", 2**63 + 1), ("west", 7)):
-        registry.approve(make_request(hospital, new_key()))
+        registry.approve(make_enrolment_request(hospital, new_key()))
         path = coordinator.folder.hospitals / f"{hospital}.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "node_id": node}))
     registry.revoke("west")
@@ -403,7 +403,7 @@ def test_a_hospital_is_invited_approved_and_revoked_by_commands(coordinator: Coo
     request = coordinator.request("east", new_key())
     code, out, err = run("approve", request, answer="n\n")
     assert (code, err) == (2, "error: not approved: compare the fingerprints over the phone first\n")
-    fingerprint = read_request(request).fingerprint
+    fingerprint = read_enrolment_request(request).fingerprint
     assert fingerprint in out
     assert run("approve", request, "--fingerprint", "SHA256:other")[0] == 2
     assert run("approve", request, "--fingerprint", fingerprint)[0] == 0

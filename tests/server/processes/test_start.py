@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from common.errors import InputError, RunError
-from common.processes.program import State
+from common.processes.program import ProgramState
 from common.processes.supervisor import Supervisor
 from server.flower.control_api import Control, Run
 from server.members.consortium import read_consortium
@@ -208,7 +208,7 @@ def test_a_superexec_that_takes_no_run_is_started_again_unless_one_goes_on(
     control.list_runs.return_value = [
         Run(number, status, "", past, None, None, 0.0, 0, 0) for number, status in enumerate(statuses)
     ]
-    states = [State(name, 1, True, 0, past.timestamp(), None) for name in (SUPERLINK, SUPEREXEC)]
+    states = [ProgramState(name, 1, True, 0, past.timestamp(), None) for name in (SUPERLINK, SUPEREXEC)]
     supervisor.states.return_value = states
     supervisor.state.side_effect = {state.name: state for state in states}.__getitem__
     said: list[str] = []

@@ -108,7 +108,7 @@ class FaultyHospital(Hospital):
         self.asked.append(number)
         if number in self._bad or len(self.asked) <= self._bad_attempts:
             return Message(Error(4002, "failed: training"), reply_to=message)
-        change = messages.tail_of(reply.content) * np.float32(self._factor)
+        change = messages.read_tail(reply.content) * np.float32(self._factor)
         reply.content[messages.ARRAYS] = messages.tail_record(change)
         return reply
 

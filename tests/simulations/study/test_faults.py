@@ -9,7 +9,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
-from common.protocol.messages import CONFIG, ROUND, SITE, tail_of
+from common.protocol.messages import CONFIG, ROUND, SITE, read_tail
 from server.rounds.federation import Federation
 from server.rounds.messaging import Member
 from server.rounds.observer import FederationObserver, RequireAllHospitals
@@ -134,9 +134,9 @@ def test_only_replies_to_training_are_lost_or_changed(kind: str) -> None:
 def test_the_last_sites_send_changed_updates(hostile: str, factor: int) -> None:
     courier = FaultyTransport(Sites(), plan_with(hostile_sites=2, hostile=hostile), SITES)
     replies = courier.pull_messages(courier.push_messages([message("train", site) for site in range(SITES)]))
-    sent = [tail_of(reply.content)[0] for reply in replies]
+    sent = [read_tail(reply.content)[0] for reply in replies]
     assert sent == [1, 2, 3, 4 * factor, 5 * factor]  # a hospital trains by adding its node's number
-    assert all(tail_of(reply.content).dtype == np.float32 for reply in replies)
+    assert all(read_tail(reply.content).dtype == np.float32 for reply in replies)
 
 
 def test_a_plan_without_faults_has_no_courier_of_its_own() -> None:

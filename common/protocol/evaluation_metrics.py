@@ -6,10 +6,10 @@ import numpy as np
 
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import LARGEST_COUNT, ScoreHistogram
-from common.protocol.messages import LARGEST_LOSS, SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_LOSS, Metric
+from common.protocol.messages import LARGEST_LOSS, SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_LOSS, MetricValue
 
 
-def counts_to_metrics(score: EvaluationCounts) -> dict[str, Metric]:
+def counts_to_metrics(score: EvaluationCounts) -> dict[str, MetricValue]:
     """Return a score as what a Flower metric record takes."""
     return {
         SCORE_LOSS: score.loss,
@@ -18,7 +18,7 @@ def counts_to_metrics(score: EvaluationCounts) -> dict[str, Metric]:
     }
 
 
-def counts_from_metrics(metrics: Mapping[str, Metric], classes: int, bins: int) -> EvaluationCounts:
+def counts_from_metrics(metrics: Mapping[str, MetricValue], classes: int, bins: int) -> EvaluationCounts:
     """Rebuild a score from a reply.
 
     Raises
@@ -37,7 +37,7 @@ def counts_from_metrics(metrics: Mapping[str, Metric], classes: int, bins: int) 
     return EvaluationCounts(loss, confusion, histogram)
 
 
-def _counts(metrics: Mapping[str, Metric], key: str, length: int) -> list[int]:
+def _counts(metrics: Mapping[str, MetricValue], key: str, length: int) -> list[int]:
     values = metrics.get(key)
     if not isinstance(values, Sequence) or len(values) != length:
         raise ValueError(f"{key} is not a list of {length} counts")
