@@ -1,8 +1,8 @@
-"""The process that computes: it gets one message, answers it, and hands the reply to its keeper.
+"""The process that computes: it gets one message from its parent, and gives back the reply.
 
-It is forked from a process that has imported everything, so that a round does not wait for seconds of imports. It may
-die (a hostile image, too little memory, a fault in a library) without taking with it the keeper, who then answers for
-it. Nothing it writes leaves the hospital except through the keeper's guard.
+It is forked from a process that has imported everything, so that no round waits for seconds of imports. It may die (a
+hostile image, too little memory, a fault in a library) without taking its parent with it, which then answers for it.
+Nothing that it writes leaves the hospital, except through the parent's egress guard.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ class TrainingProcess:
     Parameters
     ----------
     compute : callable
-        What it does; runs in the new process.
+        Answers the message; runs in the new process.
     limits : LimitsSection
-        What it may take of the machine.
+        How much of the machine it may use.
     """
 
     def __init__(self, compute: Compute, limits: LimitsSection) -> None:
@@ -85,7 +85,7 @@ class TrainingProcess:
         self._pid = 0
         ending = os.waitstatus_to_exitcode(status)
         if ending == -signal.SIGKILL:
-            # The kernel kills whoever is asked for more memory than there is; so does a container's limit.
+            # The kernel kills a process when memory runs out; so does a container that reaches its limit.
             return HospitalFailure(Failure.MEMORY, "the training process was killed, most likely for want of memory")
         return HospitalFailure(Failure.CRASH, f"the training process died (exit {ending})")
 
@@ -98,7 +98,7 @@ def _work(pipe: Connection, compute: Compute, limits: LimitsSection) -> None:
         pipe.send_bytes(f"{kind} {word}".encode())
         pipe.send_bytes(content)
     except (EOFError, OSError):
-        pass  # the keeper is gone
+        pass  # the parent is gone
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -113,10 +113,10 @@ def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:
         return "refusal", refusal.rule, b""
     except HospitalFailure as failure:
         return "failure", failure.kind, str(failure).encode("utf-8", "replace")
-    except Exception as error:  # noqa: BLE001 - whatever it is, the keeper must hear of it
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         traceback.print_exc()
-        starved = isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
-        kind = Failure.MEMORY if starved else Failure.TRAINING
+        out_of_memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+        kind = Failure.MEMORY if out_of_memory else Failure.TRAINING
         return "failure", kind, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
 
 
@@ -131,6 +131,6 @@ def _limit(limits: LimitsSection) -> None:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, so that kill -9 of a parent leaves nobody behind."""
+    """Have the kernel kill this process when its parent dies, so that kill -9 of a parent leaves no process behind."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)

@@ -93,7 +93,7 @@ class Stage:
             pid = rehearsal.hospital_status(hospital)["processes"][kind]["pid"]
             return [psutil.Process(pid)] if pid else []
         if kind == "clientapp":
-            # Keepers, which the runner forks for every message; a worker dies with its keeper.
+            # Processes of tasks, which the runner forks for every message; a training process dies with its parent.
             return [child for runner in self.processes("runner", hospital) for child in runner.children()]
         if kind == "serverapp":
             ours = psutil.Process(rehearsal.process_id("server")).children(recursive=True)

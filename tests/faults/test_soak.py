@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 ROUNDS = 100
 PLAN: dict[str, Any] = ALL_MUST | {"federation.rounds": ROUNDS, "data.size": 32, "model.freeze": "all"}
-# Processes that live through the whole run; keepers and workers live for one message.
+# Processes that live through the whole run; those of tasks and trainings live for one message.
 KINDS = ("server", "gateway", "superlink", "superexec", "serverapp")
 OF_HOSPITALS = ("daemon", "supernode", "runner")
 

@@ -16,11 +16,11 @@ PATH = "/data/MUELLER_ANNA.dcm"
 
 
 def answer(compute: Callable[[bytes], bytes], seconds: float = 30, **limits: float) -> bytes:
-    worker = TrainingProcess(compute, LimitsSection.model_validate(limits))
+    process = TrainingProcess(compute, LimitsSection.model_validate(limits))
     try:
-        return worker.answer(b"asked", seconds)
+        return process.answer(b"asked", seconds)
     finally:
-        worker.stop()
+        process.stop()
 
 
 def test_a_reply_comes_from_another_process() -> None:
@@ -30,9 +30,9 @@ def test_a_reply_comes_from_another_process() -> None:
 
 
 def test_large_messages_pass() -> None:
-    worker = TrainingProcess(lambda message: message * 2, LimitsSection())
-    assert len(worker.answer(bytes(20_000_000), 30)) == 40_000_000
-    worker.stop()
+    process = TrainingProcess(lambda message: message * 2, LimitsSection())
+    assert len(process.answer(bytes(20_000_000), 30)) == 40_000_000
+    process.stop()
 
 
 def refuse(_: bytes) -> bytes:
@@ -89,21 +89,21 @@ def slow(_: bytes) -> bytes:
         (slow, Failure.TIME),
     ],
 )
-def test_whatever_befalls_a_worker_its_keeper_learns_the_kind(compute: Callable[[bytes], bytes], kind: Failure) -> None:
+def test_the_parent_learns_the_kind_of_any_failure(compute: Callable[[bytes], bytes], kind: Failure) -> None:
     with pytest.raises(HospitalFailure) as failure:
         answer(compute, seconds=2 if compute is slow else 30, memory_gigabytes=2)
     assert failure.value.kind == kind
 
 
-def test_a_worker_takes_no_more_cores_than_allowed() -> None:
+def test_it_takes_no_more_cores_than_allowed() -> None:
     assert int(answer(lambda _: b"%d" % len(os.sched_getaffinity(0)), cpus=1)) == 1
 
 
 def test_stopping_ends_the_process() -> None:
-    worker = TrainingProcess(slow, LimitsSection())
+    process = TrainingProcess(slow, LimitsSection())
     with pytest.raises(HospitalFailure):
-        worker.answer(b"", 0.1)
-    pid = worker._pid
-    worker.stop()
+        process.answer(b"", 0.1)
+    pid = process._pid
+    process.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

@@ -1,0 +1,164 @@
+"""What a hospital answers to a message: asks its rules, has the work done, guards the reply, writes the audit log.
+
+Knows nothing of how messages come and go; `client.runner.runner` brings them and sends the answers.
+"""
+
+import hashlib
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+
+from flwr.app import Error, Message, MessageType, RecordDict
+
+from client.flower.serialization import size_of
+from client.rules.audit_log import AuditLog
+from client.rules.egress_guard import Release, release
+from client.rules.hospital_file import HospitalFile
+from client.rules.policy import (
+    HospitalFailure,
+    Refusal,
+    check_app,
+    check_hours,
+    check_plan,
+    check_rounds_today,
+    check_size,
+)
+from client.rules.request import Request, read_request
+from client.runner.kept_replies import KeptReplies
+from client.runner.message_audit import ANSWERED_KINDS, MessageAudit
+from common.errors import RarefedError
+from common.protocol import messages
+from common.protocol.refusals import Failure, failure, refusal
+
+REFUSED, FAILED = 4001, 4002
+"""Codes of Flower's `Error`; those below 1000 are Flower's own."""
+
+ComputeReply = Callable[[Message, float], RecordDict]
+"""Computes the reply to a message within a number of seconds; raises `Refusal` or `HospitalFailure`."""
+
+
+class MessageHandler:
+    """Decides what this hospital answers to a message.
+
+    The audit log knows of an answer before `handle` returns it, and so before anything leaves.
+
+    Parameters
+    ----------
+    hospital : HospitalFile
+        This hospital's file, as it is now.
+    compute : callable
+        Does the work that the rules allow.
+    file_problem : str or None
+        Why the hospital's file can no longer be read; then nothing is answered but a failure.
+    """
+
+    def __init__(self, hospital: HospitalFile, compute: ComputeReply, file_problem: str | None = None) -> None:
+        self._hospital = hospital
+        self._compute = compute
+        self._file_problem = file_problem
+        self._log = AuditLog(hospital.audit_log)
+        self._kept = KeptReplies(hospital.kept_replies)
+
+    def handle(self, message: Message, bundle: bytes, run_id: int) -> RecordDict | Error:
+        """Answer a message.
+
+        Parameters
+        ----------
+        message : Message
+            From the server.
+        bundle : bytes
+            The zip of the Flower app that asks.
+        run_id : int
+            Flower's number of the run.
+
+        Returns
+        -------
+        RecordDict or Error
+            What leaves: the content of a reply, or a code and words of the closed list of `common.protocol.refusals`.
+        """
+        audit = MessageAudit(self._log, run_id, message.metadata.message_type)
+        try:
+            return self._decide(message, bundle, audit)
+        except RarefedError as error:
+            _say(audit, f"failed: {error}")
+            return Error(FAILED, failure(Failure.STATE))
+        except Exception:  # noqa: BLE001 - a fault of rarefed's own; its text must not leave either
+            _say(audit, f"failed: {traceback.format_exc()}")
+            return Error(FAILED, failure(Failure.CRASH))
+
+    def _decide(self, message: Message, bundle: bytes, audit: MessageAudit) -> RecordDict | Error:
+        try:
+            request = self._read(message, bundle, audit)
+            kept = self._kept.find(request)
+            if kept is None:
+                self._check_work(request, audit)
+            audit.requested()
+            return self._resend(kept, request, audit) if kept else self._work(message, request, audit)
+        except Refusal as no:
+            audit.refused(no.rule)
+            return Error(REFUSED, refusal(no.rule))
+        except HospitalFailure as problem:
+            _say(audit, f"failed ({problem.kind}): {problem}")
+            audit.failed(problem.kind)
+            return Error(FAILED, failure(problem.kind))
+
+    def _read(self, message: Message, bundle: bytes, audit: MessageAudit) -> Request:
+        """Return what a message asks, if the rules allow its app and its plan."""
+        rules, kind = self._hospital.rules, message.metadata.message_type
+        audit.note({"app": hashlib.sha256(bundle).hexdigest()})
+        check_app(rules, bundle)
+        if self._file_problem:
+            raise HospitalFailure(Failure.STATE, self._file_problem)
+        if kind not in ANSWERED_KINDS:
+            raise HospitalFailure(Failure.BAD_MESSAGE, f"no hospital answers a message of type {kind!r}")
+        try:
+            request = read_request(message)
+        except (RarefedError, KeyError, TypeError, ValueError) as error:
+            raise HospitalFailure(Failure.BAD_MESSAGE, str(error)) from error
+        audit.note({"plan": request.plan.digest})
+        audit.note({key: request.config[key] for key in (messages.ROUND, messages.SPLIT) if key in request.config})
+        audit.note({"bytes_received": size_of(message.content)})
+        check_plan(rules, request.plan)
+        return request
+
+    def _check_work(self, request: Request, audit: MessageAudit) -> None:
+        """Refuse a training or a test that was not done before, if it comes at the wrong hour or is one too many."""
+        if request.kind != MessageType.QUERY:
+            check_hours(self._hospital.rules, datetime.now())
+            check_rounds_today(self._hospital.rules, audit.work_of_last_day())
+
+    def _work(self, message: Message, request: Request, audit: MessageAudit) -> RecordDict:
+        """ComputeReply a reply, and return what of it may leave."""
+        started = time.monotonic()
+        limit = request.plan.federation.round_seconds
+        left = message.metadata.created_at + limit - time.time()
+        if left <= 0:
+            raise HospitalFailure(Failure.TIME, f"the message is older than {limit:.0f} s, as long as the server waits")
+        reply = self._compute(message, min(left, limit))
+        released, size = self._release(reply, request)
+        audit.answered(size, released.withheld, time.monotonic() - started)
+        if request.kind != MessageType.QUERY:
+            try:
+                self._kept.keep(request, reply)
+            except OSError as error:
+                # It leaves all the same; only if it is lost on its way, it must be computed again.
+                _say(audit, f"the reply could not be kept in {self._hospital.kept_replies}: {error.strerror}")
+        return released.content
+
+    def _resend(self, kept: RecordDict, request: Request, audit: MessageAudit) -> RecordDict:
+        """Return what of a reply that was computed before may leave, by the rules as they are now."""
+        released, size = self._release(kept, request)
+        audit.resent(size, released.withheld)
+        return released.content
+
+    def _release(self, reply: RecordDict, request: Request) -> tuple[Release, int]:
+        released = release(reply, request, self._hospital.rules, self._hospital.name)
+        size = size_of(released.content)
+        check_size(self._hospital.rules, size)
+        return released, size
+
+
+def _say(audit: MessageAudit, line: str) -> None:
+    print(f"{audit}: {line}", file=sys.stderr, flush=True)
