@@ -1,4 +1,4 @@
-"""How a hospital joins: it makes its key, which never leaves, and signs a request with it."""
+"""How a hospital joins: it makes its key, which never leaves, and signs a request to join with it."""
 
 import contextlib
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from common.system.files import write_bytes_atomically, write_text_atomically
 
 @dataclass(frozen=True)
 class Enrolment:
-    """What was done.
+    """The result of `enroll`.
 
     Attributes
     ----------
     request : Path
-        The file for the coordinator.
+        The file to send to the coordinator.
     key_fingerprint : str
         Of the node key, as `ssh-keygen -l` prints it.
     authority_fingerprint : str
         SHA-256 of the federation's CA, as `openssl x509 -fingerprint -sha256` prints it.
     former_key : Path or None
-        Where the key lies that was put aside.
+        Where the previous key is, if it was put aside.
     """
 
     request: Path
@@ -39,16 +39,16 @@ class Enrolment:
 
 
 def enroll(hospital: HospitalFile, request: Path | None = None, new_key: bool = False) -> Enrolment:
-    """Make the node key, if there is none, and the request to join; a second time gives the same key.
+    """Make the node key, if there is none, and the request to join; a second call keeps the key.
 
     Parameters
     ----------
     hospital : HospitalFile
         From `read_hospital_file`.
     request : Path or None
-        File to be written; None: `<name>.request.json` beside the hospital's file.
+        File to write; None: `<name>.request.json` beside the hospital's file.
     new_key : bool
-        Put the key aside that is there and make another.
+        Put an existing key aside and make another.
 
     Raises
     ------

@@ -8,12 +8,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 
 class HealthServer:
-    """Serves until it is left; use as a context manager.
+    """A server of the gRPC health protocol; use it as a context manager.
 
     Parameters
     ----------
     port : int
-        On 127.0.0.1.
+        Port on 127.0.0.1.
     """
 
     def __init__(self, port: int) -> None:
@@ -25,7 +25,7 @@ class HealthServer:
 
     @property
     def serving(self) -> bool:
-        """Whether this hospital can be reached and would answer."""
+        """Whether the server reaches this hospital and the hospital would answer."""
         return self._serving
 
     @serving.setter

@@ -1,15 +1,15 @@
-"""How often a hospital's processes give a sign of life: Flower's one constant, set by the hospital's file.
+"""How often a hospital's processes send a heartbeat: one constant of Flower, set from the hospital's file.
 
-The server, and the SuperNode for its tasks, take for dead who is silent for twice as long.
+The server takes a SuperNode for dead that was silent for twice as long, and so does the SuperNode with its tasks.
 """
 
 import os
 from importlib import import_module
 
 HEARTBEAT_VARIABLE = "RAREFED_HEARTBEAT_SECONDS"
-"""Tells the daemon's processes the hospital file's `heartbeat_seconds`."""
+"""Environment variable that gives the daemon's processes the hospital file's `heartbeat_seconds`."""
 
-# Each of these has imported the constant for itself: the calls to the server, the sender, the SuperNode's task list.
+# Each of these has its own copy of the constant: the calls to the server, the sender, the SuperNode's list of tasks.
 MODULES = (
     "flwr.supernode.fleet_http_connection",
     "flwr.supercore.heartbeat",
@@ -19,7 +19,7 @@ CONSTANT = "HEARTBEAT_DEFAULT_INTERVAL"
 
 
 def set_heartbeat() -> None:
-    """Give this process the heartbeat of its environment; without one Flower's own stays."""
+    """Set this process's heartbeat from its environment; without the variable Flower's own interval holds."""
     if seconds := os.environ.get(HEARTBEAT_VARIABLE):
         for module in MODULES:
             setattr(import_module(module), CONSTANT, int(seconds))

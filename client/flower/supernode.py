@@ -1,10 +1,10 @@
-"""Flower's SuperNode in a process that says when it last reached the server, and that ends when its work does.
+"""Flower's SuperNode, in a process that records each contact with the server and ends when its work loop ends.
 
 A bare `flower-supernode` whose work loop ended (one odd answer of the server is enough) stays alive, offline, for ever.
-Here the process ends with the loop, so that the daemon starts it again; and every contact with the server leaves its
-time in a file, by which the daemon tells a silent SuperNode from a working one. Flower tries a lost connection again,
-but ends its loop on every trouble with TLS, also if the line only broke during a handshake: here that is tried again
-too, since the server would wait for the rest of an interrupted upload for minutes.
+Here the process ends with the loop, so that the daemon starts it again. Every contact with the server touches a file,
+by which the daemon tells a silent SuperNode from a working one. Flower retries a lost connection, but ends its loop on
+every TLS error, even if the line only broke during a handshake. Here that is retried too, since the server would wait
+for the rest of an interrupted upload for minutes.
 """
 
 import contextlib
@@ -21,25 +21,25 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from client.flower.heartbeat import set_heartbeat
 
 CONTACT_VARIABLE = "RAREFED_CONTACT_FILE"
-"""Names the file whose time of change is that of the last contact."""
+"""Environment variable with the path of a file; its modification time is that of the last contact."""
 
-# OpenSSL's names for a line that broke or garbled what passed, as opposed to a server that is not to be trusted.
+# OpenSSL's names for a line that broke or damaged data, as opposed to a server that cannot be trusted.
 _BROKEN = ("UNEXPECTED_EOF_WHILE_READING", "BAD_RECORD_MAC")
 
 
 def main() -> None:
-    """Run the SuperNode; takes the arguments of `flower-supernode`."""
+    """Run the SuperNode with the command-line arguments of `flower-supernode`."""
     contact = Path(os.environ[CONTACT_VARIABLE])
     set_heartbeat()
     for call in ("ActivateNode", "SendNodeHeartbeat"):
-        setattr(FleetHttpClient, call, _noting(getattr(FleetHttpClient, call), contact))
-    FleetHttpClient._unary_unary = _telling_broken_lines(FleetHttpClient._unary_unary)  # type: ignore[method-assign]
+        setattr(FleetHttpClient, call, _touching(getattr(FleetHttpClient, call), contact))
+    FleetHttpClient._unary_unary = _retrying_broken_lines(FleetHttpClient._unary_unary)  # type: ignore[method-assign]
     code = 1
     try:
         flower_supernode()
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 1
-    except BaseException:  # noqa: BLE001 - to the log, before the process ends whatever threads it has
+    except BaseException:  # noqa: BLE001 - to the log; the process ends below
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -47,21 +47,21 @@ def main() -> None:
     os._exit(code)
 
 
-def _noting(call: Any, contact: Path) -> Any:
-    def noted(self: FleetHttpClient, request: Any) -> Any:
+def _touching(call: Any, contact: Path) -> Any:
+    def touching(self: FleetHttpClient, request: Any) -> Any:
         response = call(self, request)
-        # On a disk that became read-only the daemon may take us for offline; the server must not.
+        # On a disk that became read-only the daemon may take this process for offline, but the server must not.
         with contextlib.suppress(OSError):
             contact.touch()
         return response
 
-    return noted
+    return touching
 
 
-def _telling_broken_lines(call: Any) -> Any:
-    """Have a call say that the line broke in words that Flower does not take for a refusal: none may name TLS."""
+def _retrying_broken_lines(call: Any) -> Any:
+    """Wrap a call so that Flower retries when the line broke: it takes any error that names TLS for final."""
 
-    def told(self: FleetHttpClient, **request: Any) -> Any:
+    def calling(self: FleetHttpClient, **request: Any) -> Any:
         try:
             return call(self, **request)
         except httpx.TransportError as error:
@@ -69,7 +69,7 @@ def _telling_broken_lines(call: Any) -> Any:
                 raise type(error)("the connection broke") from error
             raise
 
-    return told
+    return calling
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The certificates on both ends of the connection: whether they are readable, and for how long they are good."""
+"""The certificates of the CA and of the server: whether they can be read, and for how long they are valid."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,13 +8,13 @@ from client.preflight.findings import Finding, failed, passed, warn
 from client.rules.hospital_file import HospitalFile
 
 SET_CLOCK = "sudo timedatectl set-ntp true"
-"""How to mend a clock, for all who find it wrong."""
+"""The command that sets a wrong clock."""
 
 _SOON = timedelta(days=30)
 
 
 def check_ca_certificate(hospital: HospitalFile) -> Finding:
-    """See that the federation's CA from the start kit can be read and is still good."""
+    """Check that the CA certificate of the start kit can be read and is still valid."""
     path, check = hospital.ca_certificate, "CA certificate"
     mend = "copy ca.crt from the start kit there, or set ca_certificate in hospital.yaml"
     try:
@@ -28,14 +28,14 @@ def check_ca_certificate(hospital: HospitalFile) -> Finding:
 
 
 def judge_validity(check: str, whose: str, certificate: x509.Certificate, mend: str) -> Finding:
-    """Say whether a certificate is good now and in a month.
+    """Check that a certificate is valid now and will be for another month.
 
     Parameters
     ----------
     check : str
         Name of the finding.
     whose : str
-        The certificate in words.
+        What the finding calls the certificate.
     certificate : Certificate
         Of the server or of the CA.
     mend : str

@@ -1,4 +1,4 @@
-"""All checks of a hospital, in the order in which they are told."""
+"""All checks of a hospital, in the order in which they are reported."""
 
 from collections.abc import Callable
 
@@ -36,9 +36,9 @@ def check_hospital(hospital: HospitalFile, *, offline: bool = False, advance: Ad
     hospital : HospitalFile
         From `read_hospital_file`.
     offline : bool
-        Do not touch the network; the CA's certificate is looked at all the same.
+        Do not touch the network; the CA certificate is checked all the same.
     advance : callable, optional
-        Told how many images are done, and of how many.
+        Called after each image with the number of images done, and of all images.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def check_hospital(hospital: HospitalFile, *, offline: bool = False, advance: Ad
 
 
 def check_images(hospital: HospitalFile, advance: Advance | None = None) -> list[Finding]:
-    """Check the images alone."""
+    """Check only the images."""
     try:
         survey = survey_images(hospital.data, hospital.rules, advance)
     except InputError as error:

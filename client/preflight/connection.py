@@ -1,4 +1,4 @@
-"""Why can this hospital not reach its federation? Each step of a connection by itself, from the name to the clock."""
+"""Why can this hospital not reach its federation? Tries each step of a connection, from the name to the clock."""
 
 import http.client
 import queue
@@ -18,7 +18,7 @@ from client.preflight.findings import Finding, Status, failed, passed, warn
 from client.rules.hospital_file import HospitalFile
 
 TIMEOUT = 10.0
-"""Seconds that one step may take."""
+"""Time limit of one step in seconds."""
 
 _NAME, _PORT, _TLS, _SERVER, _CLOCK = "server name", "server port", "TLS", "federation", "clock"
 _CERTIFICATE = "the server's certificate"
@@ -42,7 +42,7 @@ class _Server:
         return socket.create_connection((self.host, self.port), self.timeout)
 
     def shake_hands(self, context: ssl.SSLContext) -> x509.Certificate:
-        """Return the server's certificate, as far as `context` lets it pass."""
+        """Return the server's certificate if `context` accepts it."""
         with self.connect() as plain, context.wrap_socket(plain, server_hostname=self.host) as tls:
             return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
 
@@ -51,7 +51,7 @@ class _Server:
 
 
 def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> list[Finding]:
-    """Go the way of a connection to the gateway, up to the first step that fails.
+    """Take the steps of a connection to the gateway, up to the first that fails.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> lis
     Returns
     -------
     list of Finding
-        At most one has failed, and that is the last: it says what keeps the hospital out, and how to mend it.
+        Only the last can have failed: it says what is wrong with the connection, and how to mend it.
     """
     host, _, port = hospital.server.rpartition(":")
     server = _Server(host, int(port), hospital.ca_certificate, timeout)
@@ -85,7 +85,7 @@ def _resolve(server: _Server) -> list[Finding]:
         except (OSError, UnicodeError) as error:  # UnicodeError: a label that no host can have
             answers.put(error if isinstance(error, OSError) else OSError(str(error)))
 
-    # The resolver takes no timeout. A thread of its own can be left behind, one of a pool would be waited for.
+    # The resolver takes no timeout. A daemon thread can be left behind; Python waits for the threads of a pool.
     threading.Thread(target=look_up, daemon=True).start()
     mend = "check server in hospital.yaml, and this machine's DNS; an entry in /etc/hosts does as well"
     try:
@@ -141,7 +141,7 @@ def _explain_refusal(server: _Server, code: int, ask: str) -> Finding:
 
 
 def _unverified(server: _Server) -> x509.Certificate | None:
-    """Return the certificate of a server that we do not trust, in order to say what is wrong with it."""
+    """Return the certificate of a server that is not trusted, in order to say what is wrong with it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -190,7 +190,7 @@ def _judge_health(status: int) -> Finding:
 
 
 def _judge_clock(date: str | None, sent: datetime) -> Finding:
-    """Compare clocks; the header has whole seconds, and was written between our question and now."""
+    """Compare the clocks; the header has whole seconds, and was written between the request and now."""
     try:
         server_time = parsedate_to_datetime(date or "").replace(tzinfo=UTC) + timedelta(seconds=0.5)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Is the same picture there twice? A copy on both sides of a split makes a model look better than it is."""
+"""Does an image exist twice? Copies on both sides of a split make a model look better than it is."""
 
 from collections import defaultdict
 
@@ -9,7 +9,7 @@ from common.system.wording import plural
 
 
 def check_copies(survey: Survey) -> Finding:
-    """Find files with the same content; under two labels, training would refuse them."""
+    """Find files with the same content; training refuses those under two labels."""
     by_content: dict[str, list[Picture]] = defaultdict(list)
     for picture in survey.pictures:
         by_content[picture.sha256].append(picture)
@@ -26,7 +26,7 @@ def check_copies(survey: Survey) -> Finding:
 
 
 def check_look_alikes(survey: Survey) -> Finding:
-    """Find pictures of different patients that are most likely one picture: a split could part them."""
+    """Find images of different patients that most likely show one picture: a split could separate them."""
     pictures = survey.pictures
     pairs = [(pictures[i], pictures[j]) for i, j in find_look_alikes([picture.fingerprint for picture in pictures])]
     pairs = [(one, other) for one, other in pairs if one.sha256 != other.sha256]

@@ -1,4 +1,4 @@
-"""What a check found, in words for the hospital's own staff."""
+"""What the checks found, in words for the hospital's own staff."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """How bad it is."""
+    """How severe a finding is, from harmless to severe."""
 
     PASSED = "passed"
     WARN = "warn"
@@ -27,9 +27,9 @@ class Finding:
     check : str
         Its name, two or three words.
     status : Status
-        Whether something must be done.
+        How severe it is.
     found : str
-        What is there, with counts and the first names. It may name files and patients: it stays inside the hospital.
+        What was found, with counts and the first names. It may name files and patients, so it stays in the hospital.
     mend : str
         What to do about it; empty where nothing need be done.
     """

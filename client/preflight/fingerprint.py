@@ -1,9 +1,9 @@
-"""Which images look alike: a perceptual hash to find pairs, and a small copy of the picture to confirm them.
+"""Which images look alike: a perceptual hash finds pairs, and a small copy of each picture confirms them.
 
 The hash is pHash (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010): signs of the
-lowest frequencies of a cosine transform. On images of one kind it alone is not enough: of 200 chest X-rays, 57 pairs
-of different patients are within 10 bits of each other. Their small copies correlate by .94 at most, whereas those of a
-picture and its re-encoded, resized, brightened, noisy or by 2 % cropped self correlate by .97.
+lowest frequencies of a cosine transform. Alone it is not enough for images of one kind: among 200 chest X-rays, 57
+pairs of different patients are within 10 bits of each other. Their small copies correlate by .94 at most. Those of a
+picture and of its copy that was re-encoded, resized, brightened, made noisy or cropped by 2 % correlate by .97.
 """
 
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Fingerprint:
     Attributes
     ----------
     bits : ndarray of int8, shape (63,)
-        1 or -1.
+        Signs of the lowest frequencies, 1 or -1.
     copy : ndarray of float32, shape (48 * 48 * 3,)
-        The picture made small, of mean 0 in each channel and length 1; zeros for a picture of one colour.
+        The shrunken picture, with mean 0 in each channel and length 1; zeros for a picture of one colour.
     """
 
     bits: NDArray[np.int8]
@@ -54,7 +54,7 @@ def find_look_alikes(fingerprints: list[Fingerprint]) -> list[tuple[int, int]]:
     bits = np.stack([each.bits for each in fingerprints]).astype(np.float32)
     pairs = []
     for start in range(0, len(bits), _BLOCK):
-        # Of signs, a scalar product tells how many differ.
+        # The scalar product of two vectors of signs gives the number of signs that differ.
         apart = (bits.shape[1] - bits[start : start + _BLOCK] @ bits.T) / 2
         for row, column in np.argwhere(apart <= _MOST_BITS_APART):
             first, second = start + int(row), int(column)

@@ -1,4 +1,4 @@
-"""Do names or metadata tell who the patients are? None of it is ever sent, but copies of files travel on other ways."""
+"""Do names or metadata tell who the patients are? They are never sent, but copies of the files may go elsewhere."""
 
 from collections import Counter
 
@@ -20,7 +20,7 @@ def check_names(survey: Survey) -> Finding:
 
 
 def check_metadata(survey: Survey) -> Finding:
-    """Count the metadata fields that may tell who somebody is."""
+    """Count the metadata fields that may identify a person."""
     fields = Counter(field for picture in survey.pictures for field in picture.fields)
     if fields:
         marked = [picture.name for picture in survey.pictures if picture.fields]

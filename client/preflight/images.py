@@ -1,4 +1,4 @@
-"""Can all images be read, and do any of them stand out from the others?"""
+"""Can all images be read, and are some of them unlike the others?"""
 
 import statistics
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def check_sizes(survey: Survey) -> Finding:
 
 
 def check_colours(survey: Survey) -> Finding:
-    """Find grey images among coloured ones, or the other way round."""
+    """Find grey images among coloured ones, or coloured images among grey ones."""
     coloured = [picture for picture in survey.pictures if picture.colour]
     grey = [picture for picture in survey.pictures if not picture.colour]
     if coloured and grey:
@@ -51,7 +51,7 @@ def check_colours(survey: Survey) -> Finding:
 
 
 def check_exposure(survey: Survey) -> Finding:
-    """Find images that show nothing, or that are black or white to a large part where the others are not."""
+    """Find images that show nothing, and those of which a much larger part is black or white than of the others."""
     usual = _median(picture.clipped for picture in survey.pictures)
     blank = [picture for picture in survey.pictures if picture.spread < _BLANK]
     clipped = [
@@ -68,7 +68,7 @@ def check_exposure(survey: Survey) -> Finding:
 
 
 def check_burned_in_text(survey: Survey) -> Finding:
-    """Find images into which something seems to be written."""
+    """Find images that seem to have text in them."""
     written = [picture for picture in survey.pictures if picture.letters >= LEAST_LETTERS]
     if written:
         found = f"{plural(len(written), 'image')} with what may be letters: {_names(written)}"

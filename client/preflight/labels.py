@@ -9,12 +9,12 @@ from common.errors import InputError
 from common.system.wording import plural
 
 _TINY_CLASS = 5
-# Of the images that a hospital has, so many are for training under the plan's defaults; the others are for scoring.
+# Share of a hospital's images that is for training under the plan's defaults; the others are for evaluation.
 _TRAINING_SHARE = 0.68
 
 
 def check_classes(survey: Survey) -> Finding:
-    """See that there are at least two classes, and images of each."""
+    """Check that there are at least two classes, and images of each."""
     counts = Counter(picture.label for picture in survey.pictures)
     found = ", ".join(f"{label}: {counts[label]}" for label in survey.labels)
     try:
@@ -30,7 +30,7 @@ def check_classes(survey: Survey) -> Finding:
 
 
 def check_enough_images(survey: Survey) -> Finding:
-    """Compare the readable images with the hospital's own rule."""
+    """Compare the number of readable images with the hospital's own rule."""
     there, least = len(survey.pictures), survey.rules.least_images
     found = f"{plural(there, 'readable image')}; rules.least_images asks for {least} to train on"
     if there < least:
@@ -42,7 +42,7 @@ def check_enough_images(survey: Survey) -> Finding:
 
 
 def check_patients_known(survey: Survey) -> Finding:
-    """See that images of one patient can be kept together."""
+    """Check that the images of one patient can be kept together."""
     if not survey.patients_known:
         found = "nothing tells which images are of one patient: each counts as a patient of its own"
         mend = "add a column `patient` with any pseudonym to manifest.csv, or set data.patient_pattern; it never leaves"

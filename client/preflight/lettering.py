@@ -1,8 +1,8 @@
-"""Is something written into an image? A search for rows of letter-like shapes, without reading them.
+"""Is there text in an image? Searches for rows of letter-like shapes, without reading them.
 
-Letters that a device burns in have an ink of one value, much brighter or darker than what lies around them, and stand
-in a row with one base line and about one height. Hairs are too long for that, vessels and pores have no common line,
-and the ticks of a ruler are narrower than letters. Small letters in a large image are lost: it is searched with a
+Letters that a device burns in have one ink value, much brighter or darker than their surroundings, and stand in a row
+with one base line and about one height. Hairs are too long for that, vessels and pores have no common line, and the
+ticks of a ruler are narrower than letters. Small letters in a large image are missed, since it is searched with a
 longer side of 1024 pixels. Calibrated on 200 phantoms, 200 dermoscopy images and 200 chest X-rays.
 """
 
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_LETTERS = 3
-"""From so many on in a row an image is suspected: a single side marker is no text, a date is."""
+"""An image with this many letters in a row is suspected: a single side marker is no text, a date is."""
 
 _LONGER_SIDE = 1024
 _STROKE = 15  # pixels; what is wider than this is no stroke of a letter
 _LEAST_CONTRAST = 50  # grey values between a stroke's edge and its ground
-_INK_CONTRAST = 80  # and of the best fifth of its ink
+_INK_CONTRAST = 80  # the same for the most distinct fifth of a shape
 _HEIGHTS = (7, 64)
 _WIDEST = 1.6  # of the height; two letters that touch
 _NARROWEST = 0.35  # what is narrower may be an I or 1 as well as a ruler's tick
@@ -69,7 +69,7 @@ def count_letters(pixels: NDArray[np.uint8]) -> int:
 
 
 def _find_shapes(channel: NDArray[np.uint8], hat: int) -> list[_Shape]:
-    """Return shapes as large and as distinct as letters, from left to right; `hat` says bright ones or dark ones."""
+    """Return shapes of the size and contrast of letters, from left to right; `hat` selects bright or dark ones."""
     contrast = cv2.morphologyEx(channel, hat, cv2.getStructuringElement(cv2.MORPH_RECT, (_STROKE, _STROKE)))
     mask = (contrast > _LEAST_CONTRAST).astype(np.uint8)
     _, numbers, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -102,6 +102,6 @@ def _longest_row(shapes: list[_Shape]) -> int:
             if shape.stands_beside(row[-1]):
                 row.append(shape)
         letters = sum(shape.is_letter for shape in row)
-        if 2 * letters >= len(row):  # else a ruler, with a hair across
+        if 2 * letters >= len(row):  # otherwise a ruler with a hair across it
             longest = max(longest, letters)
     return longest

@@ -24,7 +24,7 @@ _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
 def check_versions(hospital: HospitalFile) -> Finding:
-    """Tell the versions; another minor of Flower has other private parts, which the runner stands on."""
+    """Check the versions: the runner depends on private parts of one minor version of Flower."""
     versions = {name: _version(name) for name in ("rarefed", "flwr", "torch")}
     found = ", ".join([f"Python {platform.python_version()}", *(f"{k} {v}" for k, v in versions.items())])
     if not versions["flwr"].startswith(_FLOWER) or "missing" in versions.values():
@@ -33,7 +33,7 @@ def check_versions(hospital: HospitalFile) -> Finding:
 
 
 def check_memory(hospital: HospitalFile) -> Finding:
-    """Compare the memory that trainings may take with what one needs."""
+    """Compare the memory that trainings may use with what one needs."""
     there = _memory()
     allowed = hospital.limits.memory_gigabytes
     found = f"{there:.1f} GB" + (f", of which trainings may take {allowed:g} GB" if allowed else "")
@@ -50,7 +50,7 @@ def check_memory(hospital: HospitalFile) -> Finding:
 
 def check_processors(hospital: HospitalFile) -> Finding:
     """Compare the processors that this process may use with the hospital's limit."""
-    # What a container or systemd leaves to this process, where the system can tell.
+    # What a container or systemd leaves to this process, where the system can say.
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     allowed = hospital.limits.cpus
     found = f"{there} CPU cores" + (f", of which trainings may take {allowed}" if allowed else "")
@@ -60,7 +60,7 @@ def check_processors(hospital: HospitalFile) -> Finding:
 
 
 def check_disk(hospital: HospitalFile) -> Finding:
-    """See that the caches will fit where the state lies."""
+    """Check that the disk of the state folder has room for the caches."""
     folder = next(parent for parent in (hospital.state, *hospital.state.parents) if parent.exists())
     free = shutil.disk_usage(folder).free / _GIGABYTE
     found = f"{free:.1f} GB free at {folder}"
@@ -71,7 +71,7 @@ def check_disk(hospital: HospitalFile) -> Finding:
 
 
 def check_state_folder(hospital: HospitalFile) -> Finding:
-    """See that the state can be kept, and that nobody else can read it."""
+    """Check that the state folder can be written to, and that no other user can read it."""
     state = hospital.state
     if not state.is_dir():
         return failed("state folder", f"there is no {state}", "`rarefed-hospital enroll` makes it")
@@ -88,7 +88,7 @@ def check_state_folder(hospital: HospitalFile) -> Finding:
 
 
 def check_data_folder(hospital: HospitalFile) -> Finding:
-    """See that the data can be read and, as they should, not written to."""
+    """Check that the data can be read and cannot be written to."""
     path = hospital.data.path
     if not path.exists():
         return failed("data folder", f"there is no {path}", "set data.path in hospital.yaml, or mount the folder")
@@ -101,7 +101,7 @@ def check_data_folder(hospital: HospitalFile) -> Finding:
 
 
 def check_node_key(hospital: HospitalFile) -> Finding:
-    """See that the key with which this hospital signs is there, and secret."""
+    """Check that the key with which this hospital signs exists and is secret."""
     try:
         mode = stat.S_IMODE(hospital.node_key.stat().st_mode)
     except OSError as error:
@@ -121,7 +121,7 @@ def _version(distribution: str) -> str:
 
 
 def _memory() -> float:
-    """Return the machine's memory in GB, or the container's limit where that is lower."""
+    """Return the machine's memory in GB, or the container's limit if that is lower."""
     there = psutil.virtual_memory().total
     with contextlib.suppress(OSError, ValueError):  # no container, or "max"
         there = min(there, int(_CGROUP_MEMORY.read_text()))
@@ -137,4 +137,4 @@ MACHINE_CHECKS = (
     check_node_key,
     check_data_folder,
 )
-"""In the order in which they are told."""
+"""In the order in which they are reported."""

@@ -1,6 +1,6 @@
-"""Which metadata of an image file may tell who the patient is: EXIF, text chunks, DICOM tags.
+"""Which metadata of an image file may identify the patient: EXIF, text chunks, DICOM tags.
 
-Only the kinds of fields leave this module, never their values.
+This module returns only the kinds of fields, never their values.
 """
 
 from collections.abc import Iterator
@@ -40,21 +40,21 @@ _DICOM_FIELDS = (
     "RequestingPhysician",
 )
 _BURNED_IN = "BurnedInAnnotation"
-# What anonymisers leave behind.
+# Values that anonymisers write.
 _BLANKS = frozenset(
     {"", "none", "anonymous", "anonymized", "anonymised", "anon", "removed", "unknown", "na", "n/a", "0"}
 )
 
 
 def identifying_fields(content: bytes, name: str) -> tuple[str, ...]:
-    """Return the kinds of fields that hold something, such as "EXIF Artist"; `content` must have been decoded once.
+    """Return the kinds of fields that are not empty, such as "EXIF Artist".
 
     Parameters
     ----------
     content : bytes
-        The whole file. That it could be decoded says that its sizes are within the limits.
+        The whole file. It must have been decoded before, which shows that its sizes are within the limits.
     name : str
-        Its suffix tells a DICOM file that has no magic.
+        Its suffix identifies a DICOM file that has no magic number.
     """
     read = _dicom_fields if is_dicom(content, name) else _picture_fields
     found: list[str] = []
@@ -69,7 +69,7 @@ def identifying_fields(content: bytes, name: str) -> tuple[str, ...]:
 def _picture_fields(content: bytes) -> Iterator[str]:
     with Image.open(BytesIO(content), formats=("JPEG", "PNG", "TIFF", "BMP", "WEBP")) as image:
         if image.format == "PNG":
-            image.load()  # text may stand behind the pixels
+            image.load()  # text may come after the pixels
             for key, value in getattr(image, "text", {}).items():
                 if key not in _PNG_HARMLESS and _holds_something(value):
                     yield f"PNG text {key!r}"

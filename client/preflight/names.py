@@ -28,19 +28,19 @@ _NO_NAME = re.compile(
 
 
 def suspicious_names(names: Iterable[str], labels: Iterable[str]) -> dict[str, list[str]]:
-    """Return for each kind of identifier the names that seem to hold one.
+    """Return the names that seem to hold an identifier, by kind of identifier.
 
     Parameters
     ----------
     names : iterable of str
         Paths with "/" separators.
     labels : iterable of str
-        Class names; a folder of that name names no patient.
+        Class names; a folder of such a name does not identify a patient.
 
     Returns
     -------
     dict
-        Kinds that were found only. What stands in half of all names or more is their common prefix, and no patient.
+        Only kinds that were found. What is in half of all names or more is a common prefix and identifies no patient.
     """
     listed, known = list(names), frozenset(labels)
     matches = [(name, kind, found) for name in listed for kind, found in _matches(name, known)]
@@ -62,6 +62,6 @@ def _found(kind: str, part: str) -> list[str]:
     found = [match.group().casefold() for match in _PATTERNS[kind].finditer(part)]
     if kind == "personal names":
         return [words for words in found if not any(map(_NO_NAME.fullmatch, re.split(r"[_,^ ]+", words)))]
-    if kind == "long numbers":  # a date has a line of its own
+    if kind == "long numbers":  # dates are a kind of their own
         return [number for number in found if not _PATTERNS["dates"].fullmatch(number)]
     return found

@@ -1,4 +1,4 @@
-"""Each image is read once; what the checks need of it is kept, its pixels are not."""
+"""Reads each image once, and keeps what the checks need of it, but not its pixels."""
 
 import hashlib
 from collections.abc import Callable
@@ -21,9 +21,9 @@ from common.imaging.decode import decode_image, read_bytes
 from common.imaging.errors import ImageError
 
 Advance = Callable[[int, int], None]
-"""Told after each image how many are done, and of how many."""
+"""Called after each image with the number of images done, and of all images."""
 
-# Colour of JPEG noise on a grey picture stays below this mean difference of channels, out of 255.
+# JPEG noise gives a grey picture a mean difference between channels below this, of 255.
 _GREY = 2.0
 
 
@@ -36,7 +36,7 @@ class Picture:
     name, label : str
         As listed.
     patient : str or None
-        As training takes it; None where each image is its own patient.
+        The patient that training assumes; None where each image counts as its own patient.
     sha256 : str
         Digest of the content.
     width, height : int
@@ -48,11 +48,11 @@ class Picture:
     clipped : float
         Share of pixels that are fully black or fully white.
     letters : int
-        Most letter-like shapes in one line.
+        Number of letter-like shapes in the longest row.
     fields : tuple of str
-        Kinds of metadata that may name a patient.
+        Kinds of metadata that may identify a patient.
     fingerprint : Fingerprint
-        How it looks.
+        Tells images that look alike.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Survey:
     Attributes
     ----------
     data : DataSection
-        Where they are.
+        Where the images are.
     rules : RulesSection
         What the hospital asks for.
     labels : tuple of str
@@ -88,7 +88,7 @@ class Survey:
     patients_known : bool
         False where each image counts as a patient of its own.
     patient_source : str
-        Where the patients come from, in words.
+        How the patients were found, in words.
     """
 
     data: DataSection
@@ -101,7 +101,7 @@ class Survey:
 
 
 def survey_images(data: DataSection, rules: RulesSection, advance: Advance | None = None) -> Survey:
-    """Read every image that training would list.
+    """Read every image that training would use.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def _look_at(image: ListedImage, patient: str | None) -> Picture:
     source = image.source
     fields: tuple[str, ...] = ()
     if isinstance(source, FileSource):
-        # Not by verify() and pixels(), which would read and decode the file once each.
+        # Not with verify() and pixels(), each of which would read the file again.
         content = read_bytes(source.path, source.name, source.limits)
         pixels = decode_image(content, source.name, source.limits)
         digest = hashlib.sha256(content).hexdigest()

@@ -1,1 +1,1 @@
-"""What this hospital allows, what leaves it, and the log of both."""
+"""What this hospital allows, what may leave it, and the log of both."""

@@ -1,8 +1,8 @@
 """The audit log: what was asked of this hospital, what it decided and what it sent, in a chain of hashes.
 
-One JSON object a line. Each holds the hash of the line before, so that a changed, inserted or removed line shows. Lines
-cut off at the end do not show in the file itself: whoever wants to notice that keeps the head hash that `audit verify`
-prints somewhere else.
+One JSON object per line. Each holds the hash of the line before, so that a changed, inserted or removed line shows.
+Lines that were cut off at the end leave no trace in the file itself: to notice that, keep the head hash that `audit
+verify` prints in another place.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _HASH = "hash"
 
 
 class Event(StrEnum):
-    """What can stand in the log."""
+    """The kinds of records in the log."""
 
     STARTED = "started"
     STOPPED = "stopped"
@@ -40,7 +40,7 @@ class Event(StrEnum):
 
 @dataclass(frozen=True)
 class AuditHead:
-    """Where an audit log stands: its number of records and the hash of the last, zeros for none."""
+    """The end of an audit log: its number of records and the hash of the last, zeros for none."""
 
     records: int
     hash: str
@@ -61,7 +61,7 @@ class AuditLog:
     def append(self, event: Event, **details: Any) -> None:
         """Add a record and wait until it is on the disk.
 
-        What cannot be written down must not happen: so an error here ends what was to be logged.
+        An error here must stop what was to be logged: nothing may happen that is not written down.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class AuditLog:
             ) from error
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield all records, unverified, oldest first; none if there is no log yet."""
+        """Yield all records, oldest first and not verified; none if there is no log yet."""
         if not self._path.exists():
             return
         with self._path.open("rb") as stream:
@@ -98,7 +98,7 @@ class AuditLog:
                     yield json.loads(line)
 
     def count_since(self, events: Set[Event], moment: datetime) -> int:
-        """Count the records of some events from a moment (with time zone) on."""
+        """Count the records of some events since a moment, which must have a time zone."""
         start = _stamp(moment)
         return sum(record.get("event") in events and record.get("time", "") >= start for record in self.records())
 
@@ -112,7 +112,7 @@ class AuditLog:
         Raises
         ------
         InputError
-            Naming the first record that is not what was written.
+            If a record is not what was written; it names the first such record.
         """
         head = AuditHead(0, _FIRST)
         if not self._path.exists():
@@ -145,7 +145,7 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _resume(stream: IO[bytes]) -> tuple[AuditHead, int]:
-    """Return where the log stands, and how many bytes of a record that a power loss cut were taken off its end."""
+    """Return the end of the log, and how many bytes of a record that a power loss cut were removed from it."""
     content_end = stream.seek(0, os.SEEK_END)
     whole_end = _end_of_last_line(stream, content_end)
     stream.truncate(whole_end)
@@ -160,7 +160,7 @@ def _resume(stream: IO[bytes]) -> tuple[AuditHead, int]:
 
 
 def _end_of_last_line(stream: IO[bytes], before: int) -> int:
-    """Return the position behind the last newline among the first `before` bytes; 0 if there is none."""
+    """Return the position after the last newline among the first `before` bytes; 0 if there is none."""
     step = 4096
     while before > 0:
         start = max(0, before - step)

@@ -1,7 +1,7 @@
-"""The last gate: what may leave this hospital, whatever made the reply.
+"""What may leave this hospital: the last check of a reply, whatever made it.
 
-A reply is built anew from the few values that are on the closed list, in the ranges they can have. Anything else ends
-as a failure that says nothing. The rules decide which of the allowed values are withheld.
+A reply is built anew from the few values that are on the closed list, in the ranges that they can have. Anything else
+becomes a failure without details. The rules decide which of the allowed values are withheld.
 """
 
 import math
@@ -30,7 +30,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Release(NamedTuple):
-    """What leaves of a reply: its records, and the keys that the rules kept back."""
+    """The part of a reply that may leave, and the keys that the rules withhold."""
 
     content: RecordDict
     withheld: tuple[str, ...]
@@ -48,7 +48,7 @@ def release(reply: RecordDict, request: Request, rules: RulesSection, name: str)
     rules : RulesSection
         What this hospital shares.
     name : str
-        The hospital's, the only one it may give.
+        The hospital's name, the only one that may leave.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def release(reply: RecordDict, request: Request, rules: RulesSection, name: str)
     Raises
     ------
     HospitalFailure
-        With `Failure.REPLY` if it holds anything that is not on the closed list, or a value that cannot be.
+        With `Failure.REPLY` if it holds anything that is not on the closed list, or an impossible value.
     Refusal
         If it was trained on fewer images than the rules demand.
     """
@@ -105,7 +105,7 @@ def _counts(metrics: MetricRecord, rules: RulesSection) -> tuple[dict[str, Metri
 
 
 def _scores(metrics: MetricRecord, plan: TrainingPlan, rules: RulesSection) -> tuple[dict[str, MetricValue], list[str]]:
-    """Return the score as this hospital may tell it: whole, or not at all when it counts too few images."""
+    """Return the evaluation counts as a whole, or none of them where they are over too few images or not shared."""
     confusion = metrics.get(messages.SCORE_CONFUSION)
     classes = math.isqrt(len(confusion)) if isinstance(confusion, list) else 0
     try:

@@ -1,4 +1,4 @@
-"""`hospital.yaml`: where a hospital's data and state are, and what it allows. The hospital's only authority."""
+"""`hospital.yaml`: where a hospital's data and state are, and what it allows. Nothing overrides it."""
 
 import re
 from datetime import datetime, time
@@ -22,7 +22,7 @@ class _Section(BaseModel):
 
 
 class DataSection(_Section):
-    """Where the images are, and how to read their labels; the coordinator's plan has no say in it."""
+    """Where the images are, and how to read their labels; a coordinator's plan cannot change it."""
 
     path: Path = Field(description="folder of class folders, folder with manifest.csv, .csv or .npz; read only")
     path_column: str = "path"
@@ -33,7 +33,7 @@ class DataSection(_Section):
 
 
 class LimitsSection(_Section):
-    """What of the machine a training may take."""
+    """How much of the machine a training may use."""
 
     cpus: int = Field(0, ge=0, description="CPU cores; 0: all")
     memory_gigabytes: float = Field(0, ge=0, description="of a training process; 0: no limit")
@@ -48,7 +48,7 @@ class PortsSection(_Section):
 
 
 class RequireSection(_Section):
-    """Protections without which the hospital takes no part."""
+    """Protections that a plan must have, or the hospital takes no part."""
 
     update_clip_norm: float = Field(
         0, ge=0, description="the plan must limit the norm of an update to at most this; 0: need not"
@@ -116,18 +116,18 @@ class HospitalFile(_Section):
     Attributes
     ----------
     name : str
-        As the coordinator knows the hospital; it is told to the server.
+        The hospital's name in the federation; the server learns it.
     server : str
         ``host:port`` of the gateway.
     ca_certificate : Path
         The federation's CA, from the start kit.
     state : Path
-        Folder of everything this hospital keeps: node key, audit log, logs, caches. Nobody else may read it.
+        Folder of everything that this hospital keeps: node key, audit log, logs, caches. No other user may read it.
     weights : str
         File or folder of pretrained weights; empty: as the plan says.
     heartbeat_seconds : int
-        Between two signs of life. The server takes this hospital for offline after twice as long without one, and does
-        not let it in again for as long after a crash.
+        Between two signs of life. After twice as long without one the server takes this hospital for offline. After a
+        crash it refuses the hospital for as long.
     """
 
     name: SiteName
@@ -144,7 +144,7 @@ class HospitalFile(_Section):
 
     @property
     def path(self) -> Path:
-        """Where the file itself lies."""
+        """Path of the file itself."""
         return self._path
 
     @cached_property

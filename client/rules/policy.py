@@ -1,4 +1,4 @@
-"""What this hospital allows, decided from its own rules and nothing that the coordinator could change."""
+"""Checks what is asked against this hospital's rules, none of which the coordinator can change."""
 
 import hashlib
 import io
@@ -21,8 +21,8 @@ class Refusal(Exception):  # noqa: N818 - a decision, not an error
         self.rule = rule
 
 
-class HospitalFailure(Exception):  # noqa: N818 - what happened, told by its kind alone
-    """Something went wrong here; the details stay in this hospital's log."""
+class HospitalFailure(Exception):  # noqa: N818 - what happened
+    """Something went wrong in this hospital: the kind may leave, the details stay in its log."""
 
     def __init__(self, kind: Failure, details: str) -> None:
         super().__init__(details)
@@ -35,7 +35,7 @@ def check_app(rules: RulesSection, bundle: bytes) -> None:
     Parameters
     ----------
     rules : RulesSection
-        This hospital's.
+        Of this hospital.
     bundle : bytes
         The zip as it came from the server.
 
@@ -74,7 +74,7 @@ def check_hours(rules: RulesSection, now: datetime) -> None:
 
 
 def check_rounds_today(rules: RulesSection, done: int) -> None:
-    """Refuse one more training or test when `done` were done in the last 24 hours."""
+    """Refuse one more training or test if `done` of the last 24 hours are as many as allowed."""
     if done >= rules.rounds_per_day:
         raise Refusal(Rule.ROUNDS_PER_DAY)
 

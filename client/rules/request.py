@@ -10,7 +10,7 @@ from common.protocol import messages
 
 
 class Request(NamedTuple):
-    """A message that may be answered.
+    """What a message asks.
 
     Attributes
     ----------
@@ -19,7 +19,7 @@ class Request(NamedTuple):
     plan : TrainingPlan
         The coordinator's.
     config : ConfigRecord
-        What else it says: `messages.ROUND` and so on.
+        All words of the message, such as `messages.ROUND`.
     """
 
     kind: str

@@ -1,7 +1,7 @@
-"""What this hospital computed and may have to send again: on its disk before it is sent.
+"""Replies that this hospital may have to send again; each is on disk before it is sent.
 
-A server that was restarted, or that a reply did not reach, asks again for the same: by the same plan, round and global
-tail. It then gets the reply that was computed before. Nothing is trained twice, and no work is lost with a connection.
+A server that was restarted, or that did not get a reply, asks again for the same plan, round and global tail. It then
+gets the reply that was computed before. Nothing is trained twice, and no work is lost with a connection.
 """
 
 import hashlib
@@ -19,25 +19,25 @@ from common.protocol import messages
 from common.protocol.receipt import receipt_of
 from common.system.files import all_but_newest, remove_parts, write_bytes_atomically
 
-# The last training, and the scores of the last model on two splits.
+# The last training, and the evaluations of the last model on two splits.
 _KEEP = 3
 _CONTENT, _DIGEST = "content", "digest"
 
 
 class KeptReplies:
-    """The last replies, each with a digest of itself.
+    """The last replies, each in a file with a digest.
 
     Parameters
     ----------
     folder : Path
-        Theirs alone; made with the first.
+        Holds nothing else; made when the first reply is kept.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def keep(self, request: Request, reply: RecordDict) -> None:
-        """Keep a reply to a training or a test, as it is before the guard; of more than a few, the oldest go.
+        """Save a reply to a training or a test, as it is before the egress guard; removes all but the last few.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class KeptReplies:
             old.unlink(missing_ok=True)
 
     def find(self, request: Request) -> RecordDict | None:
-        """Return what was answered to the same request; None if nothing was, or what was kept is damaged."""
+        """Return the reply to the same request; None if there is none, or if its file is damaged."""
         try:
             with safe_open(self._path(request), framework="numpy") as opened:
                 words, tensors = opened.metadata() or {}, {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118

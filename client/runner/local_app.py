@@ -10,7 +10,7 @@ from client.training.local_data import local_plan, local_site
 
 
 def local_client_app(hospital: HospitalFile, layers: Path) -> ClientApp:
-    """Return the ClientApp that answers for this hospital, and keeps its personal layers in the folder `layers`."""
+    """Return the ClientApp that answers for this hospital and saves its personal layers in the folder `layers`."""
     return build_client_app(
         lambda plan, context, config: local_site(plan, hospital),
         lambda config: layers,

@@ -33,15 +33,15 @@ class Preview:
     Attributes
     ----------
     kind : str
-        query, train or evaluate.
+        Flower's type of the message: query, train or evaluate.
     refused : str or None
-        The only words that would leave instead, if a rule says no or something fails.
+        The only words that would leave instead, if a rule refuses or something fails.
     details : str
         Why, for this hospital alone.
     told : dict
-        Every value that would leave, by key; the update as shape, norm and digest.
+        Every value that would leave, by key; of the update its size, norm and digest.
     withheld : tuple of str
-        Keys that the rules keep back.
+        Keys that the rules withhold.
     """
 
     kind: str
@@ -52,12 +52,12 @@ class Preview:
 
 
 def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
-    """Answer the messages of one round of a plan: an introduction, a training, a test.
+    """Answer the messages of one round of a plan: a query, a training, a test.
 
     Parameters
     ----------
     hospital : HospitalFile
-        The hospital's own file; its rules decide as they would.
+        The hospital's own file, with the rules that hold.
     plan : TrainingPlan
         What a coordinator may ask for.
     """

@@ -15,14 +15,14 @@ from common.plan.training_plan import TrainingPlan
 from common.protocol.refusals import Failure
 from common.training.workbench import workbench
 
-# The only values of model.weights that a plan may decide on; a path is this hospital's own affair.
+# The only values of model.weights that a plan may choose; the path of a file is for this hospital to choose.
 _WEIGHTS_BY_NAME = ("auto", "none")
 
 
 def local_plan(plan: TrainingPlan, hospital: HospitalFile) -> TrainingPlan:
     """Return the plan as this hospital carries it out: with its own paths, columns and device.
 
-    Nothing in a message can so make a hospital read another file, or run a pattern over its file names.
+    So no message can make a hospital read another file, or run a pattern over its file names.
     """
     by_name = plan.model.weights if plan.model.weights in _WEIGHTS_BY_NAME else "auto"
     data = hospital.data

@@ -1,4 +1,4 @@
-"""The layers that stay in this hospital and never travel: on its disk after every round, with digests.
+"""The layers that stay in this hospital and never travel; after every round they are saved to disk, with digests.
 
 FedBN (Li et al. 2021, "FedBN: Federated Learning on Non-IID Features via Local Batch Normalization", algorithm 1)
 averages everything but the normalisation layers; each hospital trains and keeps its own.
@@ -25,14 +25,14 @@ _DIGEST = "digest"
 class PersonalLayers:
     """What this hospital keeps of its own in one federation: its layers after each round that it took part in.
 
-    All rounds are kept, some hundred kilobytes each, since the coordinator may select the model of any of them, and a
-    global tail means what it was selected for only together with the layers of its own round. Of other federations the
-    two latest are kept.
+    All rounds are kept, some hundred kilobytes each: the coordinator may select the model of any of them, and a global
+    tail is only as good as it was evaluated together with the layers of its own round. Of other federations the two
+    latest are kept.
 
     Parameters
     ----------
     folder : Path
-        Of this hospital's layers in all federations; made with the first.
+        Of this hospital's layers in all federations; made when the first layers are saved.
     federation : str
         What the server calls the federation, also after it was resumed (`messages.FEDERATION`).
     layout : TailLayout
@@ -53,30 +53,30 @@ class PersonalLayers:
         Parameters
         ----------
         round_number : int
-            From 0: before the first round.
+            From 0, which means before the first round.
 
         Returns
         -------
         ndarray of float32, shape (layout.size,), or None
-            None: none are kept of so early a round, the pretrained ones hold.
+            None if no layers of this round or an earlier one are kept: the pretrained ones hold.
 
         Raises
         ------
         HospitalFailure
             If the file of that round is damaged. Nothing takes its place: neither earlier nor pretrained layers belong
-            to the global tail of this round, and what came of them would be scored and averaged as if they did.
+            to the global tail of this round, but the result would be evaluated and averaged as if they did.
         """
         kept = [_number(path) for path in self._folder.glob("round-[0-9]*.safetensors")]
         earlier = [number for number in kept if number <= round_number]
         return self._load(max(earlier)) if earlier else None
 
     def keep(self, round_number: int, layers: NDArray[np.float32]) -> None:
-        """Write the layers as they are after a round.
+        """Save the layers as they are after a round.
 
         Raises
         ------
         HospitalFailure
-            If they cannot be written: the next round could not go on from them.
+            If they cannot be written: the next round could not continue from them.
         """
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self._layout.tensors(layers).items()}
         path = self._path(round_number)
@@ -104,7 +104,7 @@ class PersonalLayers:
         return layers
 
     def _digest(self, round_number: int, layers: NDArray[np.float32]) -> str:
-        """Digest of the layers and of where they belong, so that no file passes for another."""
+        """Return a digest of the layers and of where they belong, so that no file can stand for another."""
         place = f"{self._folder.name}\0{round_number}\0{self._layout.names}\0{tail_digest(layers)}"
         return hashlib.sha256(place.encode()).hexdigest()
 

@@ -7,7 +7,7 @@ from common.dataset.splits import Split
 
 @dataclass(frozen=True)
 class Site:
-    """What a hospital trains and scores on.
+    """What a hospital trains and evaluates on.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeat
 from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
-from client.flower.supernode import _noting, _telling_broken_lines
+from client.flower.supernode import _retrying_broken_lines, _touching
 from tests.client.preflight.certificates import Authority
 
 
@@ -27,12 +27,12 @@ def test_a_contact_leaves_its_time(tmp_path: Path) -> None:
     contact = tmp_path / "contact"
     contact.touch()
     os.utime(contact, (0, 0))
-    assert _noting(answered, contact)(None, "heartbeat") == "answer to heartbeat"
+    assert _touching(answered, contact)(None, "heartbeat") == "answer to heartbeat"
     assert contact.stat().st_mtime > 0
 
 
 def test_a_disk_that_takes_nothing_does_not_make_the_hospital_offline(tmp_path: Path) -> None:
-    assert _noting(answered, tmp_path / "gone" / "contact")(None, "heartbeat") == "answer to heartbeat"
+    assert _touching(answered, tmp_path / "gone" / "contact")(None, "heartbeat") == "answer to heartbeat"
 
 
 def test_a_call_that_failed_is_no_contact(tmp_path: Path) -> None:
@@ -40,14 +40,14 @@ def test_a_call_that_failed_is_no_contact(tmp_path: Path) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        _noting(refused, tmp_path / "contact")(None, "heartbeat")
+        _touching(refused, tmp_path / "contact")(None, "heartbeat")
     assert not (tmp_path / "contact").exists()
 
 
 @pytest.fixture
 def give_a_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Authority, Authority], Any]:
     """Sends a heartbeat, with Flower's own retries, to a server of one CA that first drops two handshakes."""
-    monkeypatch.setattr(FleetHttpClient, "_unary_unary", _telling_broken_lines(FleetHttpClient._unary_unary))
+    monkeypatch.setattr(FleetHttpClient, "_unary_unary", _retrying_broken_lines(FleetHttpClient._unary_unary))
     listener = socket.create_server(("localhost", 0))
 
     def serve(context: ssl.SSLContext) -> None:
