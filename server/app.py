@@ -21,7 +21,8 @@ from server.rounds.messaging import Member
 from server.rounds.state import FederationState
 from server.runs.recorder import RunRecorder
 from server.runs.released_model import release_model
-from server.runs.run_folder import RunFolder, reserve_run
+from server.runs.run_folder import RunFolder
+from server.runs.run_naming import reserve_run
 from server.runs.summary import summarise
 
 _UNNAMED_CLASSES = ("negative", "positive")
@@ -80,7 +81,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     state = checkpoints.latest(recorder.say)
     if state is not None:
         recorder.say(f"going on after round {len(state.rounds)}/{plan.federation.rounds}")
-    run.keep_rounds(set())
+    run.clear_rounds()
     result = federation.run(state or FederationState(layout.pack(model.tail), run.final.name))
     recorder.close()
     infos = list(recorder.hospitals.values())

@@ -9,11 +9,13 @@ from rich.console import Console
 
 from common.errors import RarefedError
 from common.plan.training_plan import TrainingPlan
-from server.runs.run_folder import RUN_FOLDER_VARIABLE, RunFolder, continue_or_reserve
+from server.runs.run_folder import RunFolder
+from server.runs.run_naming import RUN_FOLDER_VARIABLE
 from simulations.analysis.summarise import write_results
 from simulations.report.html import write_report
 from simulations.report.terminal import TABLE_WIDTH, render_table
 from simulations.sites.consortium import load_consortium
+from simulations.study.earlier_runs import resume_or_reserve
 from simulations.study.runner import Study
 
 app = ServerApp()
@@ -53,4 +55,4 @@ def _run_path(plan: TrainingPlan) -> Path:
     if chosen:
         return Path(chosen)
     output = Path(plan.study.output or "runs").expanduser().absolute()
-    return continue_or_reserve(output, plan.study.name or load_consortium(plan).dataset.name, plan)
+    return resume_or_reserve(output, plan.study.name or load_consortium(plan).dataset.name, plan.digest)

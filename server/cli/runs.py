@@ -65,7 +65,7 @@ def resume(
 ) -> None:
     """Go on with an interrupted federation after its last finished round, with the same plan."""
     from server.flower.app_bundle import RESUME_KEY
-    from server.runs.run_folder import interrupted_run, read_plan
+    from server.runs.resume import interrupted_run, read_plan
 
     opened = _Opened(folder)
     final = interrupted_run(opened.runs, run_folder)

@@ -91,16 +91,16 @@ def robustness(
 
     Interrupt it at any moment: the same command goes on where it stopped.
     """
-    from server.runs.run_folder import finished_run
     from simulations.analysis.robustness import robustness_plans
     from simulations.analysis.summary_schema import read_summary
     from simulations.report.terminal import TABLE_WIDTH, render_faults
+    from simulations.study.earlier_runs import finished_run
 
     console = table_console(TABLE_WIDTH)
     runs = []
     for plan in robustness_plans(dict(parse_change(change) for change in changes)):
         plan = _with_paths(plan, data, 0, output)
-        done = None if fresh else finished_run(Path(plan.study.output), plan)
+        done = None if fresh else finished_run(Path(plan.study.output), plan.digest)
         if done:
             console.print(f"measured already: {done} (--fresh measures again)", soft_wrap=True, highlight=False)
         runs.append(done or _train(plan, fresh, console))
@@ -162,8 +162,9 @@ def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
 
 def _train(plan: TrainingPlan, fresh: bool, console: Console) -> Path:
     """Run a plan in a Flower of its own, or go on with an interrupted run of it, and return its folder."""
-    from server.runs.run_folder import continue_or_reserve, reserve_run
+    from server.runs.run_naming import reserve_run
     from simulations.launcher.launch import simulate
+    from simulations.study.earlier_runs import resume_or_reserve
     from simulations.study.trainings import units_of
     from simulations.study.variants import variants_of
 
@@ -173,7 +174,7 @@ def _train(plan: TrainingPlan, fresh: bool, console: Console) -> Path:
     for variant in variants:
         _check_weights(variant.plan)
     output, name = Path(plan.study.output), plan.study.name or variants[0].consortium.dataset.name
-    path = reserve_run(output, name) if fresh else continue_or_reserve(output, name, plan)
+    path = reserve_run(output, name) if fresh else resume_or_reserve(output, name, plan.digest)
     with _Follow(console) as follow:
         sites = max(len(variant.consortium.sites) for variant in variants)
         trainings = sum(sites if unit.arm == "federated" else 1 for unit in units)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from server.runs.run_folder import worth_continuing
+from simulations.study.earlier_runs import worth_resuming
 
 MARK_VARIABLE = "RAREFED_LAUNCH"
 _STOP_SECONDS = 10
@@ -74,7 +74,7 @@ def main(mark: str, workplace: str, unfinished: str) -> None:
     said = sys.stdin.read()
     end_processes(mark)
     shutil.rmtree(workplace, ignore_errors=True)
-    if "keep" not in said and not worth_continuing(Path(unfinished)):
+    if "keep" not in said and not worth_resuming(Path(unfinished)):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 

@@ -28,7 +28,7 @@ from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.system.folders import cache_folder, weights_folder
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
-from server.runs.run_folder import RUN_FOLDER_VARIABLE, unfinished
+from server.runs.run_naming import RUN_FOLDER_VARIABLE, unfinished
 from simulations.launcher.cleanup import MARK_VARIABLE, Janitor
 from simulations.study.runner import WORKERS_VARIABLE
 

@@ -78,7 +78,8 @@ def run_federated(
     layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
     members = [Member(workers.node(number), {messages.SITE: number}) for number in range(len(sites))]
     checkpoints = folder.checkpoints(unit.key, f"{unit.key}/{model.trunk_digest}", plan.federation)
-    layers = folder.personal_layers(unit.key)
+    # Simulated hospitals keep their own layers beside the checkpoints, and lose them with these.
+    layers = folder.round_checkpoints(unit.key).absolute() / "layers"
     federation = Federation(
         LayerFolderTransport(with_faults(workers, plan, len(sites)), layers),
         plan,

@@ -14,6 +14,7 @@ from common.plan.training_plan import TrainingPlan
 from server.rounds.state import RoundReport
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
+from simulations.study.earlier_runs import keep_rounds
 from simulations.study.fault_descriptions import describe_faults
 from simulations.study.federated import passes_of, run_federated
 from simulations.study.outcomes import Outcome, OutcomeStore, correct_of
@@ -73,7 +74,7 @@ class Study:
         found = self._store.restore(self._units)
         if found:
             self._progress.say(f"going on: {found} of {len(self._units)} trainings are there already")
-        self._folder.keep_rounds({unit.key for unit in self._units if unit in self._store})
+        keep_rounds(self._folder.path, {unit.key for unit in self._units if unit in self._store})
         self._progress.skip(sum(unit.image_passes for unit in self._units if unit in self._store))
         missing = [unit for unit in self._units if unit not in self._store]
         if missing:

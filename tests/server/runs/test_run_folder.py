@@ -7,7 +7,8 @@ from safetensors import safe_open
 
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
-from server.runs.run_folder import RunFolder, reserve_run, unfinished
+from server.runs.run_folder import RunFolder
+from server.runs.run_naming import reserve_run, unfinished
 
 
 def test_a_finished_run_takes_its_name_and_becomes_the_latest(tmp_path: Path) -> None:
@@ -32,12 +33,6 @@ def test_a_failed_run_stays_unfinished_and_is_not_the_latest(tmp_path: Path) -> 
     assert not final.exists()
     assert (unfinished(final) / "run.log").read_text() == "error: so it goes\n"
     assert not (tmp_path / "latest").exists()
-
-
-def test_runs_of_one_second_do_not_meet(tmp_path: Path) -> None:
-    finals = [reserve_run(tmp_path, "a name/with: signs") for _ in range(5)]
-    assert len(set(finals)) == 5
-    assert all(final.parent == tmp_path and unfinished(final).is_dir() for final in finals)
 
 
 def test_rounds_are_lines_of_json(tmp_path: Path) -> None:

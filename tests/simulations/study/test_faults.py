@@ -14,7 +14,6 @@ from server.rounds.federation import Federation
 from server.rounds.messaging import Member
 from server.rounds.observer import FederationObserver, RequireAllHospitals
 from server.rounds.state import FederationResult, FederationState
-from server.runs.run_folder import finished_run, reserve_run, unfinished
 from simulations.analysis.robustness import against_undisturbed, robustness_plans
 from simulations.sites.consortium import load_consortium
 from simulations.study.fault_descriptions import describe_faults, name_faults
@@ -236,17 +235,3 @@ def test_faults_are_said_in_words() -> None:
         "1 hostile, flipped",
         "none",
     ]
-
-
-def test_what_is_measured_already_is_found_by_its_plan(tmp_path: Any) -> None:
-    plan, other = robustness_plans({})
-    assert finished_run(tmp_path, plan) is None
-    final = reserve_run(tmp_path, "robustness")
-    place = unfinished(final)
-    (place / "plan.json").write_text(f'{{"digest": "{plan.digest}"}}')
-    (place / "summary.json").write_text("{}")
-    assert finished_run(tmp_path, plan) is None
-    place.rename(final)
-    (tmp_path / "latest").symlink_to(final.name, target_is_directory=True)
-    assert finished_run(tmp_path, plan) == final
-    assert finished_run(tmp_path, other) is None
