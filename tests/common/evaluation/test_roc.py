@@ -26,6 +26,25 @@ def test_auc_agrees_with_scikit_learn(problem: tuple[NDArray[Any], NDArray[Any]]
         assert found == pytest.approx(np.mean(areas))
 
 
+@given(problems)
+@settings(max_examples=100, deadline=None)
+def test_roc_points_and_areas_are_scikit_learns_to_the_last_bit(problem: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    labels, probabilities = problem
+    positive = labels == 1
+    scores = np.stack([1 - probabilities[:, 1], probabilities[:, 1]], axis=1)
+    found = roc.roc_curve(positive, scores)
+    if not positive.any() or positive.all():
+        assert found is None
+        return
+    x, y, _ = reference.roc_curve(positive, probabilities[:, 1])
+    expected = roc.mean_roc([roc.RocCurve(x, y)])
+    assert found is not None
+    assert expected is not None
+    np.testing.assert_array_equal(found.false_positive_rate, expected.false_positive_rate)
+    np.testing.assert_array_equal(found.true_positive_rate, expected.true_positive_rate)
+    assert found.area() == reference.auc(expected.false_positive_rate, expected.true_positive_rate)
+
+
 def test_a_roc_curve_rises_from_corner_to_corner() -> None:
     for classes in (2, 3):
         curve = roc.roc_curve(*draw(3, 50, classes))
