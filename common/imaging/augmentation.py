@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from common.plan.groups import AugmentationPlan
 
-# Importing albumentations asks the network for a newer version unless this is set.
+# Importing albumentations asks the network for a newer version unless this is set. It is imported where it is used,
+# since it takes over a second, and trainings whose activations are all in the cache never need it.
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-import albumentations
 
 # Every process here is one of several on the machine: OpenCV's own thread pool would only fight with theirs.
 cv2.setNumThreads(1)
@@ -26,6 +26,8 @@ class Augmentation:
     """
 
     def __init__(self, plan: AugmentationPlan, size: int) -> None:
+        import albumentations
+
         self._seed = plan.seed
         self._compose = albumentations.Compose(_transforms(plan, size))
 
@@ -38,6 +40,8 @@ class Augmentation:
 
 
 def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
+    import albumentations
+
     steps: list[Any] = []
     if plan.crop:
         steps.append(

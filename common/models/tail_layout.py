@@ -4,15 +4,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
+
+if TYPE_CHECKING:  # imported where it is used: the server's commands need the layout's names, and no torch
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class TailLayout:
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, tail: nn.Module, plan: TrainingPlan) -> Self:
+    def of(cls, tail: "nn.Module", plan: TrainingPlan) -> Self:
         """Derive what travels: everything that the plan trains, except what `personal` leaves in the hospitals.
 
         Raises
@@ -35,7 +37,7 @@ class TailLayout:
         return cls._of({name: tensor for name, tensor in _trained(tail, plan).items() if name not in stays})
 
     @classmethod
-    def personal(cls, tail: nn.Module, plan: TrainingPlan) -> Self:
+    def personal(cls, tail: "nn.Module", plan: TrainingPlan) -> Self:
         """Derive what each hospital trains and keeps to itself; empty for every strategy but fedbn.
 
         That is scale, shift and statistics of the normalisation layers (Li et al. 2021, FedBN, section 3). Raises as
@@ -43,6 +45,8 @@ class TailLayout:
         """
         if plan.federation.strategy != "fedbn":
             return cls((), ())
+        from torch import nn
+
         norms = [path for path, module in tail.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
         if not norms:
             raise InputError(f"fedbn needs normalisation layers, and the tail of {plan.model.family} has none")
@@ -50,7 +54,7 @@ class TailLayout:
         return cls._of({name: tensor for name, tensor in trained.items() if name.rpartition(".")[0] in norms})
 
     @classmethod
-    def _of(cls, tensors: Mapping[str, torch.Tensor]) -> Self:
+    def _of(cls, tensors: Mapping[str, "torch.Tensor"]) -> Self:
         return cls(tuple(tensors), tuple(tuple(tensor.shape) for tensor in tensors.values()))
 
     @property
@@ -58,14 +62,16 @@ class TailLayout:
         """Number of values in the vector."""
         return sum(int(np.prod(shape)) for shape in self.shapes)
 
-    def pack(self, tail: nn.Module) -> NDArray[np.float32]:
+    def pack(self, tail: "nn.Module") -> NDArray[np.float32]:
         """Return the tail's tensors as one float32 vector of shape (size,)."""
         state = tail.state_dict()
         parts = [state[name].detach().cpu().float().numpy().ravel() for name in self.names]
         return np.concatenate([np.empty(0, np.float32), *parts])
 
-    def unpack(self, vector: NDArray[np.float32], tail: nn.Module) -> None:
+    def unpack(self, vector: NDArray[np.float32], tail: "nn.Module") -> None:
         """Write a vector of shape (size,) into the tail's tensors."""
+        import torch
+
         state = tail.state_dict()
         with torch.no_grad():
             for name, values in self.tensors(vector).items():
@@ -82,7 +88,7 @@ class TailLayout:
         }
 
 
-def _trained(tail: nn.Module, plan: TrainingPlan) -> dict[str, torch.Tensor]:
+def _trained(tail: "nn.Module", plan: TrainingPlan) -> "dict[str, torch.Tensor]":
     """Return the trained parameters, and the BatchNorm statistics if the plan trains them."""
     tensors: dict[str, torch.Tensor] = {name: one for name, one in tail.named_parameters() if one.requires_grad}
     if plan.model.batch_norm == "train":

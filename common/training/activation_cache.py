@@ -1,4 +1,4 @@
-"""A bounded folder of tensors that are dear to compute and cheap to lose."""
+"""A size-limited LRU cache of tensors on disk."""
 
 import contextlib
 import os
@@ -13,40 +13,41 @@ from safetensors.torch import save_file
 from common.system.folders import cache_folder
 
 _DEFAULT_LIMIT_BYTES = 4 * 1024**3
-# After so many writes of its own a process looks how much others have written.
-_WRITES_BETWEEN_LOOKS = 100
-# No write takes this long: whoever left the file was killed.
+# After so many writes of its own a process measures what other processes have written.
+_WRITES_BETWEEN_MEASUREMENTS = 100
+# No write takes this long: the process that left the file was killed.
 _ABANDONED_SECONDS = 3600
 
 
 def activation_cache() -> "ActivationCache | None":
-    """Return the user's cache of activations; None when `$RAREFED_NO_CACHE` is set, and all is computed anew."""
+    """Return the user's cache of activations; None, which computes all anew, if `$RAREFED_NO_CACHE` is set."""
     return None if os.environ.get("RAREFED_NO_CACHE") else ActivationCache(cache_folder() / "trunk")
 
 
 class ActivationCache:
-    """Tensors under content digests, on disk, shared by every process of the machine.
+    """Tensors on disk under content digests, shared by all processes of the machine.
 
-    An entry's key must say everything that it was computed from: then an entry never grows stale, and two processes
-    that write the same key write the same bytes. Entries appear by a rename: a reader sees all of one or nothing.
+    An entry's key must be a digest of everything that the entry was computed from. Then an entry is never out of date,
+    and two processes that write the same key write the same bytes. Entries are renamed into place, so that a reader
+    sees a whole entry or none.
 
     Parameters
     ----------
     folder : Path
-        Made when missing, readable by its owner alone, since activations of patients' images lie in it.
+        Created if missing, readable by its owner only, since it holds activations of patients' images.
     limit_bytes : int
-        When the entries exceed it, those unused for longest go first.
+        When the entries exceed it, the least recently used are removed.
     """
 
     def __init__(self, folder: Path, limit_bytes: int = _DEFAULT_LIMIT_BYTES) -> None:
         self._folder = folder
         self._limit = limit_bytes
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._size = self._measure()
+        self._size = 0  # measured at the first write: whoever only reads need not know
         self._writes = 0
 
     def read(self, key: str, name: str) -> torch.Tensor | None:
-        """Return tensor `name` of entry `key` and mark the entry as used; None when it is missing or damaged."""
+        """Return tensor `name` of entry `key` and mark the entry as used; None if it is missing or damaged."""
         path = self._path(key)
         try:
             with safe_open(path, framework="pt") as entry:
@@ -57,12 +58,12 @@ class ActivationCache:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
             return None
-        with contextlib.suppress(OSError):  # a disk that became read-only still gives what it holds
+        with contextlib.suppress(OSError):  # a disk that became read-only can still be read
             os.utime(path)
         return tensor
 
     def write(self, key: str, tensors: dict[str, torch.Tensor]) -> None:
-        """Store an entry; the oldest ones make room for it. A full disk only means that it is computed again."""
+        """Store an entry and remove the least recently used ones beyond the limit; a full disk is no error."""
         with contextlib.suppress(OSError, SafetensorError):
             self._write(key, tensors)
 
@@ -76,9 +77,9 @@ class ActivationCache:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        self._writes += 1
-        if self._writes % _WRITES_BETWEEN_LOOKS == 0:
+        if self._writes % _WRITES_BETWEEN_MEASUREMENTS == 0:
             self._size = self._measure()
+        self._writes += 1
         if self._size > self._limit:
             self._evict()
 

@@ -15,7 +15,6 @@ from common.plan.groups import DataPlan
 from common.plan.study import StudyPlan
 from common.plan.training_plan import TrainingPlan
 from common.system.folders import cache_folder
-from simulations.phantom.data_set import phantom_folder
 from simulations.sites.partition import partition
 
 
@@ -103,6 +102,8 @@ def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsorti
 @lru_cache(maxsize=2)
 def _dataset(path: str, settings: DatasetSettings) -> Dataset:
     if not path:
+        from simulations.phantom.data_set import phantom_folder  # which draws with SciPy
+
         return replace(load_dataset(phantom_folder(cache_folder()), settings), name="phantom")
     folder = Path(path).expanduser()
     if not folder.exists() and not folder.is_absolute():

@@ -96,7 +96,7 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) ->
     for path in (fresh, abandoned):
         path.write_bytes(b"half")
     os.utime(abandoned, (0, 0))
-    ActivationCache(tmp_path)
+    ActivationCache(tmp_path).write(KEYS[1], {"0": torch.ones(1)})
     assert fresh.exists()
     assert not abandoned.exists()
 

@@ -67,6 +67,16 @@ def test_activations_do_not_depend_on_the_number_of_threads(dataset: Dataset, tm
     assert torch.equal(*results)
 
 
+def test_views_that_no_epoch_asks_for_are_not_computed(dataset: Dataset, tmp_path: Path) -> None:
+    many = plan(augmentation__views=8)
+    short, long = tmp_path / "short", tmp_path / "long"
+    some = [views(ActivationCache(short), many).training_batch(dataset.records[:2], epoch) for epoch in range(4)]
+    both = [views(ActivationCache(long), many).training_batch(dataset.records[:2], epoch) for epoch in (5, 0, 1, 2, 3)]
+    assert all(torch.equal(one, other) for one, other in zip(some, both[1:], strict=True))
+    assert len(list(short.rglob("*.safetensors"))) == 2
+    assert len(list(long.rglob("*.safetensors"))) == 4
+
+
 def test_without_a_cache_the_same_views_are_computed(dataset: Dataset, tmp_path: Path) -> None:
     exact = plan(training__precision="float32")
     cached, computed = views(ActivationCache(tmp_path), exact), views(None, exact)
