@@ -1,9 +1,8 @@
-"""`rarefed-hospital check`."""
+"""The command `rarefed-hospital check`."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,15 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from client.cli.daemon import AS_JSON, FILE
+from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
 from client.preflight.findings import Finding, Report, Status
-from client.rules.hospital_file import read_hospital_file
 from common.system.wording import plural
 
 STRICT = Annotated[bool, typer.Option("--strict", help="Warnings too give exit code 1.")]
 OFFLINE = Annotated[bool, typer.Option("--offline", help="Leave the network out.")]
 
-_WIDTH = 100
 _MARKS = {
     Status.PASSED: Text("ok", style="green"),
     Status.WARN: Text("warn", style="yellow"),
@@ -35,11 +32,11 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    file: FILE = Path("hospital.yaml"), as_json: AS_JSON = False, strict: STRICT = False, offline: OFFLINE = False
+    file: FILE = DEFAULT_FILE, as_json: AS_JSON = False, strict: STRICT = False, offline: OFFLINE = False
 ) -> None:
     """Check this machine, the connection and the images; exit code 1 if something failed."""
-    # OpenCV and SciPy take a second to import, which no other command should wait for.
     from client.preflight.checks import check_hospital
+    from client.rules.hospital_file import read_hospital_file
 
     hospital = read_hospital_file(file)
     with _progress_bar() as advance:
@@ -48,7 +45,7 @@ def check(
         print(json.dumps(report.to_json(), indent=2))
     else:
         console = Console()
-        console.print(render_report(report), width=min(console.width, _WIDTH))
+        console.print(render_report(report), width=min(console.width, TABLE_WIDTH))
         console.print(_conclude(report))
     raise typer.Exit(report.exit_code(strict))
 
@@ -81,7 +78,7 @@ def _conclude(report: Report) -> str:
 
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal how many images have been read; elsewhere nothing."""
+    """Show how many images have been read, if there is a terminal to show it on."""
     console = Console(stderr=True)
     columns = (TextColumn("reading images"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

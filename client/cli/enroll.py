@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from client.cli.daemon import DEFAULT_FILE, FILE
-from client.rules.hospital_file import read_hospital_file
+from client.cli.options import DEFAULT_FILE, FILE
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an app."""
+    """Add the command to `rarefed-hospital`."""
     app.command()(enroll)
 
 
@@ -23,6 +22,7 @@ def enroll(
 ) -> None:
     """Make this hospital's key, if there is none, and the request that the coordinator approves."""
     from client.enrolment import enroll as make_enrolment
+    from client.rules.hospital_file import read_hospital_file
 
     hospital = read_hospital_file(file)
     done = make_enrolment(hospital, request, new_key)

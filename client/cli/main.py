@@ -1,19 +1,20 @@
-"""`rarefed-hospital`: the hospital IT's command."""
+"""`rarefed-hospital`: the hospital IT's command.
+
+Every command imports what it needs when it is called, so that none waits for the libraries of another.
+"""
 
 from typing import Annotated
 
 import typer
 
-from client.cli import check as preflight
-from client.cli import daemon, enroll
+from client.cli import audit, check, daemon, enroll, preview
 from common.system.command_line import print_version, run_command_line
 
 app = typer.Typer(
     help="Inside a hospital: check the data, decide what may run and leave, take part.", no_args_is_help=True
 )
-enroll.register(app)
-daemon.register(app)
-preflight.register(app)
+for commands in (enroll, daemon, preview, audit, check):
+    commands.register(app)
 
 
 @app.callback()

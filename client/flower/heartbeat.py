@@ -9,6 +9,9 @@ from importlib import import_module
 HEARTBEAT_VARIABLE = "RAREFED_HEARTBEAT_SECONDS"
 """Environment variable that gives the daemon's processes the hospital file's `heartbeat_seconds`."""
 
+CONTACT_VARIABLE = "RAREFED_CONTACT_FILE"
+"""Environment variable with the path of a file; its modification time is that of the last contact."""
+
 # Each of these has its own copy of the constant: the calls to the server, the sender, the SuperNode's list of tasks.
 MODULES = (
     "flwr.supernode.fleet_http_connection",

@@ -18,10 +18,7 @@ import httpx
 from flwr.supernode.cli.flower_supernode import flower_supernode
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
-from client.flower.heartbeat import set_heartbeat
-
-CONTACT_VARIABLE = "RAREFED_CONTACT_FILE"
-"""Environment variable with the path of a file; its modification time is that of the last contact."""
+from client.flower.heartbeat import CONTACT_VARIABLE, set_heartbeat
 
 # OpenSSL's names for a line that broke or damaged data, as opposed to a server that cannot be trusted.
 _BROKEN = ("UNEXPECTED_EOF_WHILE_READING", "BAD_RECORD_MAC")

@@ -69,7 +69,7 @@ class RulesSection(_Section):
     )
     megabytes_per_round: float = Field(100, gt=0, description="largest reply")
     hours: tuple[str, ...] = Field((), description="when trainings may start, such as 20:00-06:00; empty: always")
-    local_epochs: int = Field(10, ge=1, description="most passes over the images in one round")
+    local_epochs: int = Field(10, ge=1, description="most local epochs of one round")
     rounds: int = Field(100, ge=1, description="most rounds of one federation")
     rounds_per_day: int = Field(200, ge=1, description="most trainings and tests in 24 hours, of all federations")
     require: RequireSection = RequireSection()

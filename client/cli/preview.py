@@ -1,0 +1,74 @@
+"""The command `rarefed-hospital preview`."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from client.runner.preview import Preview
+
+_LONGEST_VALUE = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `rarefed-hospital`."""
+    app.command()(preview)
+
+
+def preview(
+    plan: Annotated[Path | None, typer.Option(help="A plan as TOML. [default: the defaults]")] = None,
+    file: FILE = DEFAULT_FILE,
+    as_json: AS_JSON = False,
+) -> None:
+    """Train one round on this hospital's images and show exactly what would leave. Nothing does."""
+    from rich.console import Console
+
+    from client.rules.hospital_file import read_hospital_file
+    from client.runner.preview import preview as preview_answers
+    from common.plan.toml_file import read_plan_file
+    from common.plan.training_plan import TrainingPlan
+
+    hospital = read_hospital_file(file)
+    previews = preview_answers(hospital, read_plan_file(plan) if plan else TrainingPlan())
+    if as_json:
+        print(json.dumps([asdict(each) for each in previews], indent=2))
+        return
+    console = Console(width=TABLE_WIDTH)
+    for each in previews:
+        console.print(_table(each))
+
+
+def _table(preview: "Preview") -> "Table":
+    from rich.table import Table
+
+    table = Table(title=f"Answer to {preview.kind}", title_justify="left", show_header=False)
+    if preview.refused:
+        table.add_row("instead of an answer", preview.refused)
+        table.add_row("stays here", preview.details)
+    for key, value in preview.told.items():
+        for row in _rows(key, value):
+            table.add_row(*row)
+    for key in preview.withheld:
+        table.add_row(key, "withheld by the rules")
+    return table
+
+
+def _rows(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield f"{key}: {name}", str(part)
+    elif isinstance(value, list) and len(str(value)) > _LONGEST_VALUE:
+        # A score histogram is mostly zeros.
+        filled = {place: count for place, count in enumerate(value) if count}
+        counts = ", ".join(f"[{place}] {count}" for place, count in filled.items())
+        yield key, f"{len(value)} counts, all 0 but {counts}"
+    else:
+        yield key, str(value)

@@ -1,0 +1,119 @@
+"""Does the server hear of this hospital, and if not, why?"""
+
+import re
+import time
+from collections.abc import Callable
+
+from client.preflight.connection import diagnose_connection
+from client.preflight.findings import Status
+from client.rules.hospital_file import HospitalFile
+
+# In heartbeats: an older contact does not count. The server gives a hospital up after two.
+_FRESH_BEATS = 2.5
+# After a crash the server takes the node for online, and refuses its key, for two heartbeats and some delay.
+_AFTER_CRASH_BEATS = 3
+_KEY_REFUSED = "[code: 2004]"
+_DIGITS = re.compile(r"\d+")
+
+STUCK_SECONDS = 180.0
+"""A SuperNode counts as stuck if a server that answers others has not heard of it for so long."""
+
+
+class ServerContact:
+    """Follows the SuperNode's contact with the server, and explains to a person what is wrong with it.
+
+    Parameters
+    ----------
+    hospital : HospitalFile
+        The hospital's own file.
+    say : callable
+        Takes one line per event.
+
+    Attributes
+    ----------
+    file : Path
+        The SuperNode touches it on every contact.
+    online : bool
+        Whether the server has heard of this hospital lately, as of the last `update`.
+    problem : str or None
+        What keeps the hospital offline, as far as it is known.
+    """
+
+    def __init__(self, hospital: HospitalFile, say: Callable[[str], None]) -> None:
+        self.file = hospital.state / "contact"
+        self.online = False
+        self.problem: str | None = None
+        self._hospital = hospital
+        self._say = say
+        self._since = time.time()
+        self._refused_since: float | None = None
+        self._restarts = 0
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last contact; infinite if there was none."""
+        try:
+            return time.time() - self.file.stat().st_mtime
+        except OSError:
+            return time.time() - self._since if self.online else float("inf")
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the last contact is so recent that the server takes this hospital for online."""
+        return self.age < _FRESH_BEATS * self._hospital.heartbeat_seconds
+
+    def update(self, supernode_runs: bool, restarts: int) -> None:
+        """Look at the contact anew, and say what changed.
+
+        Parameters
+        ----------
+        supernode_runs : bool
+            Whether the SuperNode has a process.
+        restarts : int
+            How often the SuperNode was restarted so far.
+        """
+        online = self.is_fresh and supernode_runs
+        if online != self.online:
+            self.online = online
+            server = self._hospital.server
+            self._say(f"online at {server}" if online else "offline: the server does not hear of us")
+            if online:
+                self._refused_since = self.problem = None
+        if restarts > self._restarts and not online and (problem := self._diagnosis()):
+            # Flower's SuperNode gives no reason that a person could act on, and may even end with exit code 0.
+            self._complain(problem)
+        self._restarts = restarts
+
+    def supernode_works(self) -> bool:
+        """Tell a stuck SuperNode from one whose server is away: a restart helps only the first."""
+        return self.age < STUCK_SECONDS or self._diagnosis() is not None
+
+    def read_line(self, line: str) -> None:
+        """Look for a refused key in a line that the SuperNode printed."""
+        if _KEY_REFUSED not in line:
+            return
+        self._refused_since = self._refused_since or time.monotonic()
+        waited, beat = time.monotonic() - self._refused_since, self._hospital.heartbeat_seconds
+        if waited < _AFTER_CRASH_BEATS * beat:
+            self._say(
+                f"the server refuses this hospital's key, as it does for {2 * beat} s after a crash; trying again"
+            )
+        else:
+            self._complain(
+                f"the server has refused this hospital's key for {waited:.0f} s: it was not approved, or was revoked, "
+                "or another daemon is online with it; ask the coordinator to compare the fingerprint that "
+                "`rarefed-hospital enroll` prints, and stop the other daemon"
+            )
+
+    def _diagnosis(self) -> str | None:
+        """Return what keeps this hospital from its server, and how to mend it; None if nothing does."""
+        for finding in diagnose_connection(self._hospital):
+            if finding.status == Status.FAILED:
+                return f"{finding.found}: {finding.mend}" if finding.mend else finding.found
+        return None
+
+    def _complain(self, problem: str) -> None:
+        # The same with another number of seconds is not said again.
+        if _DIGITS.sub("", problem) != _DIGITS.sub("", self.problem or ""):
+            self._say(problem)
+        self.problem = problem
