@@ -36,8 +36,9 @@ from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile, read_hospital_file
 from client.runner.local_app import local_client_app
 from client.runner.message_handler import MessageHandler
-from client.runner.training_process import TrainingProcess, die_with_parent
+from client.runner.training_process import TrainingProcess
 from common.errors import RarefedError
+from common.processes.parent_death import die_with_parent
 
 
 class FlowerTask:

@@ -6,7 +6,6 @@ Nothing that it writes leaves the hospital, except through the parent's egress g
 """
 
 import contextlib
-import ctypes
 import os
 import random
 import resource
@@ -19,12 +18,12 @@ from multiprocessing.connection import Connection
 
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure, Refusal
+from common.processes.parent_death import die_with_parent
 from common.protocol.refusals import Failure, Rule
 
 Compute = Callable[[bytes], bytes]
 """From a serialised message to a serialised reply."""
 
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 _OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "not enough memory")
 
 
@@ -128,9 +127,3 @@ def _limit(limits: LimitsSection) -> None:
     available = sorted(os.sched_getaffinity(0))
     if 0 < limits.cpus < len(available):
         os.sched_setaffinity(0, random.sample(available, limits.cpus))
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, so that kill -9 of a parent leaves no process behind."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)

@@ -2,10 +2,10 @@
 
 Run as a script, without importing rarefed, so that it costs milliseconds. It has two uses:
 
-- ``parent_death.py child PARENT COMMAND...`` asks the kernel to kill this process when its parent dies, and becomes the
-  command. A program of its own and not a function between fork and exec, which is not safe in a process with threads.
-- ``parent_death.py warden`` reads process groups from its standard input (``+123`` one began, ``-123`` it ended). When
-  the input ends, whoever wrote it is gone, and the groups that are left are killed: the kernel's promise covers
+- ``parent_death.py child PARENT COMMAND...`` asks the kernel to kill this process when its parent dies, and then
+  becomes the command. (A function between fork and exec would do the same, but is not safe in a process with threads.)
+- ``parent_death.py watch`` reads process groups from its standard input: ``+123`` when one begins, ``-123`` when it has
+  ended. When the input ends, its writer is gone, and the remaining groups are killed: the kernel's promise covers
   children only, not the children's children.
 """
 
@@ -15,13 +15,18 @@ import os
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies; has no effect but on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def become(parent: int, command: list[str]) -> None:
-    """Turn into the command, to be killed when the parent dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Replace this process by the command, to be killed when the parent dies."""
+    die_with_parent()
     if os.getppid() != parent:  # it died before the kernel knew
         sys.exit(1)
     try:
@@ -30,7 +35,7 @@ def become(parent: int, command: list[str]) -> None:
         sys.exit(f"{command[0]}: {error.strerror}")
 
 
-def keep_watch() -> None:
+def watch() -> None:
     """Kill the process groups that outlive the writer of the standard input."""
     groups = set()
     for line in sys.stdin:
@@ -48,4 +53,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "child":
         become(int(sys.argv[2]), sys.argv[3:])
     else:
-        keep_watch()
+        watch()

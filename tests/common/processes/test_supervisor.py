@@ -199,7 +199,7 @@ print("stopped", flush=True)
 def test_a_signal_to_the_supervisor_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-c", SUPERVISED, str(tmp_path), WITH_A_CHILD]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
-        # The warden, two programs, and a child of each.
+        # What kills orphans, two programs, and a child of each.
         wait_for(lambda: len(psutil.Process(supervisor.pid).children(recursive=True)) == 5)
         family = psutil.Process(supervisor.pid).children(recursive=True)
         supervisor.send_signal(number)
