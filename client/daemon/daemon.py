@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from client.daemon.health import HealthServer
-from client.daemon.programs import RUNNER, SUPERNODE, runner_program, supernode_program, write_secret
+from client.daemon.programs import RUNNER, SUPERNODE, renew_secret, runner_program, supernode_program
 from client.daemon.server_contact import ServerContact
 from client.daemon.status import only_daemon, write_status
 from client.rules.audit_log import AuditLog, Event
@@ -58,7 +58,7 @@ class Daemon:
             head = self._audit.verify()
             for port in (hospital.ports.runtime, hospital.ports.health):
                 _check_free(port)
-            write_secret(hospital)
+            renew_secret(hospital)
             self._contact.file.unlink(missing_ok=True)
             self._audit.append(Event.STARTED, rarefed=version("rarefed"), flwr=version("flwr"))
             self._say(f"{hospital.name}: starting, audit log with {head.records} records is whole")

@@ -1,7 +1,6 @@
 """The programs that the daemon keeps running: Flower's SuperNode and the runner."""
 
 import os
-import secrets
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from client.daemon.server_contact import STUCK_SECONDS, ServerContact
 from client.flower.heartbeat import CONTACT_VARIABLE, HEARTBEAT_VARIABLE
 from client.rules.hospital_file import HospitalFile
 from common.processes.program import Program, Timing
-from common.system.files import write_bytes_atomically
+from common.security.secret_file import write_secret
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
 
 SUPERNODE, RUNNER = "supernode", "runner"
@@ -18,9 +17,9 @@ SUPERNODE, RUNNER = "supernode", "runner"
 _TASK_POLL_SECONDS = "0.2"
 
 
-def write_secret(hospital: HospitalFile) -> None:
+def renew_secret(hospital: HospitalFile) -> None:
     """Make a new secret by which the SuperNode knows the runner."""
-    write_bytes_atomically(_secret(hospital), secrets.token_bytes(32), 0o600)
+    write_secret(_secret(hospital))
 
 
 def supernode_program(hospital: HospitalFile, contact: ServerContact) -> Program:

@@ -1,4 +1,4 @@
-"""Writes that are whole or absent, and digests of what lies on disk."""
+"""Atomic writes, published folders, file locks, and digests of files."""
 
 import fcntl
 import hashlib
@@ -19,7 +19,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file that is either wholly there or not there at all, whatever dies in between.
+    """Write a file so that it is complete or absent, whatever dies in between.
 
     The bytes go to a temporary file beside `path`, are synced, and take the name in one rename; then the folder is
     synced, so that the name survives a power loss too.
@@ -27,9 +27,9 @@ def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> Non
     Parameters
     ----------
     path : Path
-        Where the file shall be; its folder must exist.
+        The file; its folder must exist.
     content : bytes
-        What it shall hold.
+        Its bytes.
     mode : int
         Its permission bits.
     """
@@ -46,21 +46,53 @@ def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> Non
         if isinstance(error, OSError):
             error.filename = str(path)  # a full disk does not say where it is
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def publish_folder(folder: Path, final: Path) -> Path:
+    """Give a folder its final name when everything in it is complete, and return that name.
+
+    Its content is synced before the rename, and the name after it: whatever dies in between, a folder of that name is
+    complete.
+
+    Raises
+    ------
+    OSError
+        If there is something of that name already, or the disk is full.
+    """
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            _sync(path)
+    published = folder.rename(final)
+    _sync(final.parent)
+    return published
+
+
+def point_link(link: Path, target: str) -> None:
+    """Have a symbolic link name a target, in one rename: at any moment it names the old one or the new one."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or a folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what writers that were killed left of files in a folder that nobody writes to at this moment."""
+    """Remove the temporary files that killed writers left in a folder; nobody may be writing to it."""
     for part in folder.glob(f".*{_PART}"):
         part.unlink(missing_ok=True)
 
 
 def all_but_newest(paths: Iterable[Path], count: int) -> list[Path]:
-    """Return the paths that were changed before the `count` newest of them."""
+    """Return all paths but the `count` that were changed last."""
     return sorted(paths, key=lambda each: each.stat().st_mtime, reverse=True)[count:]
 
 
@@ -70,14 +102,14 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def write_json_atomically(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON; NaN and infinity are refused, since JSON has no words for them."""
+    """Write `value` as indented JSON; NaN and infinity, which JSON cannot express, are a `ValueError`."""
     write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
-    """Take the lock of an open file, unless another process has it; it ends with the stream, or with the process.
+    """Take the lock of an open file unless another process holds it; it is released with the stream or the process.
 
-    A shared lock only asks whether somebody has the exclusive one: any number of processes can have it at once.
+    A shared lock can be held by any number of processes at once, but not beside the exclusive one.
     """
     try:
         fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

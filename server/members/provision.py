@@ -5,13 +5,13 @@ certificate, and mends what an interruption left.
 """
 
 import contextlib
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from common.errors import InputError
 from common.security.certificates import certificate_fingerprint, read_certificate
+from common.security.secret_file import keep_secret
 from common.system.files import write_bytes_atomically
 from server.members.certificates import (
     SERVER_VALIDITY,
@@ -28,7 +28,6 @@ from server.members.start_kit import build_start_kit
 
 Say = Callable[[str], None]
 
-_SECRET_BYTES = 32
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 _RESTART = "restart the server to use it"
 
@@ -170,11 +169,8 @@ def _hosts(consortium: Consortium) -> dict[str, tuple[str, ...]]:
 
 
 def _keep_secret(folder: ServerFolder, say: Say) -> None:
-    path = folder.superlink / "superexec.secret"
-    # Flower takes the file's bytes as they are, and refuses an empty one.
-    if not path.exists() or not path.stat().st_size:
-        write_bytes_atomically(path, secrets.token_bytes(_SECRET_BYTES), mode=0o600)
-        say(f"{path}: made")
+    if keep_secret(folder.superexec_secret):
+        say(f"{folder.superexec_secret}: made")
 
 
 def _keep_members(folder: ServerFolder, consortium: Consortium, say: Say) -> None:

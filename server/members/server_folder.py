@@ -46,6 +46,11 @@ class ServerFolder:
         return self.root / "superlink"
 
     @cached_property
+    def superexec_secret(self) -> Path:
+        """The secret between SuperLink and SuperExec; Flower takes the file's bytes as they are."""
+        return self.superlink / "superexec.secret"
+
+    @cached_property
     def logs(self) -> Path:
         """Logs of the server and its children."""
         return self.root / "logs"

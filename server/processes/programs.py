@@ -8,14 +8,13 @@ two: that way a run survives a killed SuperLink, and no one else can take its ta
 import contextlib
 import os
 import re
-import secrets
 import socket
 import ssl
 import sys
 from pathlib import Path
 
 from common.processes.program import Program, Timing
-from common.system.files import write_bytes_atomically
+from common.security.secret_file import keep_secret
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from server.flower.control_api import Control, reach_loopback_directly
 from server.members.consortium import Consortium
@@ -28,7 +27,6 @@ _CHATTER = re.compile(r"ControlServicer\.List(Nodes|Runs)|/v1/control/list-(node
 _PROBE_SECONDS = 5.0
 # A SuperLink that moves large models may be slow to answer for a while.
 _SUPERLINK_TIMING = Timing(grace=20, patience=12)
-_SECRET_BYTES = 32
 
 
 def superlink_address(consortium: Consortium) -> str:
@@ -51,7 +49,9 @@ def server_programs(folder: ServerFolder, consortium: Consortium, control: Contr
     environment = _environment(folder)
     address = superlink_address(consortium)
     host, port = address.split(":")
-    secret = ["--superexec-auth-secret-file", str(_superexec_secret(folder))]
+    folder.superlink.mkdir(mode=0o700, exist_ok=True)
+    keep_secret(folder.superexec_secret)
+    secret = ["--superexec-auth-secret-file", str(folder.superexec_secret)]
     ca = str(folder.certificate("ca"))
     superlink = [
         *(_beside_python("flower-superlink"), "--host", host, "--port", port),
@@ -117,14 +117,6 @@ def _environment(folder: ServerFolder) -> dict[str, str]:
 
 def _beside_python(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
-
-
-def _superexec_secret(folder: ServerFolder) -> Path:
-    path = folder.superlink / "superexec.secret"
-    if not path.exists():
-        folder.superlink.mkdir(mode=0o700, exist_ok=True)
-        write_bytes_atomically(path, secrets.token_bytes(_SECRET_BYTES), mode=0o600)
-    return path
 
 
 def _answers(listen: str, port: int, ca: Path) -> bool:

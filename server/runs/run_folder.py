@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import IO, Any, Self
@@ -15,7 +14,14 @@ from common.errors import RunError
 from common.models.tail_layout import TailLayout
 from common.plan.groups import FederationPlan
 from common.plan.training_plan import TrainingPlan
-from common.system.files import try_lock, write_bytes_atomically, write_json_atomically, write_text_atomically
+from common.system.files import (
+    point_link,
+    publish_folder,
+    try_lock,
+    write_bytes_atomically,
+    write_json_atomically,
+    write_text_atomically,
+)
 from server.rounds.checkpoints import Checkpoints
 from server.runs.run_naming import ROUND_CHECKPOINTS, unfinished
 
@@ -58,8 +64,8 @@ class RunFolder:
         with contextlib.suppress(OSError):
             self._log.close()
         if error_type is None:
-            self.path = self.path.rename(self.final)
-            _point_latest(self.final)
+            self.path = publish_folder(self.path, self.final)
+            point_link(self.final.with_name("latest"), self.final.name)
 
     def log(self, line: str) -> None:
         """Add a line to `run.log`; a full disk costs the line, not the run."""
@@ -101,10 +107,3 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         tensors = {key: np.ascontiguousarray(value) for key, value in layout.tensors(tail).items()}
         write_bytes_atomically(folder / f"{name}.safetensors", save(tensors, metadata))
-
-
-def _point_latest(run: Path) -> None:
-    temporary = run.with_name(f".latest.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(run.name, target_is_directory=True)
-    temporary.replace(run.with_name("latest"))

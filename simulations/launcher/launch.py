@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.system.folders import cache_folder, weights_folder
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
+from common.system.ports import free_port
 from server.runs.run_naming import RUN_FOLDER_VARIABLE, unfinished
 from simulations.launcher.cleanup import MARK_VARIABLE, Janitor
 from simulations.study.runner import WORKERS_VARIABLE
@@ -82,7 +82,7 @@ class _Flower:
         self._home.mkdir()
         self._app = workplace / "app"
         self._log = workplace / "flower.log"
-        self._port = _free_port()
+        self._port = free_port()
         # One core a training, and no more processes than can be busy: Ray would fill all cores of a large machine.
         self._workers = min(os.cpu_count() or 1, trainings, _places_on_gpus() or trainings)
         self._environment = _environment(workplace, self._home, mark, run) | {WORKERS_VARIABLE: str(self._workers)}
@@ -226,13 +226,6 @@ def _short_temporary_folder() -> str:
     """Return where Ray's sockets fit: their paths, some 70 characters below this folder, may have 107 in all."""
     usual = tempfile.gettempdir()
     return usual if len(usual) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _places_on_gpus() -> int:

@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import tomli_w
 import yaml
 
 from common.errors import RunError
+from common.system.ports import free_ports
 from server.members.server_folder import FOLDER_VARIABLE
 
 _LOOPBACK = "127.0.0.1"
@@ -70,7 +70,7 @@ class Rehearsal:
         self._host = "localhost" if address == _LOOPBACK else address
         self._enter = enter or {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.port, self._superlink_port, *rest = _free_ports(2 + 2 * len(images))
+        self.port, self._superlink_port, *rest = free_ports(2 + 2 * len(images))
         self._ports = {name: (rest[2 * number], rest[2 * number + 1]) for number, name in enumerate(images)}
 
     def __enter__(self) -> Self:
@@ -270,11 +270,3 @@ class Rehearsal:
             connection.request("GET", "/health")
             return connection.getresponse().status == http.client.OK
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

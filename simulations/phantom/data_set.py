@@ -7,7 +7,6 @@ different cameras); they say nothing about any real disease.
 
 import csv
 import io
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from common.errors import InputError
+from common.system.files import publish_folder
 from simulations.phantom.cameras import CAMERAS, Camera, photograph
 from simulations.phantom.drawing import draw_scene
 from simulations.phantom.findings import sample_findings
@@ -87,14 +87,11 @@ def phantom_folder(cache: Path, *, seed: int = 1, images: int = 200) -> Path:
     try:
         write_phantom(temporary, seed=seed, images=images)
         temporary.chmod(0o755)  # mkdtemp makes it private, but a cache may be shared
-        for path in (*temporary.rglob("*"), temporary):
-            _sync(path)
         try:
-            temporary.rename(final)
+            publish_folder(temporary, final)
         except OSError:
             if not final.is_dir():
                 raise  # not a lost race: the disk is full, or the cache has gone
-        _sync(cache)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final
@@ -187,12 +184,3 @@ def _draw(case: _Case, seed: int) -> Image.Image:
     findings = sample_findings(of_lesion, positive=case.positive, lacunar=lacunar)
     scene = draw_scene(of_lesion, findings)
     return photograph(of_picture, scene, case.camera, positive=case.positive)
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or a folder to disk, so that the rename cannot outlive what it names."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

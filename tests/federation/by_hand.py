@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from simulations.launcher.launch import _free_port
+from common.system.ports import free_port
 from tests.places import ROOT
 
 
@@ -23,7 +23,7 @@ def flower_by_hand(folder: Path, environment: dict[str, str]) -> Iterator[Callab
     by_hand = {
         **environment,
         "FLWR_HOME": str(folder / "home"),
-        "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": str(_free_port()),
+        "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": str(free_port()),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}",
     }
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from common.system.ports import free_port
 from server.flower.control_api import Control
 from server.members.server_folder import ServerFolder
 
@@ -95,13 +95,6 @@ def write_hospital(folder: ServerFolder, name: str, **fields: Any) -> None:
 def read_hospital(folder: ServerFolder, name: str) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder.hospitals / f"{name}.json").read_text())
     return record
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 40) -> Any:

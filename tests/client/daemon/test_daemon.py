@@ -10,15 +10,13 @@ from client.daemon.status import daemon_runs
 from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
 from common.errors import InputError, RunError
+from common.system.ports import free_ports
 from tests.client.hospital import write_hospital
 
 
 @pytest.fixture
 def hospital(tmp_path: Path) -> HospitalFile:
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        ports = {"runtime": one.getsockname()[1], "health": other.getsockname()[1]}
+    ports = dict(zip(("runtime", "health"), free_ports(2), strict=True))
     hospital = write_hospital(tmp_path, tmp_path, ports=ports)
     hospital.node_key.write_text("key")
     hospital.ca_certificate.write_text("certificate")

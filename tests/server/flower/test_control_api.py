@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError, RunError
+from common.system.ports import free_port
 from server.flower.app_bundle import app_folder
 from server.flower.control_api import FINISHED, Control, key_bytes, reach_loopback_directly
-from tests.server.federation_folder import RunningServer, free_port, make_folder, new_public_key, wait_for
+from tests.server.federation_folder import RunningServer, make_folder, new_public_key, wait_for
 from tests.server.federation_folder import running_server as serve
 
 

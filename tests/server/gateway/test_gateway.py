@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from common.system.ports import free_port
 from server.gateway.app import FLEET_ROUTES
 from tests.server.gateway.certificates import Authority
 from tests.server.gateway.door import FORBIDDEN, PULL, answer_on, command, gateway_for, head, upstream_with
@@ -182,8 +183,7 @@ def test_a_silent_upstream_is_answered_503(door, upstream):
 
 
 def test_an_absent_upstream_is_answered_503(authority, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with gateway_for(port, authority, tmp_path / "log") as door:
         assert [door.call().status, door.call("/health", b"", "GET").status] == [503, 503]
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
+from common.system.ports import free_port
 from tests.server.gateway.certificates import Authority
 from tests.server.gateway.door import gateway_for, upstream_with
 
@@ -50,8 +50,7 @@ def node(port: int, authority: Authority, keys: tuple[ec.EllipticCurvePrivateKey
 @contextlib.contextmanager
 def superlink(authority: Authority, folder: Path):
     """Run a SuperLink as in production and return its port."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     certificate, key = authority.issue("superlink")
     secret = folder / "secret"
     secret.write_bytes(os.urandom(32))

@@ -4,13 +4,13 @@ import contextlib
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from common.system.ports import free_port
 from server.gateway.app import FLEET_ROUTES
 from tests.places import ROOT
 from tests.server.gateway.certificates import Authority
@@ -64,8 +64,7 @@ def proxy_for(name: str, upstream: int, authority: Authority, folder: Path, **ch
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
     file, command = PROXIES[name]
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     etc = folder / "etc"
     etc.mkdir()
     for source, target in zip(authority.issue(name), ("server.crt", "server.key"), strict=True):
@@ -163,8 +162,7 @@ def test_a_large_body_is_refused(door, upstream):
 
 @pytest.mark.parametrize("name", PROXIES)
 def test_an_absent_upstream_is_answered_503(name, authority, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with proxy_for(name, port, authority, tmp_path) as door:
         answer = door.call()
         assert (answer.status, answer.getheader("retry-after")) == (503, "5")

@@ -15,6 +15,7 @@ import pytest
 from common.errors import InputError, RunError
 from common.processes.program import ProgramState
 from common.processes.supervisor import Supervisor
+from common.system.ports import free_port
 from server.flower.control_api import Control, Run
 from server.members.consortium import read_consortium
 from server.members.server_folder import ServerFolder
@@ -23,7 +24,6 @@ from server.processes.start import _Server
 from server.processes.start_checks import check_certificates, check_ports
 from tests.server.federation_folder import (
     RunningServer,
-    free_port,
     lives,
     make_folder,
     new_public_key,

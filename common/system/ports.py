@@ -1,0 +1,18 @@
+"""Ports of the loopback interface that nobody listens on."""
+
+import contextlib
+import socket
+
+
+def free_ports(count: int) -> list[int]:
+    """Return that many different ports that are free at this moment; another program may take one before it is used."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def free_port() -> int:
+    """Return one port that is free at this moment."""
+    return free_ports(1)[0]
