@@ -1,24 +1,24 @@
-"""Out-of-fold predictions: what all trainings of a study say of images they never saw, as panels and as a file."""
+"""Out-of-fold predictions: what the trainings of a study say about images that they never saw."""
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.dataset.records import ImageRecord
 from simulations.analysis.predictions import Predictions
+from simulations.analysis.predictions_csv import PredictionRow
 from simulations.study.outcomes import Outcome
 from simulations.study.trainings import Unit
 from simulations.study.variants import Variant
 
 Trained = Sequence[tuple[Unit, Outcome]]
+"""Finished trainings with what came of them."""
 
 
 def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]:
-    """Return the panel of every arm: what it says of all tested images, in one common order.
+    """Return the predictions of every arm for all tested images, in one common order.
 
     The local arm has two: "local", where every patient is judged by the model of his own hospital, and "local-all",
     where every hospital's model judges all patients.
@@ -29,19 +29,10 @@ def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]
             places[record.name] = (site, record.patient, record.label)
     # Site by site, as everywhere; within one by name.
     images = sorted(places, key=lambda name: (places[name][0], name))
-    rows = {name: row for row, name in enumerate(images)}
-    classes = len(variant.consortium.dataset.classes)
-    found: defaultdict[tuple[str, str, int], np.ndarray[Any, Any]] = defaultdict(
-        lambda: np.full((len(images), classes + 1), np.nan)
-    )
-    for unit, outcome in trained:
-        sheet = found[(unit.arm, unit.site, unit.repeat)]
-        for (record, _), probabilities in zip(_tested(unit), outcome.probabilities, strict=True):
-            sheet[rows[record.name]] = [*probabilities, unit.fold]
-    assert not any(np.isnan(sheet).any() for sheet in found.values())
+    sets = _complete_sets(trained, images, classes=len(variant.consortium.dataset.classes))
 
-    def panel(sheets: Sequence[np.ndarray[Any, Any]], repeats: Sequence[int]) -> Predictions:
-        stacked = np.stack(sheets)
+    def stack(chosen: Sequence[NDArray[np.float64]], repeats: Sequence[int]) -> Predictions:
+        stacked = np.stack(chosen)
         return Predictions(
             images=np.array(images),
             sites=np.array([places[name][0] for name in images]),
@@ -52,35 +43,53 @@ def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]
             probabilities=stacked[:, :, :-1],
         )
 
-    repeats = sorted({repeat for _, _, repeat in found})
-    panels = {}
-    for arm in dict.fromkeys(arm for arm, _, _ in found):
+    repeats = sorted({repeat for _, _, repeat in sets})
+    found = {}
+    for arm in dict.fromkeys(arm for arm, _, _ in sets):
         if arm != "local":
-            panels[arm] = panel([found[arm, "", repeat] for repeat in repeats], repeats)
+            found[arm] = stack([sets[arm, "", repeat] for repeat in repeats], repeats)
             continue
         models = [site.name for site in variant.consortium.sites]
-        home = np.array([models.index(places[name][0]) for name in images])
-        by_repeat = [np.stack([found[arm, model, repeat] for model in models]) for repeat in repeats]
-        panels["local"] = panel([sheets[home, np.arange(len(images))] for sheets in by_repeat], repeats)
-        panels["local-all"] = panel(
-            [sheet for sheets in by_repeat for sheet in sheets], [repeat for repeat in repeats for _ in models]
+        own_model = np.array([models.index(places[name][0]) for name in images])
+        by_repeat = [np.stack([sets[arm, model, repeat] for model in models]) for repeat in repeats]
+        found["local"] = stack([one[own_model, np.arange(len(images))] for one in by_repeat], repeats)
+        found["local-all"] = stack(
+            [by_model for one in by_repeat for by_model in one], [repeat for repeat in repeats for _ in models]
         )
-    return panels
+    return found
 
 
-def predictions_csv(variant: Variant, trained: Trained) -> str:
-    """Return one line for each tested image, model and repeat: what it is and what the model says."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    classes = variant.consortium.dataset.classes
-    columns = ("arm", "model", "repeat", "fold", "site", "image", "patient", "label", "predicted")
-    writer.writerow([*columns, *(f"p_{name}" for name in classes)])
+def prediction_rows(trained: Trained) -> Iterator[PredictionRow]:
+    """Yield one row for each tested image, model and repeat, as `predictions.csv` holds them."""
     for unit, outcome in trained:
         for (record, site), row in zip(_tested(unit), outcome.probabilities, strict=True):
-            predicted = classes[int(np.argmax(row))]
-            place = [unit.arm, unit.site, unit.repeat, unit.fold, site, record.name, record.patient]
-            writer.writerow([*place, classes[record.label], predicted, *(f"{value:.6f}" for value in row)])
-    return text.getvalue()
+            yield PredictionRow(
+                arm=unit.arm,
+                model=unit.site,
+                repeat=unit.repeat,
+                fold=unit.fold,
+                site=site,
+                image=record.name,
+                patient=record.patient,
+                label=record.label,
+                probabilities=row,
+            )
+
+
+def _complete_sets(
+    trained: Trained, images: Sequence[str], classes: int
+) -> dict[tuple[str, str, int], NDArray[np.float64]]:
+    """Return by arm, model and repeat one row for each image: its probabilities, and the fold that tested it."""
+    rows = {name: row for row, name in enumerate(images)}
+    sets: defaultdict[tuple[str, str, int], NDArray[np.float64]] = defaultdict(
+        lambda: np.full((len(images), classes + 1), np.nan)
+    )
+    for unit, outcome in trained:
+        predicted = sets[unit.arm, unit.site, unit.repeat]
+        for (record, _), probabilities in zip(_tested(unit), outcome.probabilities, strict=True):
+            predicted[rows[record.name]] = [*probabilities, unit.fold]
+    assert not any(np.isnan(predicted).any() for predicted in sets.values())
+    return sets
 
 
 def _tested(unit: Unit) -> list[tuple[ImageRecord, str]]:

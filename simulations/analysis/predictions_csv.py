@@ -1,23 +1,45 @@
-"""A study's predictions, image by image: `predictions.csv`, read back as one panel an arm."""
+"""A study's predictions, image by image: `predictions.csv`, written and read back."""
 
 import csv
+import io
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import InputError
+from common.system.files import write_text_atomically
 from simulations.analysis.predictions import Predictions
 
+_COLUMNS = ("arm", "model", "repeat", "fold", "site", "image", "patient", "label", "predicted")
 # Six decimals leave this much doubt about which class is the most probable one.
 _ROUNDING = 2e-6
 
 
 @dataclass(frozen=True)
-class _Line:
-    number: int
+class PredictionRow:
+    """What one model says about one tested image.
+
+    Attributes
+    ----------
+    arm : str
+        Key of the arm.
+    model : str
+        The hospital whose own model it is; "" for all arms but the local one.
+    repeat, fold : int
+        Of the cross-validation, from 0.
+    site, image, patient : str
+        Where the image lies, its name, and whose it is.
+    label : int
+        Index of the true class.
+    probabilities : list of float, shape (classes,)
+        Of each class.
+    line : int
+        Where in the file it was read; 0 for a row that is yet to be written.
+    """
+
     arm: str
     model: str
     repeat: int
@@ -26,28 +48,44 @@ class _Line:
     image: str
     patient: str
     label: int
-    scores: list[float]
+    probabilities: list[float]
+    line: int = 0
 
 
-_Set = dict[tuple[str, str], _Line]
+_Image = tuple[str, str]
+_Model = tuple[int, str]
+_Set = dict[_Image, PredictionRow]
 
 
-def read_predictions(run: Path, classes: list[str]) -> dict[str, Predictions]:
+def write_predictions(path: Path, classes: Sequence[str], rows: Iterable[PredictionRow]) -> None:
+    """Write a study's predictions; `classes` are the names in the order of their indices."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_COLUMNS, *(f"p_{name}" for name in classes)])
+    for row in rows:
+        predicted = int(np.argmax(row.probabilities))
+        where = [row.arm, row.model, row.repeat, row.fold, row.site, row.image, row.patient]
+        shown = [f"{value:.6f}" for value in row.probabilities]
+        writer.writerow([*where, classes[row.label], classes[predicted], *shown])
+    write_text_atomically(path, text.getvalue())
+
+
+def read_predictions(run: Path, classes: Sequence[str]) -> dict[str, Predictions]:
     """Read a run folder's `predictions.csv`.
 
     Parameters
     ----------
     run : Path
         The folder of a finished run.
-    classes : list of str
+    classes : sequence of str
         Names of the classes, in the order of their indices.
 
     Returns
     -------
     dict of str to Predictions
         By arm. `local` holds every hospital's model on its own images, `local-all` every model on all images: its sets
-        are the repeats times the models. All panels list the same images in the same order, except that `local`
-        lacks the images of hospitals without a model.
+        are the repeats times the models. All arms list the same images in the same order, except that `local` lacks the
+        images of hospitals without a model.
 
     Raises
     ------
@@ -56,26 +94,26 @@ def read_predictions(run: Path, classes: list[str]) -> dict[str, Predictions]:
         every image once.
     """
     path = run / "predictions.csv"
-    sets: dict[str, dict[tuple[int, str], _Set]] = defaultdict(lambda: defaultdict(dict))
-    images: dict[tuple[str, str], _Line] = {}
+    sets: dict[str, dict[_Model, _Set]] = defaultdict(lambda: defaultdict(dict))
+    images: _Set = {}
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            for line in _lines(path, stream, classes):
-                key = (line.site, line.image)
-                known = images.setdefault(key, line)
-                found = sets[line.arm][line.repeat, line.model]
+            for row in _rows(path, stream, classes):
+                key = (row.site, row.image)
+                known = images.setdefault(key, row)
+                found = sets[row.arm][row.repeat, row.model]
                 if key in found:
-                    raise InputError(f"{path}: line {line.number} predicts the image of line {found[key].number} again")
-                if (line.label, line.patient) != (known.label, known.patient):
-                    raise InputError(f"{path}: line {line.number} contradicts line {known.number} about {line.image}")
-                found[key] = line
+                    raise InputError(f"{path}: line {row.line} predicts the image of line {found[key].line} again")
+                if (row.label, row.patient) != (known.label, known.patient):
+                    raise InputError(f"{path}: line {row.line} contradicts line {known.line} about {row.image}")
+                found[key] = row
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; is this the folder of a finished run?") from error
-    return _panels(path, sets, images)
+    return _by_arm(path, sets, list(images.values()))
 
 
-def _lines(path: Path, stream: Iterator[str], classes: list[str]) -> Iterator[_Line]:
-    """Yield the lines of the file; a label is a class's name, or else its index."""
+def _rows(path: Path, stream: Iterator[str], classes: Sequence[str]) -> Iterator[PredictionRow]:
+    """Yield the rows of the file; a label is a class's name, or else its index."""
     indices = {str(index): index for index in range(len(classes))} | {name: i for i, name in enumerate(classes)}
     reader = csv.DictReader(stream)
     try:
@@ -89,31 +127,28 @@ def _lines(path: Path, stream: Iterator[str], classes: list[str]) -> Iterator[_L
             # Rounding can tie two classes; then what was predicted decides.
             scores[predicted] = max(scores) + (_ROUNDING if scores.count(max(scores)) > 1 else 0)
             where = (row["arm"], row["model"], int(row["repeat"]), int(row["fold"]), row["site"], row["image"])
-            yield _Line(reader.line_num, *where, row["patient"], indices[row["label"]], scores)
+            yield PredictionRow(*where, row["patient"], indices[row["label"]], scores, reader.line_num)
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: line {reader.line_num} is not a prediction ({error}); run it again") from error
 
 
-def _panels(
-    path: Path, sets: dict[str, dict[tuple[int, str], _Set]], images: dict[tuple[str, str], _Line]
-) -> dict[str, Predictions]:
-    lines = list(images.values())
-    panels = {}
+def _by_arm(path: Path, sets: dict[str, dict[_Model, _Set]], images: Sequence[PredictionRow]) -> dict[str, Predictions]:
+    found = {}
     for arm, by_model in sets.items():
         name = "local-all" if arm == "local" else arm
-        panels[name] = _panel(path, name, lines, by_model)
+        found[name] = _stack(path, name, images, by_model)
         if arm == "local":
-            home: dict[tuple[int, str], _Set] = defaultdict(dict)
-            for (repeat, _), found in by_model.items():
-                home[repeat, ""] |= {key: line for key, line in found.items() if line.model == line.site}
+            own: dict[_Model, _Set] = defaultdict(dict)
+            for (repeat, _), rows in by_model.items():
+                own[repeat, ""] |= {key: row for key, row in rows.items() if row.model == row.site}
             models = {model for _, model in by_model}
-            panels["local"] = _panel(path, "local", [line for line in lines if line.site in models], home)
-    return panels
+            found["local"] = _stack(path, "local", [row for row in images if row.site in models], own)
+    return found
 
 
-def _panel(path: Path, arm: str, lines: Sequence[_Line], sets: dict[tuple[int, str], _Set]) -> Predictions:
-    """Return a panel whose images stand in the order of `lines`."""
-    keys = [(line.site, line.image) for line in lines]
+def _stack(path: Path, arm: str, images: Sequence[PredictionRow], sets: dict[_Model, _Set]) -> Predictions:
+    """Return the predictions of an arm, in the order of `images`, which holds one row for each."""
+    keys = [(row.site, row.image) for row in images]
     for (repeat, model), found in sets.items():
         lacking = next((key for key in keys if key not in found), None)
         if lacking is not None:
@@ -121,19 +156,19 @@ def _panel(path: Path, arm: str, lines: Sequence[_Line], sets: dict[tuple[int, s
             raise InputError(f"{path}: repeat {repeat} of {whose} has no prediction for {lacking[1]}; run it again")
     ordered = [[found[key] for key in keys] for found in sets.values()]
     return Predictions(
-        images=np.array([line.image for line in lines], dtype=np.str_),
-        sites=np.array([line.site for line in lines], dtype=np.str_),
-        patients=np.array(_patients(lines), dtype=np.str_),
-        labels=np.array([line.label for line in lines], dtype=np.int64),
+        images=np.array([row.image for row in images], dtype=np.str_),
+        sites=np.array([row.site for row in images], dtype=np.str_),
+        patients=np.array(_patients(images), dtype=np.str_),
+        labels=np.array([row.label for row in images], dtype=np.int64),
         repeats=np.array([repeat for repeat, _ in sets], dtype=np.int64),
-        folds=np.array([[line.fold for line in one] for one in ordered], dtype=np.int64),
-        probabilities=np.array([[line.scores for line in one] for one in ordered], dtype=np.float64),
+        folds=np.array([[row.fold for row in one] for one in ordered], dtype=np.int64),
+        probabilities=np.array([[row.probabilities for row in one] for one in ordered], dtype=np.float64),
     )
 
 
-def _patients(lines: Sequence[_Line]) -> list[str]:
-    """Return a name for each line's patient that no patient of another hospital has."""
-    homes = defaultdict(set)
-    for line in lines:
-        homes[line.patient].add(line.site)
-    return [f"{line.site}: {line.patient}" if len(homes[line.patient]) > 1 else line.patient for line in lines]
+def _patients(images: Sequence[PredictionRow]) -> list[str]:
+    """Return a name for each image's patient that no patient of another hospital has."""
+    sites = defaultdict(set)
+    for row in images:
+        sites[row.patient].add(row.site)
+    return [f"{row.site}: {row.patient}" if len(sites[row.patient]) > 1 else row.patient for row in images]

@@ -1,12 +1,12 @@
 """What a federation is worth when hospitals fail: the two measurements of `rarefed-sim robustness`, and their tests."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.statistics.bootstrap import Bootstrap
-from simulations.analysis.evaluation import compare
+from common.summary.comparison import PairedTestRecord
+from simulations.analysis.arm_comparison import compare_predictions
 from simulations.analysis.predictions import Predictions
 from simulations.study.variants import Variant
 
@@ -42,29 +42,31 @@ def is_disturbed(variant: Variant) -> bool:
     return bool(variant.plan.study.dropout or variant.plan.study.hostile_sites)
 
 
-def against_undisturbed(panels: Mapping[Variant, Predictions]) -> dict[Variant, dict[str, Any]]:
+def against_undisturbed(
+    predictions: Mapping[Variant, Predictions],
+) -> dict[Variant, dict[str, PairedTestRecord]]:
     """Test the federated arm of every variant with faults against its like without.
 
     Parameters
     ----------
-    panels : mapping of Variant to Predictions
-        Predictions of the federated arm, the study's own choice first.
+    predictions : mapping of Variant to Predictions
+        Of the federated arm, the study's own choice first.
 
     Returns
     -------
     dict of Variant to dict
-        `same`: against the same variant without faults; `first`: against the first variant. Each is a result of
-        `evaluation.compare`, and is missing where no such variant ran on the same images and sites.
+        `same`: against the same variant without faults; `first`: against the first variant. Each is missing where no
+        such variant ran on the same images and sites.
     """
-    first = next(iter(panels))
-    found: dict[Variant, dict[str, Any]] = {variant: {} for variant in panels}
-    for variant, panel in panels.items():
-        alike = (other for other in panels if not is_disturbed(other) and _like(other) == _like(variant))
+    first = next(iter(predictions))
+    found: dict[Variant, dict[str, PairedTestRecord]] = {variant: {} for variant in predictions}
+    for variant, own in predictions.items():
+        alike = (other for other in predictions if not is_disturbed(other) and _like(other) == _like(variant))
         for key, other in (("same", next(alike, None)), ("first", None if is_disturbed(first) else first)):
             if other is None or other == variant or not _same_sites(variant, other):
                 continue
             names = (variant.name, other.name)
-            found[variant][key] = compare(panel, panels[other], Bootstrap.draw(panel.patients), names)
+            found[variant][key] = compare_predictions(own, predictions[other], Bootstrap.draw(own.patients), names)
     return found
 
 

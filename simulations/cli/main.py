@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -91,8 +91,8 @@ def robustness(
 
     Interrupt it at any moment: the same command goes on where it stopped.
     """
+    from common.summary.summary_file import read_summary
     from simulations.analysis.robustness import robustness_plans
-    from simulations.analysis.summary_schema import read_summary
     from simulations.report.terminal import TABLE_WIDTH, render_faults
     from simulations.study.earlier_runs import finished_run
 
@@ -148,15 +148,15 @@ def demo(
 
 def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
     """Run a plan in a Flower of its own and show what came of it."""
+    from common.summary.summary_file import read_summary
     from simulations.report.terminal import TABLE_WIDTH, render_table
 
     console = table_console(TABLE_WIDTH, stderr=as_json)
     path = _train(plan, fresh, console)
-    summary = json.loads((path / "summary.json").read_text())
     if as_json:
-        print(json.dumps(summary, indent=2))
+        print(json.dumps(json.loads((path / "summary.json").read_text()), indent=2))
     else:
-        console.print(render_table(summary))
+        console.print(render_table(read_summary(path)))
         console.print(f"run folder: {path}", soft_wrap=True, highlight=False)
 
 
@@ -196,19 +196,13 @@ def compare(
     page: Annotated[Path | None, typer.Option(help="Also write the comparison as an HTML page.")] = None,
 ) -> None:
     """Set finished runs side by side: their arms, what differs in their plans, and paired tests on the same images."""
-    from common.statistics.bootstrap import Bootstrap
-    from simulations.analysis.evaluation import compare as compare_panels
-    from simulations.analysis.predictions import Predictions
     from simulations.report.run_comparison import compare_runs, write_comparison
     from simulations.report.terminal import TABLE_WIDTH
 
-    def paired(first: Predictions, second: Predictions) -> dict[str, Any]:
-        return compare_panels(first, second, Bootstrap.draw(first.patients), ("first", "second"))
-
     console = table_console(TABLE_WIDTH)
-    console.print(compare_runs(runs, paired))
+    console.print(compare_runs(runs))
     if page:
-        console.print(write_comparison(runs, page, paired), soft_wrap=True, highlight=False)
+        console.print(write_comparison(runs, page), soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -10,6 +10,8 @@ from typing import Any
 from client.rules.audit_log import AuditLog
 from common.errors import InputError, RunError
 from common.plan.training_plan import TrainingPlan
+from common.summary.summary import Summary
+from common.summary.summary_file import read_summary
 from simulations.local_federation.rehearsal import Rehearsal
 from simulations.sites.consortium import load_consortium
 from simulations.sites.export import hand_out
@@ -19,7 +21,7 @@ _MARK = ".rarefed-demo"
 _RULES = {"least_images": 8, "suppress_below": 2}
 
 
-def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str], None]) -> Summary:
     """Run a whole federation on this machine and return its summary.
 
     Parameters
@@ -77,7 +79,7 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     run = (runs / "latest").resolve()
     say(_describe_rounds(run, work))
     chapter(f"done; the released model is in {run / 'model'}")
-    return dict(json.loads((run / "summary.json").read_bytes()))
+    return read_summary(run)
 
 
 def _empty(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Numbers as a reader meets them: counts, rates, intervals, sizes and times."""
 
-from simulations.analysis.arm_schema import Interval, Metrics
+from common.summary.arm import MetricsRecord
+from common.summary.record import Interval
 
 MISSING = "–"
 
@@ -28,7 +29,7 @@ def limits(name: str, interval: Interval | None) -> str:
     return f"{low:.2f}–{high:.2f}" if name in ("auc", "ece") else f"{100 * low:.0f}–{100 * high:.0f}"
 
 
-def interval(name: str, metrics: Metrics) -> str:
+def interval(name: str, metrics: MetricsRecord) -> str:
     """Return a metric's 95 % interval, or an empty string where there is none."""
     return limits(name, metrics.ci95.get(name))
 
@@ -38,7 +39,7 @@ def count(value: float) -> str:
     return f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"
 
 
-def correct_of_total(metrics: Metrics | None) -> str:
+def correct_of_total(metrics: MetricsRecord | None) -> str:
     """Return `174.3/200`, or a dash where there is no image."""
     if metrics is None or metrics.total == 0:
         return MISSING

@@ -12,11 +12,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from common.summary.summary import Summary
+from common.summary.summary_file import read_summary
 from common.system.files import write_bytes_atomically, write_text_atomically
 from common.system.wording import plural
 from simulations.analysis.predictions import Predictions
 from simulations.analysis.predictions_csv import read_predictions
-from simulations.analysis.summary_schema import Summary, read_summary
 from simulations.report import formatting
 from simulations.report.figures.canvas import DARK, LIGHT, PRINT
 from simulations.report.limitations import tell_faults

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from math import ceil
 
+from common.summary.arm import MetricsRecord
+from common.summary.summary import Summary
 from common.system.wording import plural
-from simulations.analysis.arm_schema import Metrics
-from simulations.analysis.summary_schema import Summary
 from simulations.report.formatting import count, listed
 from simulations.study.fault_descriptions import describe_faults
 
@@ -20,7 +20,7 @@ ARM_NAMES = {
 """The arms in a sentence."""
 
 
-def list_caveats(summary: Summary, found: Mapping[str, Metrics]) -> list[str]:
+def list_caveats(summary: Summary, found: Mapping[str, MetricsRecord]) -> list[str]:
     """Return what the data of a study cannot say, one or two sentences each; `found` holds at least one arm."""
     total = next(iter(found.values())).total
     limits = [_resolution(summary, found, total)]
@@ -42,7 +42,7 @@ def tell_faults(summary: Summary) -> list[str]:
     return describe_faults(summary.plan.get("study", {}), len(summary.dataset.sites))
 
 
-def _resolution(summary: Summary, found: Mapping[str, Metrics], total: int) -> str:
+def _resolution(summary: Summary, found: Mapping[str, MetricsRecord], total: int) -> str:
     """Say which differences the test images cannot show."""
     one = f"One image is {_points(100 / total)}"
     test = summary.tests.get("federated-centralized")
@@ -67,7 +67,7 @@ def _resolution(summary: Summary, found: Mapping[str, Metrics], total: int) -> s
     return f"{one}; each accuracy is only known to about ±{_points(max(ceil(100 * noise), 1))}."
 
 
-def _rounds_of_testing(summary: Summary, found: Mapping[str, Metrics], total: int) -> str:
+def _rounds_of_testing(summary: Summary, found: Mapping[str, MetricsRecord], total: int) -> str:
     study = summary.study
     if study.folds < 2:
         untested = summary.dataset.images - total

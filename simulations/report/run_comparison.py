@@ -1,6 +1,6 @@
 """Runs side by side: the same arms, what differs in their plans, and paired tests where the images are the same."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from rich.console import Group
 from rich.text import Text
 
 from common.errors import InputError
+from common.statistics.bootstrap import Bootstrap
+from common.summary.summary import Summary
+from common.summary.summary_file import read_summary
 from common.system.files import write_text_atomically
-from simulations.analysis.arm_schema import PairedTest
+from simulations.analysis.arm_comparison import compare_predictions
 from simulations.analysis.predictions import Predictions
 from simulations.analysis.predictions_csv import read_predictions
-from simulations.analysis.summary_schema import Summary, read_summary
 from simulations.report.formatting import MISSING, correct_of_total, interval, rate, share, share_limits
 from simulations.report.html import page_templates
 from simulations.report.limitations import tell_faults
@@ -30,9 +32,6 @@ from simulations.report.tables import (
     metrics_by_arm,
 )
 from simulations.report.terminal import draw_table
-
-PairedComparison = Callable[[Predictions, Predictions], Mapping[str, Any]]
-"""Takes the panels of two runs, of the same images in the same order, and returns a TEST as in `summary.json`."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +59,13 @@ def read_runs(folders: Sequence[Path]) -> Runs:
     return Runs(letters, summaries, panels)
 
 
-def compare_runs(folders: Sequence[Path], paired: PairedComparison | None = None) -> Group:
+def compare_runs(folders: Sequence[Path]) -> Group:
     """Return runs side by side as rich renderables.
 
     Parameters
     ----------
     folders : sequence of Path
         Two or more run folders.
-    paired : callable or None
-        Tests two panels of the same images; None leaves pairing out.
 
     Raises
     ------
@@ -77,14 +74,14 @@ def compare_runs(folders: Sequence[Path], paired: PairedComparison | None = None
     """
     runs = read_runs(folders)
     parts: list[Any] = [_names_in_terminal(runs)]
-    for table in run_tables(runs, paired):
+    for table in run_tables(runs):
         parts += draw_table(table)
         if table.caption:
             parts += [Text(table.caption), Text("")]
     return Group(*parts)
 
 
-def write_comparison(folders: Sequence[Path], path: Path, paired: PairedComparison | None = None) -> Path:
+def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     """Write runs side by side as one self-contained page; parameters as in `compare_runs`."""
     runs = read_runs(folders)
     page = (
@@ -92,16 +89,16 @@ def write_comparison(folders: Sequence[Path], path: Path, paired: PairedComparis
         .get_template("side_by_side.html.j2")
         .render(
             runs={letter: (runs.folders[letter].name, summary) for letter, summary in runs.summaries.items()},
-            tables=run_tables(runs, paired),
+            tables=run_tables(runs),
         )
     )
     write_text_atomically(path, page)
     return path
 
 
-def run_tables(runs: Runs, paired: PairedComparison | None = None) -> list[Table]:
+def run_tables(runs: Runs) -> list[Table]:
     """Return the tables of a comparison of runs that have something to show."""
-    tables = [_arms(runs), _gaps(runs), _plans(runs), *(_paired(runs, paired) if paired else [])]
+    tables = [_arms(runs), _gaps(runs), _plans(runs), *_paired(runs)]
     return [table for table in tables if table.rows]
 
 
@@ -166,7 +163,7 @@ def _flat(plan: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _paired(runs: Runs, paired: PairedComparison) -> list[Table]:
+def _paired(runs: Runs) -> list[Table]:
     """Return one table for every later run against the first, of the arms for which both tested the same images."""
     (first, one), *others = runs.panels.items()
     tables = []
@@ -175,8 +172,9 @@ def _paired(runs: Runs, paired: PairedComparison) -> list[Table]:
         for key in TITLES:
             aligned = align(one[key], other[key]) if key in one and key in other else None
             if aligned is not None:
-                names = {"first": f"{full_title(key)}: {first}", "second": letter}
-                tests[key] = PairedTest.model_validate({**paired(one[key], aligned), **names})
+                names = (f"{full_title(key)}: {first}", letter)
+                bootstrap = Bootstrap.draw(one[key].patients)
+                tests[key] = compare_predictions(one[key], aligned, bootstrap, names)
         table = differences_table(tests)
         title = f"{first} minus {letter}, on the same images"
         tables.append(Table(f"paired-{first}-{letter}", title, table.columns, table.rows, table.caption))

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from simulations.analysis.arm_schema import Arm, Metrics, Progress
+from common.summary.arm import ArmRecord, CurvePointRecord, MetricsRecord
+from common.summary.summary import Summary
 from simulations.analysis.predictions import Predictions
 from simulations.analysis.roc_bands import mean_curve, roc_band
-from simulations.analysis.summary_schema import Summary
 from simulations.report.figures.bars import Bars, draw_accuracy, draw_composition
 from simulations.report.figures.canvas import Drawing, short
 from simulations.report.figures.curves import Line, RocBand, draw_learning, draw_reliability, draw_roc
@@ -119,7 +119,7 @@ def _two_lines(label: str) -> str:
     return label if len(label) < 24 else ",\n".join(filter(None, (", ".join(words[:half]), ", ".join(words[half:]))))
 
 
-def _bars(key: str, rows: Mapping[str, Metrics]) -> Bars:
+def _bars(key: str, rows: Mapping[str, MetricsRecord]) -> Bars:
     values = {row: metrics.accuracy for row, metrics in rows.items() if metrics.accuracy is not None}
     intervals = {row: limits for row, metrics in rows.items() if (limits := metrics.ci95.get("accuracy"))}
     return Bars(key, SHORT_TITLES[key], values, intervals)
@@ -143,7 +143,7 @@ def _compositions(summary: Summary) -> list[Drawing]:
     return drawn
 
 
-def _roc(summary: Summary, found: Mapping[str, Metrics], panels: Mapping[str, Predictions]) -> list[Drawing]:
+def _roc(summary: Summary, found: Mapping[str, MetricsRecord], panels: Mapping[str, Predictions]) -> list[Drawing]:
     bands = []
     for key, metrics in found.items():
         curve = mean_curve(panels[key]) if key in panels else None
@@ -164,7 +164,7 @@ def _roc(summary: Summary, found: Mapping[str, Metrics], panels: Mapping[str, Pr
     return [draw_roc(bands, caption)]
 
 
-def _confusions(found: Mapping[str, Metrics], classes: Sequence[str]) -> list[Drawing]:
+def _confusions(found: Mapping[str, MetricsRecord], classes: Sequence[str]) -> list[Drawing]:
     return [
         draw_confusion(key, full_title(key), metrics.confusion, classes)
         for key, metrics in found.items()
@@ -187,11 +187,11 @@ def _learning(summary: Summary) -> list[Drawing]:
         lines = []
         for key in SHORT_TITLES:
             arm = _arm(summary, key)
-            points = [] if arm is None else _points(arm.history, name, scale)
+            points = [] if arm is None else _points(arm.learning_curve, name, scale)
             if arm is not None and points:
                 # The kept model is chosen by validation, and says nothing on a curve of the training loss.
                 selected = arm.selected.progress if arm.selected and name != "train_loss" else None
-                lines.append(Line(key, SHORT_TITLES[key], points, _spread(arm.history, name, scale), selected))
+                lines.append(Line(key, SHORT_TITLES[key], points, _spread(arm.learning_curve, name, scale), selected))
         if lines:
             caption = "On the validation patients. A dot marks the model that was kept."
             if name == "train_loss":
@@ -202,17 +202,17 @@ def _learning(summary: Summary) -> list[Drawing]:
     return drawn
 
 
-def _points(history: Sequence[Progress], name: str, scale: float) -> list[tuple[float, float]]:
-    values = [(one.progress, getattr(one, name)) for one in history]
+def _points(curve: Sequence[CurvePointRecord], name: str, scale: float) -> list[tuple[float, float]]:
+    values = [(one.progress, getattr(one, name)) for one in curve]
     return [(progress, scale * value) for progress, value in values if value is not None]
 
 
-def _spread(history: Sequence[Progress], name: str, scale: float) -> list[tuple[float, float, float]]:
-    spreads = [(one.progress, (one.spread or {}).get(name)) for one in history]
+def _spread(curve: Sequence[CurvePointRecord], name: str, scale: float) -> list[tuple[float, float, float]]:
+    spreads = [(one.progress, (one.spread or {}).get(name)) for one in curve]
     return [(progress, scale * limits[0], scale * limits[1]) for progress, limits in spreads if limits is not None]
 
 
-def _arm(summary: Summary, key: str) -> Arm | None:
+def _arm(summary: Summary, key: str) -> ArmRecord | None:
     return summary.arms.get(key)
 
 

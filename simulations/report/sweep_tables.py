@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from simulations.analysis.arm_schema import GapClosed, Metrics, PairedTest
-from simulations.analysis.summary_schema import Missing, Summary, Variant
+from common.summary.arm import MetricsRecord
+from common.summary.comparison import GapClosedRecord, PairedTestRecord
+from common.summary.summary import MissingRecord, Summary, VariantRecord
 from simulations.report.formatting import (
     MISSING,
     correct_of_total,
@@ -22,7 +23,7 @@ from simulations.report.formatting import (
 )
 from simulations.report.tables import SHORT_TITLES, Cell, Row, Table, metrics_by_arm, millions
 
-_ShowMetrics = Callable[[Metrics], Cell]
+_ShowMetrics = Callable[[MetricsRecord], Cell]
 
 
 def sweep_tables(summary: Summary) -> list[Table]:
@@ -52,12 +53,12 @@ def sweep_tables(summary: Summary) -> list[Table]:
     return tables
 
 
-def same(variants: Sequence[Variant], *keys: str) -> list[Variant]:
+def same(variants: Sequence[VariantRecord], *keys: str) -> list[VariantRecord]:
     """Return the variants that agree with the first one in the given keys."""
     return [one for one in variants if all(getattr(one, key) == getattr(variants[0], key) for key in keys)]
 
 
-def variant_label(variant: Variant, variants: Sequence[Variant]) -> str:
+def variant_label(variant: VariantRecord, variants: Sequence[VariantRecord]) -> str:
     """Return what sets a variant apart from the others it is shown with."""
     words = {
         "family": variant.family,
@@ -70,17 +71,19 @@ def variant_label(variant: Variant, variants: Sequence[Variant]) -> str:
     return ", ".join(differing) or variant.family
 
 
-def _family_tables(variants: Sequence[Variant], missing: Sequence[Missing], classes: Sequence[str]) -> list[Table]:
-    def correct(metrics: Metrics) -> Cell:
+def _family_tables(
+    variants: Sequence[VariantRecord], missing: Sequence[MissingRecord], classes: Sequence[str]
+) -> list[Table]:
+    def correct(metrics: MetricsRecord) -> Cell:
         return _with_limits(correct_of_total(metrics), metrics, "accuracy")
 
-    def found(metrics: Metrics) -> Cell:
+    def found(metrics: MetricsRecord) -> Cell:
         if len(classes) != 2 or metrics.confusion is None:
             return Cell(rate("sensitivity", metrics.sensitivity), interval("sensitivity", metrics))
         positives = metrics.confusion[1]
         return _with_limits(f"{count(positives[1])}/{count(sum(positives))}", metrics, "sensitivity")
 
-    def wrong(metrics: Metrics) -> Cell:
+    def wrong(metrics: MetricsRecord) -> Cell:
         if metrics.accuracy is None:
             return Cell(MISSING)
         accuracy = metrics.ci95.get("accuracy")
@@ -98,14 +101,14 @@ def _family_tables(variants: Sequence[Variant], missing: Sequence[Missing], clas
 
 
 def _by_family(
-    name: str, title: str, variants: Sequence[Variant], missing: Sequence[Missing], show: _ShowMetrics
+    name: str, title: str, variants: Sequence[VariantRecord], missing: Sequence[MissingRecord], show: _ShowMetrics
 ) -> Table:
     keys = _arm_keys(variants)
     rows = [Row([Cell(one.family), *(_shown(metrics_by_arm(one.arms), key, show) for key in keys)]) for one in variants]
     return Table(name, title, [Cell("Family"), *(Cell(SHORT_TITLES[key]) for key in keys)], rows + _not_run(missing))
 
 
-def _further_rates(variants: Sequence[Variant], missing: Sequence[Missing]) -> Table:
+def _further_rates(variants: Sequence[VariantRecord], missing: Sequence[MissingRecord]) -> Table:
     rates = {"precision": "Precision", "specificity": "Specificity", "f1": "F1", "auc": "AUC"}
     rows = [
         Row(
@@ -124,7 +127,7 @@ def _further_rates(variants: Sequence[Variant], missing: Sequence[Missing]) -> T
     return Table("families-rates", "Families: further rates", columns, rows + _not_run(missing), caption)
 
 
-def _cost_of_families(variants: Sequence[Variant], missing: Sequence[Missing]) -> Table:
+def _cost_of_families(variants: Sequence[VariantRecord], missing: Sequence[MissingRecord]) -> Table:
     rows = []
     for one in variants:
         for key in SHORT_TITLES:
@@ -147,7 +150,7 @@ def _cost_of_families(variants: Sequence[Variant], missing: Sequence[Missing]) -
     return Table("families-cost", title, [Cell(column) for column in columns], rows + _not_run(missing), caption)
 
 
-def _strategies(variants: Sequence[Variant]) -> Table:
+def _strategies(variants: Sequence[VariantRecord]) -> Table:
     rows = []
     for one in variants:
         federated = one.arms.get("federated")
@@ -169,7 +172,7 @@ _GAP_CAPTION = (
 )
 
 
-def _partitions(variants: Sequence[Variant]) -> Table:
+def _partitions(variants: Sequence[VariantRecord]) -> Table:
     rows = [
         Row([Cell(one.partition), Cell(number(one.sites)), *_accuracies(one), _gap(one.gap_closed, "accuracy")])
         for one in variants
@@ -182,7 +185,7 @@ def _partitions(variants: Sequence[Variant]) -> Table:
 _GAP_ARMS = ("centralized", "federated", "local-all")
 
 
-def faults_table(variants: Sequence[Variant]) -> Table:
+def faults_table(variants: Sequence[VariantRecord]) -> Table:
     """Return one row a strategy and fault: what federated training reached, and how far that is from undisturbed."""
     several = len({one.strategy for one in variants}) > 1
     first = variants[0].strategy
@@ -212,7 +215,7 @@ def faults_table(variants: Sequence[Variant]) -> Table:
     return Table("faults", "Hospitals that fail: federated training", [Cell(one) for one in columns], rows, caption)
 
 
-def _points(test: PairedTest | None) -> Cell:
+def _points(test: PairedTestRecord | None) -> Cell:
     if test is None or test.accuracy is None:
         return Cell(MISSING)
     around = test.accuracy.ci95
@@ -220,7 +223,7 @@ def _points(test: PairedTest | None) -> Cell:
     return Cell(signed(100 * test.accuracy.difference), limits)
 
 
-def _all_variants(variants: Sequence[Variant]) -> Table:
+def _all_variants(variants: Sequence[VariantRecord]) -> Table:
     rows = [
         Row(
             [
@@ -247,7 +250,7 @@ def _all_variants(variants: Sequence[Variant]) -> Table:
     return Table("variants", "All variants: accuracy", [Cell(column) for column in columns], rows, _GAP_CAPTION)
 
 
-def _accuracies(variant: Variant) -> list[Cell]:
+def _accuracies(variant: VariantRecord) -> list[Cell]:
     found = metrics_by_arm(variant.arms)
     return [
         _shown(found, key, lambda metrics: Cell(percent(metrics.accuracy), interval("accuracy", metrics)))
@@ -255,24 +258,24 @@ def _accuracies(variant: Variant) -> list[Cell]:
     ]
 
 
-def _gap(gaps: Mapping[str, GapClosed] | None, name: str) -> Cell:
+def _gap(gaps: Mapping[str, GapClosedRecord] | None, name: str) -> Cell:
     gap = (gaps or {}).get(name)
     return Cell(share(gap.value), share_limits(gap.ci95)) if gap else Cell(MISSING)
 
 
-def _shown(found: Mapping[str, Metrics], key: str, show: _ShowMetrics) -> Cell:
+def _shown(found: Mapping[str, MetricsRecord], key: str, show: _ShowMetrics) -> Cell:
     return show(found[key]) if key in found and found[key].total else Cell(MISSING)
 
 
-def _arm_keys(variants: Sequence[Variant]) -> list[str]:
+def _arm_keys(variants: Sequence[VariantRecord]) -> list[str]:
     ran = {key for one in variants for key in metrics_by_arm(one.arms)}
     return [key for key in SHORT_TITLES if key in ran]
 
 
-def _with_limits(text: str, metrics: Metrics, name: str) -> Cell:
+def _with_limits(text: str, metrics: MetricsRecord, name: str) -> Cell:
     around = interval(name, metrics)
     return Cell(text, percent(getattr(metrics, name)) + (f" ({around})" if around else ""))
 
 
-def _not_run(missing: Sequence[Missing]) -> list[Row]:
+def _not_run(missing: Sequence[MissingRecord]) -> list[Row]:
     return [Row([Cell(one.family)], reason=f"not run: {one.reason}") for one in missing]

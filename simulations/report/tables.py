@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from simulations.analysis.arm_schema import Arm, Difference, Metrics, PairedTest, Training
-from simulations.analysis.summary_schema import Summary
+from common.summary.arm import ArmRecord, MetricsRecord
+from common.summary.comparison import DifferenceRecord, PairedTestRecord
+from common.summary.summary import Summary
 from simulations.report.formatting import (
     MISSING,
     correct_of_total,
@@ -100,9 +101,9 @@ class Table:
     caption: str = ""
 
 
-def metrics_by_arm(arms: Mapping[str, Training]) -> dict[str, Metrics]:
+def metrics_by_arm(arms: Mapping[str, ArmRecord]) -> dict[str, MetricsRecord]:
     """Return the arms that ran in the order in which they are shown; `local-all` is one of them."""
-    found: dict[str, Metrics] = dict(arms)
+    found: dict[str, MetricsRecord] = dict(arms)
     local = arms.get("local")
     if local is not None and local.on_all_sites is not None:
         found["local-all"] = local.on_all_sites
@@ -133,7 +134,7 @@ def arms_table(summary: Summary) -> Table:
 
 def sites_table(summary: Summary) -> Table:
     """Return one row a site: what each arm, and the site's own model, got right."""
-    columns: list[tuple[Cell, Mapping[str, Metrics]]] = []
+    columns: list[tuple[Cell, Mapping[str, MetricsRecord]]] = []
     for key in TITLES:
         arm = summary.arms.get(key)
         if arm is None:
@@ -151,14 +152,14 @@ def sites_table(summary: Summary) -> Table:
     return Table("sites", "Correct by site", [Cell("Site"), *(heading for heading, _ in columns)], rows)
 
 
-def _of_site(metrics: Metrics | None) -> Cell:
+def _of_site(metrics: MetricsRecord | None) -> Cell:
     if metrics is None or metrics.accuracy is None:
         return Cell(MISSING)
     limits = interval("accuracy", metrics)
     return Cell(correct_of_total(metrics), percent(metrics.accuracy) + (f" ({limits})" if limits else ""))
 
 
-def differences_table(tests: Mapping[str, PairedTest]) -> Table:
+def differences_table(tests: Mapping[str, PairedTestRecord]) -> Table:
     """Return one row a comparison of two arms: differences with intervals, p-values, and each repeat's own tests."""
     headings = ("First − second", "Accuracy, points", "p", "AUC", "p", "McNemar p", "DeLong p")
     rows = []
@@ -184,7 +185,7 @@ def differences_table(tests: Mapping[str, PairedTest]) -> Table:
     return Table("differences", "Differences", [Cell(title) for title in headings], rows, caption)
 
 
-def _difference(found: Difference | None, scale: float, digits: int) -> Cell:
+def _difference(found: DifferenceRecord | None, scale: float, digits: int) -> Cell:
     if found is None:
         return Cell(MISSING)
     scaled = None if found.ci95 is None else (scale * found.ci95[0], scale * found.ci95[1])
@@ -227,11 +228,11 @@ def cost_table(summary: Summary) -> Table:
     return Table("cost", "Cost by arm", [Cell(title) for title in headings], rows, caption)
 
 
-def _cost_cells(key: str, arm: Arm, summary: Summary) -> list[Cell]:
+def _cost_cells(key: str, arm: ArmRecord, summary: Summary) -> list[Cell]:
     trained, total = (arm.parameters.trained, arm.parameters.total) if arm.parameters else (None, None)
     return [
         Cell(TITLES[key]),
-        Cell(number(arm.image_passes)),
+        Cell(number(arm.samples_seen)),
         Cell(seconds(arm.wall_s)),
         Cell(millions(trained)),
         Cell(millions(total)),

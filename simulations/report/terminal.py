@@ -1,14 +1,11 @@
 """The comparison in the terminal."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich import box
 from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from simulations.analysis.summary_schema import Summary
+from common.summary.summary import Summary
 from simulations.report.formatting import MISSING
 from simulations.report.limitations import tell_faults
 from simulations.report.sweep_tables import faults_table, sweep_tables
@@ -21,28 +18,21 @@ TABLE_WIDTH = 110
 """Columns to print in where no terminal says how wide it is."""
 
 
-def render_table(summary: Summary | Mapping[str, Any]) -> Group:
-    """Return the comparison as rich renderables: the arms, the sites, the variants, the verdict; fits 110 columns.
-
-    Parameters
-    ----------
-    summary : Summary or mapping
-        What `summary.json` holds.
-    """
-    known = summary if isinstance(summary, Summary) else Summary.model_validate(summary)
-    parts: list[RichTable | Text] = _synthetic(known)
-    parts += [Text(told, style="bold") for told in tell_faults(known)]
-    parts += draw_table(arms_table(known), "Test patients: correct images, and rates with their 95 % intervals below")
-    if known.dataset.sites:
-        parts += draw_table(sites_table(known))
-    sweeps = sweep_tables(known)
+def render_table(summary: Summary) -> Group:
+    """Return the comparison as rich renderables: the arms, the sites, the variants, the verdict; fits 110 columns."""
+    parts: list[RichTable | Text] = _synthetic(summary)
+    parts += [Text(told, style="bold") for told in tell_faults(summary)]
+    parts += draw_table(arms_table(summary), "Test patients: correct images, and rates with their 95 % intervals below")
+    if summary.dataset.sites:
+        parts += draw_table(sites_table(summary))
+    sweeps = sweep_tables(summary)
     for table in sweeps:
         parts += draw_table(table)
     empty = [row for table in sweeps for row in table.rows if row.reason]
     # The same family is missing from several tables.
     reasons = dict.fromkeys(f"{row.cells[0].text}: {row.reason}" for row in empty)
     parts += [Text("\n".join([*reasons, ""]))] if reasons else []
-    verdict = reach_verdict(known)
+    verdict = reach_verdict(summary)
     parts += [Text(sentence) for sentence in (verdict.headline, verdict.gap, *verdict.limits[:1]) if sentence]
     return Group(*parts)
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simulations.analysis.arm_schema import Difference, GapClosed, Metrics, PairedTest
-from simulations.analysis.summary_schema import Summary
+from common.summary.arm import MetricsRecord
+from common.summary.comparison import DifferenceRecord, GapClosedRecord, PairedTestRecord
+from common.summary.summary import Summary
 from simulations.report.formatting import (
     correct_of_total,
     count,
@@ -65,7 +66,7 @@ def reach_verdict(summary: Summary) -> Verdict:
     )
 
 
-def _headline(found: Mapping[str, Metrics], repeats: int) -> str:
+def _headline(found: Mapping[str, MetricsRecord], repeats: int) -> str:
     shown = [key for key in _HEADLINE if key in found] or [key for key in _SUBJECTS if key in found]
     first, *others = shown
     total = found[first].total
@@ -78,12 +79,12 @@ def _headline(found: Mapping[str, Metrics], repeats: int) -> str:
     return sentence + (f" (means of {repeats} repeats)." if repeats > 1 else ".")
 
 
-def _sureness(metrics: Metrics) -> str:
+def _sureness(metrics: MetricsRecord) -> str:
     limits = interval("accuracy", metrics)
     return f" ({limits}\N{NO-BREAK SPACE}%)" if limits else ""
 
 
-def _gap(gap: GapClosed | None) -> str:
+def _gap(gap: GapClosedRecord | None) -> str:
     if gap is None:
         return ""
     subject = "the gap between a lonely hospital and pooled images"
@@ -99,7 +100,7 @@ def _gap(gap: GapClosed | None) -> str:
     return sentence + "."
 
 
-def _compare(test: PairedTest, found: Mapping[str, Metrics]) -> str:
+def _compare(test: PairedTestRecord, found: Mapping[str, MetricsRecord]) -> str:
     first, second = (ARM_NAMES.get(arm, arm) for arm in (test.first, test.second))
     total = found[test.first].total if test.first in found else 0
     accuracy, auc = test.accuracy, test.auc
@@ -121,14 +122,14 @@ def _compare(test: PairedTest, found: Mapping[str, Metrics]) -> str:
     return f"{sentence} {_conclude(accuracy, auc, first, second, total)}"
 
 
-def _odds(difference: Difference) -> str:
+def _odds(difference: DifferenceRecord) -> str:
     if difference.p_value is None:
         return ""
     odds = p_value(difference.p_value)
     return (f"; p {odds}" if odds.startswith("<") else f"; p = {odds}").replace("p ", "p\N{NO-BREAK SPACE}")
 
 
-def _conclude(accuracy: Difference, auc: Difference | None, first: str, second: str, total: int) -> str:
+def _conclude(accuracy: DifferenceRecord, auc: DifferenceRecord | None, first: str, second: str, total: int) -> str:
     """Say which of two arms is better, if both the interval and the test say so."""
     these = f"these {total} images" if total != 1 else "this one image"
     if accuracy.clear:
@@ -154,6 +155,6 @@ def _worst_sites(summary: Summary) -> list[str]:
     return [f"Least accurate site: {'; '.join(parts)}."] if parts else []
 
 
-def _range(metrics: Metrics) -> str:
+def _range(metrics: MetricsRecord) -> str:
     limits = interval("accuracy", metrics)
     return f", {limits}\N{NO-BREAK SPACE}%" if limits else ""

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout, tail_digest
 from common.protocol import messages
+from common.summary.arm import CurvePointRecord
+from common.summary.summary import FederatedEvaluationRecord
 from server.rounds.checkpoints import Checkpoints
 from server.rounds.federation import Federation
 from server.rounds.messaging import Member
@@ -94,20 +96,23 @@ def run_federated(
     if state.rounds:
         say(f"{unit.title}: going on after round {len(state.rounds)}/{plan.federation.rounds}")
     result = federation.run(state)
+    evaluation = federated_evaluation(result)
     outcome = Outcome(
         probabilities=workers.predict(unit, result.tail, state.federation, result.selected_round, layers),
-        history=learning_curve(result, plan.federation.rounds),
+        learning_curve=[
+            CurvePointRecord.model_validate(entry) for entry in learning_curve(result, plan.federation.rounds)
+        ],
         selected=result.selected_round / plan.federation.rounds,
         wall_s=time.monotonic() - started,
-        image_passes=sum(passes_of(unit, report) for report in result.rounds),
+        samples_seen=sum(samples_of(unit, report) for report in result.rounds),
         trained_parameters=layout.size + personal.size,
         total_parameters=model.parameter_count,
         weights_digest=tail_digest(result.tail),
-        federated_evaluation=federated_evaluation(result),
+        federated_evaluation=FederatedEvaluationRecord.model_validate(evaluation) if evaluation else None,
     )
     return Federated(outcome, result.tail, layout, model.trunk_digest)
 
 
-def passes_of(unit: Unit, report: RoundReport) -> int:
+def samples_of(unit: Unit, report: RoundReport) -> int:
     """Return how many training images a round showed to the network."""
     return unit.plan.federation.local_epochs * sum(site.images for site in report.sites.values())

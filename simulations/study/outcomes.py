@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
+from common.summary.arm import CurvePointRecord
+from common.summary.record import Record
+from common.summary.summary import FederatedEvaluationRecord
 from common.system.files import write_json_atomically
 from simulations.study.fault_descriptions import name_faults
 from simulations.study.trainings import Unit
@@ -20,40 +23,38 @@ _RESULT_COLUMNS = (
 )
 
 
-class Outcome(BaseModel):
+class Outcome(Record):
     """One finished training.
 
     Attributes
     ----------
     probabilities : list of list of float, shape (test images, classes)
         Of the fold's test images in the order of `SimulatedConsortium.pooled("test")`.
-    history : list of dict
-        The learning curve: progress in [0, 1], train_loss, validation_loss, validation_accuracy, validation_auc.
+    learning_curve : list of CurvePointRecord
+        May be empty.
     selected : float
         When the model was taken, as a share of the budget.
     wall_s : float
         Seconds of training and scoring.
-    image_passes : int
-        How many training images were shown, all sites together.
+    samples_seen : int
+        How many training images were shown to the network, all sites together; each counts once per epoch.
     trained_parameters, total_parameters : int
         Of the network; the trained ones are what a federation exchanges.
     weights_digest : str
         SHA-256 of the tail; of the probe's coefficients.
-    federated_evaluation : dict or None
+    federated_evaluation : FederatedEvaluationRecord or None
         What the hospitals' own counts say; of the federated arm only.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     probabilities: list[list[float]]
-    history: list[dict[str, float | None]] = []
+    learning_curve: list[CurvePointRecord] = Field([], alias="history")
     selected: float
     wall_s: float
-    image_passes: int
+    samples_seen: int = Field(alias="image_passes")
     trained_parameters: int
     total_parameters: int
     weights_digest: str
-    federated_evaluation: dict[str, Any] | None = None
+    federated_evaluation: FederatedEvaluationRecord | None = None
 
 
 def rounded(probabilities: NDArray[np.float64]) -> list[list[float]]:
@@ -96,7 +97,7 @@ class OutcomeStore:
     def add(self, unit: Unit, outcome: Outcome) -> None:
         """Keep an outcome; once this returns it survives whatever happens to the process."""
         with self._lock:
-            write_json_atomically(self._units / f"{unit.key}.json", outcome.model_dump())
+            write_json_atomically(self._units / f"{unit.key}.json", outcome.to_json())
             self._found[unit.key] = outcome
             with self._results.open("a", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(_row(unit, outcome))
@@ -127,5 +128,5 @@ def _row(unit: Unit, outcome: Outcome) -> list[Any]:
         *(unit.consortium.partition, len(unit.consortium.sites)),
         *(unit.repeat, unit.fold, unit.arm, unit.site),
         *(correct_of(unit, outcome), len(outcome.probabilities)),
-        *(outcome.image_passes, round(outcome.wall_s, 2), outcome.weights_digest),
+        *(outcome.samples_seen, round(outcome.wall_s, 2), outcome.weights_digest),
     ]

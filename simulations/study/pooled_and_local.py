@@ -15,6 +15,7 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.learning_curve import CurvePoint, curve_point_entry
 from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
+from common.summary.arm import CurvePointRecord
 from common.training.model_selection import ModelSelection
 from common.training.trainer import EpochRange
 from common.training.workbench import workbench
@@ -94,12 +95,12 @@ def _train(
     bench.load(bench.initial_tail)
     epochs = plan.study.centralized_epochs
     selection = ModelSelection(plan.federation.select)
-    history: list[CurvePoint] = []
+    learning_curve: list[CurvePoint] = []
 
     def after_epoch(epoch: int, loss: float) -> None:
         score = EvaluationCounts.of(validation, trainer.predict(validation), plan.exchange.score_bins)
-        history.append(CurvePoint((epoch + 1) / epochs, loss, score))
-        selection.offer(layout.pack(tail), score, history[-1].progress)
+        learning_curve.append(CurvePoint((epoch + 1) / epochs, loss, score))
+        selection.offer(layout.pack(tail), score, learning_curve[-1].progress)
 
     trainer.fit(train, EpochRange(0, epochs, epochs), name=name, batch_size=batch_size, on_epoch=after_epoch)
     kept = selection.best
@@ -107,10 +108,10 @@ def _train(
     layout.unpack(kept.tail, tail)
     return Outcome(
         probabilities=rounded(trainer.predict(consortium.pooled("test"), plan.augmentation.tested)),
-        history=[curve_point_entry(moment) for moment in history],
+        learning_curve=[CurvePointRecord(**curve_point_entry(point)) for point in learning_curve],
         selected=kept.progress,
         wall_s=time.monotonic() - started,
-        image_passes=epochs * len(train),
+        samples_seen=epochs * len(train),
         trained_parameters=layout.size,
         total_parameters=trainer.model.parameter_count,
         weights_digest=tail_digest(kept.tail),

@@ -44,7 +44,7 @@ def fit_probe(plan: TrainingPlan, consortium: SimulatedConsortium) -> Outcome:
         probabilities=rounded(_probabilities(model, trainer.features(consortium.pooled("test")), classes)),
         selected=1.0,
         wall_s=time.monotonic() - started,
-        image_passes=0,
+        samples_seen=0,
         trained_parameters=bench.layout.size,
         total_parameters=trainer.model.parameter_count,
         weights_digest=hashlib.sha256(np.ascontiguousarray(coefficients, dtype="<f8").tobytes()).hexdigest(),

@@ -5,12 +5,14 @@ from collections.abc import Callable
 
 
 class StudyProgress:
-    """Counts image passes and turns events into lines such as `[ 42 %  1:35 left] federated round 7/24 ...`.
+    """Counts the samples that trainings have seen, and says how far they are.
+
+    Lines look like `[ 42 %  1:35 left] federated round 7/24 ...`.
 
     Parameters
     ----------
     total : int
-        Image passes of all arms together.
+        Samples that all trainings together will see.
     emit : callable
         Takes each finished line.
     """
@@ -22,9 +24,9 @@ class StudyProgress:
         # Rates count from the end of the first step, which starts processes and fills caches that later ones find.
         self._first: tuple[int, float] | None = None
 
-    def step(self, passes: int, text: str | None) -> None:
-        """Count passes as done and say what happened, if anything is worth saying."""
-        self._done += passes
+    def step(self, samples: int, text: str | None) -> None:
+        """Count samples as seen and say what happened, if anything is worth saying."""
+        self._done += samples
         now = time.monotonic()
         if self._first is None:
             self._first = (self._done, now)
@@ -35,9 +37,9 @@ class StudyProgress:
         left = f"{_clock(since * max(self._total - self._done, 0) / done)} left" if done else "         "
         self._emit(f"[{share:4.0%} {left}] {text}")
 
-    def skip(self, passes: int) -> None:
-        """Count passes that need not be made any more."""
-        self._total = max(self._total - passes, 1)
+    def skip(self, samples: int) -> None:
+        """Take off samples that need not be seen any more."""
+        self._total = max(self._total - samples, 1)
 
     def say(self, text: str) -> None:
         """Say something that is no step."""

@@ -16,7 +16,7 @@ from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
 from simulations.study.earlier_runs import keep_rounds
 from simulations.study.fault_descriptions import describe_faults
-from simulations.study.federated import passes_of, run_federated
+from simulations.study.federated import run_federated, samples_of
 from simulations.study.outcomes import Outcome, OutcomeStore, correct_of
 from simulations.study.progress import StudyProgress
 from simulations.study.trainings import Unit, units_of
@@ -54,7 +54,7 @@ class Study:
         self._store = OutcomeStore(folder.path)
         # One training may serve several variants: pooled images know no strategy.
         self._units = list({unit.key: unit for variant in self.variants for unit in units_of(variant)}.values())
-        self._progress = StudyProgress(sum(unit.image_passes for unit in self._units), emit)
+        self._progress = StudyProgress(sum(unit.samples_seen for unit in self._units), emit)
         self._noting = threading.Lock()
 
     def outcomes(self, variant: Variant) -> list[tuple[Unit, Outcome]]:
@@ -75,7 +75,7 @@ class Study:
         if found:
             self._progress.say(f"going on: {found} of {len(self._units)} trainings are there already")
         keep_rounds(self._folder.path, {unit.key for unit in self._units if unit in self._store})
-        self._progress.skip(sum(unit.image_passes for unit in self._units if unit in self._store))
+        self._progress.skip(sum(unit.samples_seen for unit in self._units if unit in self._store))
         missing = [unit for unit in self._units if unit not in self._store]
         if missing:
             workers = Workers(grid, wait_for_nodes(grid, 1, self._plan.federation.wait_seconds))
@@ -122,18 +122,18 @@ class Study:
             if not self._plan.study.folds:
                 metadata = {"plan_digest": unit.plan.digest, "trunk_digest": federated.trunk_digest}
                 self._folder.write_tail("federated", federated.tail, federated.layout, metadata)
-            passes = unit.image_passes - outcome.image_passes  # of lost replies; the others were counted by round
+            samples = unit.samples_seen - outcome.samples_seen  # of lost replies; the others were counted by round
         else:
             outcome = workers.train_alone(unit)
-            passes = outcome.image_passes
+            samples = outcome.samples_seen
             with self._noting:
-                for moment in outcome.history:
-                    self._folder.append_round({"unit": unit.key, **_place(unit), **moment})
+                for point in outcome.learning_curve:
+                    self._folder.append_round({"unit": unit.key, **_place(unit), **point.to_json()})
         self._store.add(unit, outcome)
         self._folder.forget_rounds(unit.key)
         right, total = correct_of(unit, outcome), len(outcome.probabilities)
         with self._noting:
-            self._progress.step(passes, f"{unit.title}: {right}/{total} right, {outcome.wall_s:.0f} s")
+            self._progress.step(samples, f"{unit.title}: {right}/{total} right, {outcome.wall_s:.0f} s")
 
     def _note_round(self, unit: Unit, report: RoundReport) -> None:
         rounds = unit.plan.federation.rounds
@@ -146,7 +146,7 @@ class Study:
             text += f"; {site} left out: {reason}"
         entry = {"unit": unit.key, **_place(unit), **round_entry(report, rounds)}
         with self._noting:
-            self._progress.step(passes_of(unit, report), text)
+            self._progress.step(samples_of(unit, report), text)
             self._folder.append_round(entry)
 
     def _describe(self) -> list[str]:

@@ -65,7 +65,7 @@ class Unit:
         return f"{repeat}fold {self.fold + 1}/{self.plan.study.folds} {self.arm}{where}"
 
     @property
-    def image_passes(self) -> int:
+    def samples_seen(self) -> int:
         """How many training images the training is going to show to the network; 0 for the probe."""
         study, federation = self.plan.study, self.plan.federation
         if self.arm == "probe":

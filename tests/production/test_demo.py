@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simulations.analysis.summary_schema import Summary
+from common.summary.summary import Summary
 from tests.federation.quick import COMMAND
 from tests.production.small import PLAN
 
@@ -28,7 +28,7 @@ def test_a_demo_ends_in_a_released_model_and_leaves_no_process(tmp_path: Path) -
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_bytes())
-    Summary.model_validate(summary)
+    assert Summary.model_validate(summary).to_json() == summary
     assert summary["cost"]["sites"] == 4
     assert (tmp_path / "runs" / "latest" / "model" / "model.safetensors").is_file()
     assert "records, unbroken" in done.stdout

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from common.evaluation.roc import RocCurve
-from simulations.analysis.arm_schema import ReliabilityBin
+from common.summary.arm import ReliabilityBinRecord
 from simulations.report.figures.canvas import DASHES, WIDTH, Drawing, Palette, legend_below, plain_axes
 
 
@@ -95,7 +95,7 @@ def draw_learning(name: str, quantity: str, caption: str, lines: Sequence[Line])
     return Drawing(f"learning-{name}", f"{quantity} during training", caption, (WIDTH, 3.4), draw)
 
 
-def draw_reliability(key: str, title: str, bins: Sequence[ReliabilityBin]) -> Drawing:
+def draw_reliability(key: str, title: str, bins: Sequence[ReliabilityBinRecord]) -> Drawing:
     """Draw what came true over what was predicted; the area of a dot is the number of its images."""
 
     def draw(figure: Figure, palette: Palette) -> None:

@@ -12,12 +12,29 @@ from sklearn import metrics as reference
 from statsmodels.stats.proportion import proportion_confint
 
 from common.statistics.bootstrap import Bootstrap
-from simulations.analysis.evaluation import compare, evaluate, gap_closed, metrics_of
+from simulations.analysis import arm_comparison, evaluation
+from simulations.analysis import gap_closed as gap_analysis
 from simulations.analysis.predictions import Predictions
 from simulations.analysis.resampling import RESAMPLED_METRICS
 from tests.simulations.analysis.drawn_predictions import draw_panels, make_panel, patients_of, true_metrics
 
 RATES = ("accuracy", "sensitivity", "specificity", "precision", "f1")
+
+
+def evaluate(predictions: Predictions, bootstrap: Bootstrap) -> dict[str, Any]:
+    return evaluation.evaluate(predictions, bootstrap).to_json()
+
+
+def metrics_of(predictions: Predictions, bootstrap: Bootstrap | None = None) -> dict[str, Any]:
+    return evaluation.metrics_of(predictions, bootstrap).to_json()
+
+
+def compare(first: Predictions, second: Predictions, bootstrap: Bootstrap, names: tuple[str, str]) -> dict[str, Any]:
+    return arm_comparison.compare_predictions(first, second, bootstrap, names).to_json()
+
+
+def gap_closed(*arms: Predictions, bootstrap: Bootstrap) -> dict[str, Any]:
+    return {name: gap.to_json() for name, gap in gap_analysis.gap_closed(*arms, bootstrap).items()}
 
 
 def panels(*separations: float, images: int = 60, seed: int = 3, **options: Any) -> list[Predictions]:
@@ -236,14 +253,14 @@ def test_other_patients_are_refused() -> None:
 def test_the_gap_closed() -> None:
     federated, local, centralized = panels(2.6, 0.5, 3.0, images=200, sets=2)
     bootstrap = Bootstrap.draw(federated.patients)
-    found = gap_closed(federated, local, centralized, bootstrap)
+    found = gap_closed(federated, local, centralized, bootstrap=bootstrap)
     check_json(found)
     for name in ("accuracy", "auc"):
         one, start, goal = (metrics_of(panel)[name] for panel in (federated, local, centralized))
         assert found[name]["value"] == pytest.approx((one - start) / (goal - start))
         assert found[name]["ci95"][0] < found[name]["value"] < found[name]["ci95"][1]
         assert found[name]["reason"] is None
-    for gap in gap_closed(federated, centralized, centralized, bootstrap).values():
+    for gap in gap_closed(federated, centralized, centralized, bootstrap=bootstrap).values():
         assert gap["value"] is None
         assert gap["ci95"] is None
         assert "not better" in gap["reason"]
@@ -255,7 +272,7 @@ def test_no_interval_for_a_share_of_hardly_anything() -> None:
     scores = local.probabilities.copy()
     scores[0, wrong] = scores[0, wrong][:, ::-1]
     hardly_better = make_panel(local.patients, local.labels, scores)
-    found = gap_closed(federated, local, hardly_better, Bootstrap.draw(local.patients))["accuracy"]
+    found = gap_closed(federated, local, hardly_better, bootstrap=Bootstrap.draw(local.patients))["accuracy"]
     assert found["value"] is not None
     assert found["ci95"] is None
     assert "not clearly" in found["reason"]
@@ -263,7 +280,7 @@ def test_no_interval_for_a_share_of_hardly_anything() -> None:
 
 def test_the_gap_in_auc_needs_two_classes() -> None:
     panel = make_panel(patients_of(3), np.ones(3), two([0.9, 0.8, 0.3]))
-    found = gap_closed(panel, panel, panel, Bootstrap.draw(panel.patients))["auc"]
+    found = gap_closed(panel, panel, panel, bootstrap=Bootstrap.draw(panel.patients))["auc"]
     assert (found["value"], found["reason"]) == (None, "undefined for the tested images")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from common.evaluation.learning_curve import CurvePoint, curve_point_entry
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
-from simulations.analysis.out_of_fold import predictions_csv, predictions_of
+from common.summary.arm import CurvePointRecord
+from simulations.analysis.out_of_fold import prediction_rows, predictions_of
+from simulations.analysis.predictions_csv import write_predictions
 from simulations.analysis.summarise import summarise
 from simulations.study.outcomes import Outcome
 from simulations.study.progress import StudyProgress
@@ -34,10 +37,13 @@ def outcome_of(unit: Unit) -> Outcome:
     loss = 0.5 + 0.1 * unit.fold
     return Outcome(
         probabilities=rows,
-        history=[curve_point_entry(CurvePoint(p, loss / p, None)) | {"validation_loss": loss} for p in (0.5, 1.0)],
+        learning_curve=[
+            CurvePointRecord(**curve_point_entry(CurvePoint(p, loss / p, None)) | {"validation_loss": loss})
+            for p in (0.5, 1.0)
+        ],
         selected=0.5,
         wall_s=2.0,
-        image_passes=100,
+        samples_seen=100,
         trained_parameters=10,
         total_parameters=20,
         weights_digest="ab" * 32,
@@ -76,7 +82,7 @@ def test_every_patient_is_judged_at_home_and_by_every_hospitals_model(variant: V
 
 
 def test_the_summary_counts_each_image_once_and_averages_over_repeats(variant: Variant, trained: Trained) -> None:
-    summary = summarise(variant, trained)
+    summary = summarise(variant, trained).to_json()
     assert summary["study"]["tested"] == 24
     assert (summary["study"]["folds"], summary["study"]["repeats"], summary["study"]["seeds"]) == (2, 2, [1, 2])
     arms = summary["arms"]
@@ -95,7 +101,7 @@ def test_the_summary_counts_each_image_once_and_averages_over_repeats(variant: V
 def test_the_course_of_an_arm_is_averaged_over_folds_and_costs_are_of_one_repeat(
     variant: Variant, trained: Trained
 ) -> None:
-    arm = summarise(variant, trained)["arms"]["federated"]
+    arm = summarise(variant, trained).to_json()["arms"]["federated"]
     assert arm["image_passes"] == 200
     assert arm["wall_s"] == 4
     assert [point["progress"] for point in arm["history"]] == [0.5, 1.0]
@@ -103,19 +109,23 @@ def test_the_course_of_an_arm_is_averaged_over_folds_and_costs_are_of_one_repeat
     low, high = arm["history"][1]["spread"]["validation_loss"]
     assert (low + high) / 2 == pytest.approx(0.55)
     assert arm["history"][1]["validation_accuracy"] is None
-    local = summarise(variant, trained)["arms"]["local"]
+    local = summarise(variant, trained).to_json()["arms"]["local"]
     assert local["image_passes"] == 400
 
 
 def test_what_travels_is_counted_in_float32(variant: Variant, trained: Trained) -> None:
-    cost = summarise(variant, trained)["cost"]
+    cost = summarise(variant, trained).to_json()["cost"]
     model = build_model(variant.plan, 2)
     assert cost["bytes_up_per_site_per_round"] == TailLayout.of(model.tail, variant.plan).size * 4
     assert cost["bytes_model_full"] == sum(tensor.numel() for tensor in model.state_dict().values()) * 4
 
 
-def test_predictions_have_a_line_for_each_image_model_and_repeat(variant: Variant, trained: Trained) -> None:
-    rows = list(csv.DictReader(io.StringIO(predictions_csv(variant, trained))))
+def test_predictions_have_a_line_for_each_image_model_and_repeat(
+    variant: Variant, trained: Trained, tmp_path: Path
+) -> None:
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, variant.consortium.dataset.classes, prediction_rows(trained))
+    rows = list(csv.DictReader(io.StringIO(path.read_text())))
     assert len(rows) == 2 * 24 * (1 + 1 + 2)
     keys = {(row["arm"], row["model"], row["repeat"], row["image"]) for row in rows}
     assert len(keys) == len(rows)

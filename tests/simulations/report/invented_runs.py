@@ -168,7 +168,7 @@ def _mean(labels: NDArray[Any], sets: Sequence[Floats]) -> dict[str, Any]:
     """Return means over the sets; None where no set has a number."""
     if not sets:
         return {"correct": 0.0, "total": len(labels), "confusion": None, "ci95": {}} | dict.fromkeys(RATES)
-    mean = metrics_of(make_panel(np.arange(len(labels)), labels, np.array(sets)))
+    mean = metrics_of(make_panel(np.arange(len(labels)), labels, np.array(sets))).to_json()
     mean["ci95"] = {
         key: None if mean[key] is None else _limits(mean[key], max(len(labels), 1), 0.0, 1.0) for key in RATES
     }

@@ -16,10 +16,13 @@ from rich.console import Console
 
 from common.errors import InputError
 from common.evaluation.roc import roc_curve
+from common.summary.comparison import PairedTestRecord
+from common.summary.summary import Summary
+from common.summary.summary_file import read_summary
 from simulations.analysis.predictions import Predictions
 from simulations.analysis.predictions_csv import read_predictions
 from simulations.analysis.roc_bands import mean_curve, roc_band
-from simulations.analysis.summary_schema import Summary, read_summary
+from simulations.report import run_comparison
 from simulations.report.html import render_report, table_csv, write_report
 from simulations.report.run_comparison import align, compare_runs, write_comparison
 from simulations.report.sweep_tables import sweep_tables
@@ -212,8 +215,8 @@ def test_only_synthetic_data_is_called_synthetic(make_run: RunFactory) -> None:
 def test_whoever_sees_numbers_of_a_disturbed_federation_reads_that_it_was(make_run: RunFactory) -> None:
     run, calm = make_run(faults=SUFFERING), make_run()
     page = write_comparison([run, calm], run / "compared.html").read_text()
-    summary = json.loads((run / "summary.json").read_text())
-    texts = [draw(run)[1].words, Page(page).words, printed(render_table(summary)), printed(compare_runs([run, calm]))]
+    terminal = printed(render_table(read_summary(run)))
+    texts = [draw(run)[1].words, Page(page).words, terminal, printed(compare_runs([run, calm]))]
     for text in texts:
         words = " ".join(text.split())
         assert words.count("lost with a probability of 30 %") == 1 + words.count("A disturbed federation.")
@@ -376,7 +379,7 @@ def test_a_broken_run_folder_is_one_clear_line(make_run: RunFactory, tmp_path: P
     with pytest.raises(InputError, match=r"predictions\.csv: No such file"):
         write_report(run)
 
-    del summary["arms"]["federated"]["correct"]
+    summary["arms"]["federated"]["correct"] = "many"
     (run / "summary.json").write_text(json.dumps(summary))
     with pytest.raises(InputError, match=r"arms\.federated\.correct") as caught:
         write_report(run)
@@ -502,17 +505,20 @@ def test_runs_stand_side_by_side_with_what_differs(make_run: RunFactory, tmp_pat
         compare_runs([one])
 
 
-def test_runs_are_paired_where_they_tested_the_same_images(make_run: RunFactory) -> None:
+def test_runs_are_paired_where_they_tested_the_same_images(
+    make_run: RunFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, same, other = make_run(), make_run(seed=5, repeats=2), make_run(truth_seed=9)
     seen: list[tuple[int, int]] = []
 
-    def paired(first: Predictions, second: Predictions) -> dict[str, Any]:
+    def compare(first: Predictions, second: Predictions, *rest: Any) -> PairedTestRecord:
         assert (first.images == second.images).all()
         assert (first.labels == second.labels).all()
         seen.append((len(first.repeats), len(second.repeats)))
-        return against("centralized", 0.01, 0.02, 0.4)["federated-centralized"]
+        return PairedTestRecord(**against("centralized", 0.01, 0.02, 0.4)["federated-centralized"])
 
-    text = printed(compare_runs([one, same, other], paired))
+    monkeypatch.setattr(run_comparison, "compare_predictions", compare)
+    text = printed(compare_runs([one, same, other]))
     assert "A minus B, on the same images" in text
     assert "A minus C" not in text
     assert seen == [(1, 2), (1, 2), (1, 2), (4, 8)]
@@ -538,7 +544,7 @@ def test_images_are_aligned_by_name_and_not_by_line(make_run: RunFactory) -> Non
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_terminal_table_fits_its_width_and_holds_no_colour_when_piped(case: str, make_run: RunFactory) -> None:
-    summary = json.loads((make_run(**CASES[case]) / "summary.json").read_text())
+    summary = read_summary(make_run(**CASES[case]))
     console = Console(width=TABLE_WIDTH, force_terminal=False, record=True)
     with console.capture() as capture:
         console.print(render_table(summary))
@@ -546,8 +552,8 @@ def test_the_terminal_table_fits_its_width_and_holds_no_colour_when_piped(case: 
     assert "\x1b" not in text
     assert "…" not in text
     assert max(len(line) for line in text.splitlines()) <= TABLE_WIDTH
-    for arm in Summary.model_validate(summary).arms.values():
+    for arm in summary.arms.values():
         if arm.total:
             assert f"{shown(arm.correct)}/{arm.total}" in text
-    for site in summary["dataset"]["sites"]:
-        assert site["name"].split()[0] in text
+    for site in summary.dataset.sites:
+        assert site.name.split()[0] in text

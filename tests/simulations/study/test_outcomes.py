@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.plan.training_plan import TrainingPlan
+from common.summary.arm import CurvePointRecord
 from simulations.study.outcomes import Outcome, OutcomeStore
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import variants_of
@@ -22,10 +23,10 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> list[Unit]:
 def outcome(unit: Unit, sick: float = 0.75) -> Outcome:
     return Outcome(
         probabilities=[[1 - sick, sick] for _ in unit.consortium.pooled("test")],
-        history=[{"progress": 1.0, "train_loss": 0.5}],
+        learning_curve=[CurvePointRecord(progress=1.0, train_loss=0.5)],
         selected=1.0,
         wall_s=2.5,
-        image_passes=100,
+        samples_seen=100,
         trained_parameters=10,
         total_parameters=20,
         weights_digest="ab" * 32,
