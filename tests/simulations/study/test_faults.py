@@ -217,9 +217,9 @@ def test_a_sweep_over_faults_names_its_variants_and_compares_them_with_the_undis
         ["first", "same"],
     ]
     assert (against[5]["same"].first, against[5]["same"].second) == (variants[5].name, variants[3].name)
-    accuracy = against[4]["first"].accuracy
-    assert accuracy is not None
-    difference = accuracy.difference
+    tested = against[4]["first"].accuracy
+    assert tested is not None
+    difference = tested.difference
     accuracy = [float((panel.predicted == panel.labels).mean()) for panel in panels.values()]
     assert difference == pytest.approx(accuracy[4] - accuracy[0])
 
