@@ -81,7 +81,7 @@ def build_client_app(
     def train(message: Message, context: Context) -> Message:
         plan, config = asked(message)
         site = load_site(plan, context, config)
-        number, own = _round(config), personal_layers(plan, site, config, layers_folder)
+        number, own = messages.read_int(config, messages.ROUND), personal_layers(plan, site, config, layers_folder)
         before = own.after(number - 1) if own else None
         update = train_round(plan, site, _tail(message, config), number, before)
         if own:
@@ -102,7 +102,7 @@ def build_client_app(
         plan, config = asked(message)
         site = load_site(plan, context, config)
         own = personal_layers(plan, site, config, layers_folder)
-        layers = own.after(_round(config)) if own else None
+        layers = own.after(messages.read_int(config, messages.ROUND)) if own else None
         score = evaluate_tail(plan, site, _tail(message, config), _split(config), layers)
         metrics = MetricRecord(counts_to_metrics(score))
         answered = ConfigRecord({**receipt_of(config)})
@@ -136,12 +136,6 @@ def _tail(message: Message, config: ConfigRecord) -> NDArray[np.float32]:
     if tail_digest(tail) != config[messages.TAIL_DIGEST]:
         raise InputError("the tail of a message was damaged on its way: its digest is not the one that came with it")
     return tail
-
-
-def _round(config: ConfigRecord) -> int:
-    number = config[messages.ROUND]
-    assert isinstance(number, int)
-    return number
 
 
 def _split(config: ConfigRecord) -> SplitName:

@@ -23,12 +23,12 @@ from simulations.study.pooled_and_local import predict_with, train_alone
 
 def simulated_site(plan: TrainingPlan, context: Context, config: ConfigRecord) -> Site:
     """Return the site whose number the message carries."""
-    return load_consortium(plan).sites[_number(config)]
+    return load_consortium(plan).sites[messages.read_int(config, messages.SITE)]
 
 
 def layers_folder(config: ConfigRecord) -> Path:
     """Return where the site whose number the message carries keeps its own layers."""
-    return Path(str(config[study_messages.LAYERS])) / f"site-{_number(config)}"
+    return Path(str(config[study_messages.LAYERS])) / f"site-{messages.read_int(config, messages.SITE)}"
 
 
 app = build_client_app(simulated_site, layers_folder)
@@ -49,16 +49,10 @@ def predict_every_test_image(message: Message, context: Context) -> Message:
 
     def layers_of(number: int, site: Site) -> NDArray[np.float32] | None:
         own = personal_layers(plan, site, ConfigRecord({**config, messages.SITE: number}), layers_folder)
-        return own.after(int(str(config[messages.ROUND]))) if own else None
+        return own.after(messages.read_int(config, messages.ROUND)) if own else None
 
     tail = messages.read_tail(message.content)
     return _answer(message, json.dumps(predict_with(plan, tail, layers_of), allow_nan=False))
-
-
-def _number(config: ConfigRecord) -> int:
-    number = config[messages.SITE]
-    assert isinstance(number, int)
-    return number
 
 
 def _answer(message: Message, text: str) -> Message:

@@ -61,6 +61,21 @@ def request_content(
     return RecordDict({CONFIG: words, ARRAYS: tail_record(tail)})
 
 
+def read_int(content: RecordDict | ConfigRecord, key: str) -> int:
+    """Return a whole number of a message's config, given the message's content or the config itself.
+
+    Raises
+    ------
+    ValueError
+        If there is none under this key.
+    """
+    config = content if isinstance(content, ConfigRecord) else content.get(CONFIG)
+    value = config.get(key) if isinstance(config, ConfigRecord) else None
+    if not isinstance(value, int):
+        raise ValueError(f"the message says {value!r} for {key!r}, not a whole number")
+    return value
+
+
 def tail_record(vector: NDArray[np.float32]) -> ArrayRecord:
     """Wrap a flat vector as the one array of a message."""
     return ArrayRecord({TAIL: Array(vector)})

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, norm
 
 from common.evaluation.metrics import concordances
+from common.statistics.patients import sum_by_patient
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def sign_flip_test(first_correct: ArrayLike, second_correct: ArrayLike, patients
         raise ValueError(f"the two classifiers saw different images: shapes {first.shape} and {second.shape}")
     unit = int(np.lcm(len(first), len(second)))
     by_image = first.sum(axis=0) * (unit // len(first)) - second.sum(axis=0) * (unit // len(second))
-    steps = _by_patient(by_image.astype(np.float64), patients).astype(np.int64)
+    steps = sum_by_patient(by_image.astype(np.float64), patients).astype(np.int64)
     steps = steps[steps != 0]
     if steps.size == 0:
         return 1.0
@@ -206,17 +207,11 @@ def _variance(
         return None
     everyone = np.unique(patients).size
     if not binary:
-        return float(everyone / (everyone - 1) * (_by_patient(moves.sum(axis=0), patients) ** 2).sum())
+        return float(everyone / (everyone - 1) * (sum_by_patient(moves.sum(axis=0), patients) ** 2).sum())
     negatives, positives = sides
-    positive, negative = _by_patient(moves[0], patients), _by_patient(moves[1], patients)
+    positive, negative = sum_by_patient(moves[0], patients), sum_by_patient(moves[1], patients)
     return float(
         positives / (positives - 1) * (positive**2).sum()
         + negatives / (negatives - 1) * (negative**2).sum()
         + 2 * everyone / (everyone - 1) * (positive * negative).sum()
     )
-
-
-def _by_patient(values: NDArray[np.float64], patients: ArrayLike) -> NDArray[np.float64]:
-    """Sum the images' values by patient."""
-    _, patient_of_image = np.unique(np.asarray(patients, dtype=np.str_), return_inverse=True)
-    return np.bincount(patient_of_image, weights=values).astype(np.float64)

@@ -18,6 +18,7 @@ from common.statistics.intervals import (
     resampled_auc_interval,
     resampled_share_interval,
 )
+from common.statistics.patients import sum_by_patient
 from simulations.analysis.predictions import Predictions
 
 RESAMPLED_METRICS = (*RATES, "auc", "ece")
@@ -98,22 +99,21 @@ def _effective_sizes(panel: Predictions, name: str) -> EffectiveSizes:
     predicted = panel.predicted
     labels = np.broadcast_to(panel.labels, predicted.shape)
     if name == "accuracy":
-        return EffectiveSizes.of_predictions(_by_patient(panel, np.ones(labels.shape)))
+        return _sizes(panel, np.ones(labels.shape))
     if panel.probabilities.shape[2] > 2:
-        return EffectiveSizes.of_predictions(_by_patient(panel, labels == _rarest_class(panel)), most=labels.size)
+        return _sizes(panel, labels == _rarest_class(panel), most=labels.size)
     counted = {
         "sensitivity": labels == 1,
         "specificity": labels == 0,
         "precision": predicted == 1,
         "f1": (labels == 1).astype(np.int64) + (predicted == 1),
     }
-    return EffectiveSizes.of_predictions(_by_patient(panel, counted[name]))
+    return _sizes(panel, counted[name])
 
 
-def _by_patient(panel: Predictions, counted: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Add up counts of shape (S, N) by patient."""
-    _, patient_of_image = np.unique(panel.patients, return_inverse=True)
-    return np.bincount(patient_of_image, weights=counted.sum(axis=0)).astype(np.float64)
+def _sizes(panel: Predictions, counted: NDArray[np.generic], most: float | None = None) -> EffectiveSizes:
+    """Return the sizes of predictions that are counted so often, shape (S, N)."""
+    return EffectiveSizes.of_predictions(sum_by_patient(counted.sum(axis=0), panel.patients), most)
 
 
 def _rarest_class(panel: Predictions) -> int:

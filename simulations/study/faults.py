@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-from flwr.app import ConfigRecord, Error, Message, MessageType
+from flwr.app import Error, Message, MessageType
 
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
@@ -77,20 +77,23 @@ class FaultyTransport:
         """
         if not self._dropout or message.metadata.message_type != MessageType.TRAIN:
             return False
-        place = _number(message, messages.ROUND), _number(message, messages.SITE)
+        place = messages.read_int(message.content, messages.ROUND), messages.read_int(message.content, messages.SITE)
         self._attempts[place] += 1
         draw = np.random.default_rng([*self._seeds, *place, self._attempts[place]]).random()
         return bool(draw < self._dropout)
 
     def _lose(self, message: Message) -> str:
-        identity = f"lost-{sum(self._attempts.values())}-{_number(message, messages.SITE)}"
+        identity = f"lost-{sum(self._attempts.values())}-{messages.read_int(message.content, messages.SITE)}"
         # Flower's Grid numbers what it sends in the same way; there is no other.
         message.metadata.__dict__["_message_id"] = identity
         self._lost[identity] = Message(Error(DROPPED_OUT, "dropped out of this round"), reply_to=message)
         return identity
 
     def _remember(self, message: Message, identity: str) -> str:
-        if message.metadata.message_type == MessageType.TRAIN and _number(message, messages.SITE) in self._hostile:
+        if (
+            message.metadata.message_type == MessageType.TRAIN
+            and messages.read_int(message.content, messages.SITE) in self._hostile
+        ):
             self._changed.add(identity)
         return identity
 
@@ -101,11 +104,3 @@ class FaultyTransport:
             change = messages.read_tail(reply.content) * self._factor
             reply.content[messages.ARRAYS] = messages.tail_record(change)
         return reply
-
-
-def _number(message: Message, key: str) -> int:
-    config = message.content[messages.CONFIG]
-    assert isinstance(config, ConfigRecord)
-    number = config[key]
-    assert isinstance(number, int)
-    return number

@@ -104,7 +104,7 @@ class FaultyHospital(Hospital):
         if message.metadata.message_type != "train":
             self.introductions += message.metadata.message_type == "query"
             return reply
-        number = int(str(message.content["config"][messages.ROUND]))
+        number = messages.read_int(message.content, messages.ROUND)
         self.asked.append(number)
         if number in self._bad or len(self.asked) <= self._bad_attempts:
             return Message(Error(4002, "failed: training"), reply_to=message)
