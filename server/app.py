@@ -12,6 +12,7 @@ from common.errors import InputError, RarefedError, RunError
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
+from common.summary.summary_file import write_summary
 from server.flower.app_bundle import RESUME_KEY
 from server.members.consortium import read_consortium
 from server.members.registry import admitted_nodes
@@ -89,7 +90,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     run.write_tail("federated", result.tail, layout, {"plan_digest": plan.digest, "trunk_digest": model.trunk_digest})
     release_model(run.path, plan, classes, model, result.tail, summary)
     # The last: whoever sees the summary finds everything else.
-    run.write_json("summary.json", summary)
+    write_summary(run.path, summary)
     run.forget_rounds(_TRAINING)
     recorder.say(f"run folder: {run.final}")
 

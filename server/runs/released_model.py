@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,8 @@ from safetensors.torch import save
 from common.models.classifier import Classifier
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
+from common.summary.arm import ArmRecord
+from common.summary.summary import Summary
 from common.system.files import write_bytes_atomically, write_json_atomically, write_text_atomically
 
 FOLDER = "model"
@@ -20,7 +21,12 @@ _PERSONAL = """
 
 
 def release_model(
-    run: Path, plan: TrainingPlan, classes: tuple[str, ...], model: Classifier, tail: NDArray[np.float32], summary: Any
+    run: Path,
+    plan: TrainingPlan,
+    classes: tuple[str, ...],
+    model: Classifier,
+    tail: NDArray[np.float32],
+    summary: Summary,
 ) -> Path:
     """Write `model/` into a run folder: `model.safetensors`, `plan.json` and `card.md`; return the folder.
 
@@ -37,20 +43,20 @@ def release_model(
         the selected tail is loaded into it.
     tail : ndarray of float32, shape (layout.size,)
         The selected one.
-    summary : dict
-        The run's `summary.json`.
+    summary : Summary
+        Of the run.
     """
     layout = TailLayout.of(model.tail, plan)
     layout.unpack(tail, model.tail)
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)
     metadata = {
-        "rarefed": summary["rarefed"],
+        "rarefed": summary.rarefed,
         "family": plan.model.family,
         "classes": json.dumps(list(classes), ensure_ascii=False),
         "plan_digest": plan.digest,
         "trunk_digest": model.trunk_digest,
-        "weights_digest": summary["arms"]["federated"]["weights_digest"]["global"],
+        "weights_digest": summary.arms["federated"].weights_digest["global"],
     }
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     write_bytes_atomically(folder / "model.safetensors", save(tensors, metadata))
@@ -60,28 +66,28 @@ def release_model(
     return folder
 
 
-def _card(classes: tuple[str, ...], summary: Any, metadata: dict[str, str], personal: bool) -> str:
-    arm, evaluation = summary["arms"]["federated"], summary["federated_evaluation"]
+def _card(classes: tuple[str, ...], summary: Summary, metadata: dict[str, str], personal: bool) -> str:
+    arm = summary.arms["federated"]
     sites = "\n".join(
-        f"| {site['name']} | {site['train']} | {_told(site['validation'])} | {_told(site['test'])} |"
-        for site in summary["dataset"]["sites"]
+        f"| {site.name} | {site.train} | {_told(site.validation)} | {_told(site.test)} |"
+        for site in summary.dataset.sites
     )
     own = _PERSONAL if personal else ""
-    return f"""# {summary["name"]}: released model
+    return f"""# {summary.name}: released model
 
 Not a medical device: for research, until someone has validated it for a use and taken responsibility for it.
 
-- Network: {metadata["family"]}, start weights {summary["weights_source"]} (SHA-256 {summary["weights_sha256"]})
+- Network: {metadata["family"]}, start weights {summary.weights_source} (SHA-256 {summary.weights_sha256})
 - Classes, in the order of the outputs: {", ".join(classes)}
-- Trained by {summary["study"]["strategy"]} over {len(summary["dataset"]["sites"])} hospitals, \
-{summary["cost"]["rounds"]} rounds; the model after round {_selected(summary)} was selected by its validation loss{own}
+- Trained by {summary.study.strategy} over {len(summary.dataset.sites)} hospitals, \
+{summary.cost.rounds} rounds; the model after round {_selected_round(summary)} was selected by its validation loss{own}
 - Plan digest {metadata["plan_digest"]}
 - Weights digest {metadata["weights_digest"]}
-- Made {summary["created"]} by rarefed {metadata["rarefed"]}
+- Made {summary.created} by rarefed {metadata["rarefed"]}
 
 ## On the hospitals' test patients
 
-{_tested(arm) if evaluation else "No hospital shares scores, so nobody knows."}
+{_tested(arm) if summary.federated_evaluation else "No hospital shares scores, so nobody knows."}
 
 ## Hospitals
 
@@ -91,23 +97,27 @@ Not a medical device: for research, until someone has validated it for a use and
 """
 
 
-def _tested(arm: dict[str, Any]) -> str:
+def _tested(arm: ArmRecord) -> str:
     rows = [
-        f"{arm['correct']} of {arm['total']} images right.",
+        f"{arm.correct} of {arm.total} images right.",
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
     ]
     for name in ("accuracy", "sensitivity", "specificity", "precision", "f1", "auc"):
-        interval = arm["ci95"].get(name)
+        interval, value = arm.ci95.get(name), getattr(arm, name)
         limits = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
-        rows.append(f"| {name} | {'-' if arm[name] is None else format(arm[name], '.3f')} | {limits} |")
+        rows.append(f"| {name} | {'-' if value is None else format(value, '.3f')} | {limits} |")
     rows += ["", "Intervals count every image as a patient: hospitals do not tell whose images they are."]
     return "\n".join(rows)
 
 
-def _selected(summary: Any) -> int:
-    return int(summary["arms"]["federated"]["selected"]["progress"] * summary["cost"]["rounds"] + 0.5)
+def _selected_round(summary: Summary) -> int:
+    selected, rounds = summary.arms["federated"].selected, summary.cost.rounds
+    assert selected is not None
+    assert selected.progress is not None
+    assert rounds is not None
+    return int(selected.progress * rounds + 0.5)
 
 
 def _told(count: int | None) -> str:

@@ -1,9 +1,8 @@
-"""How a federation went, as the JSON values of `rounds.jsonl` and `summary.json`."""
+"""How a federation went, as lines of `rounds.jsonl` and records of `summary.json`."""
 
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 from scipy.stats import binomtest
 
 from common.evaluation.evaluation_counts import EvaluationCounts
@@ -11,6 +10,9 @@ from common.evaluation.learning_curve import CurvePoint, curve_point_entry
 from common.evaluation.metrics import rates
 from common.evaluation.roc import RocCurve
 from common.statistics.intervals import newcombe_auc_interval
+from common.summary.arm import CurvePointRecord, MetricsRecord
+from common.summary.record import Interval
+from common.summary.summary import FederatedEvaluationRecord, LeftOutRecord
 from server.rounds.state import FederationResult, RoundReport
 
 
@@ -32,85 +34,82 @@ def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:
     }
 
 
-def learning_curve(result: FederationResult, rounds: int) -> list[dict[str, float | None]]:
+def learning_curve(result: FederationResult, rounds: int) -> list[CurvePointRecord]:
     """Return the learning curve of a federation, from before the first round to after the last."""
     losses = [None, *(report.train_loss for report in result.rounds)]
     return [
-        curve_point_entry(CurvePoint(number / rounds, loss, score))
-        for number, (loss, score) in enumerate(zip(losses, result.validation, strict=True))
+        CurvePointRecord(**curve_point_entry(CurvePoint(number / rounds, loss, evaluation)))
+        for number, (loss, evaluation) in enumerate(zip(losses, result.validation, strict=True))
     ]
 
 
-def federated_evaluation(result: FederationResult) -> dict[str, Any] | None:
+def federated_evaluation(result: FederationResult) -> FederatedEvaluationRecord | None:
     """Return what the server knows of the test patients without having seen one; None if no hospital shares scores."""
     pooled = EvaluationCounts.pool(result.test.values())
     if pooled is None:
         return None
-    return {
-        "selected_round": result.selected_round,
-        "images": pooled.images,
-        "confusion": pooled.confusion.tolist(),
-        "auc": pooled.histogram.auc(),
-        "roc": _points(pooled.histogram.roc()),
-        "loss": pooled.loss,
-        "left_out": [
-            {"round": report.round, "site": site, "reason": reason}
+    return FederatedEvaluationRecord(
+        selected_round=result.selected_round,
+        images=pooled.images,
+        confusion=pooled.confusion.tolist(),
+        auc=pooled.histogram.auc(),
+        roc=_points(pooled.histogram.roc()),
+        loss=pooled.loss,
+        left_out=[
+            LeftOutRecord(round=report.round, site=site, reason=reason)
             for report in result.rounds
             for site, reason in report.failures.items()
         ],
-    }
+    )
 
 
-def metrics_of_counts(score: EvaluationCounts) -> dict[str, Any]:
+def metrics_of_counts(counts: EvaluationCounts) -> MetricsRecord:
     """Return the metrics that counts and histograms allow, with intervals that take every image for a patient.
 
     Hospitals do not tell which images belong to one patient: where some have several, the intervals are too narrow.
     Shares have Wilson's interval, the AUC Newcombe's; with more than two classes macro rates have none.
     """
-    found = rates(score.confusion)
-    area = score.histogram.auc()
-    binary = len(score.confusion) == 2
-    (negative, false_positive), (false_negative, positive) = score.confusion.tolist() if binary else ((0, 0), (0, 0))
+    found = rates(counts.confusion)
+    area = counts.histogram.auc()
     intervals = {"accuracy": _wilson(found.correct, found.total)}
-    if binary:
+    if len(counts.confusion) == 2:
+        (negative, false_positive), (false_negative, positive) = counts.confusion.tolist()
+        positives, negatives = positive + false_negative, negative + false_positive
         intervals |= {
-            "sensitivity": _wilson(positive, positive + false_negative),
-            "specificity": _wilson(negative, negative + false_positive),
+            "sensitivity": _wilson(positive, positives),
+            "specificity": _wilson(negative, negatives),
             "precision": _wilson(positive, positive + false_positive),
-            "auc": None
-            if area is None
-            else list(newcombe_auc_interval(area, positive + false_negative, negative + false_positive)),
+            "auc": None if area is None else newcombe_auc_interval(area, positives, negatives),
         }
-    return {
-        "correct": found.correct,
-        "total": found.total,
-        "accuracy": found.accuracy,
-        "sensitivity": found.sensitivity,
-        "specificity": found.specificity,
-        "precision": found.precision,
-        "f1": found.f1,
-        "auc": area,
-        "confusion": score.confusion.tolist(),
-        "ci95": intervals,
-    }
+    return MetricsRecord(
+        correct=found.correct,
+        total=found.total,
+        accuracy=found.accuracy,
+        sensitivity=found.sensitivity,
+        specificity=found.specificity,
+        precision=found.precision,
+        f1=found.f1,
+        auc=area,
+        confusion=counts.confusion.tolist(),
+        ci95=intervals,
+    )
 
 
-def pooled_metrics(scores: Iterable[EvaluationCounts]) -> dict[str, Any] | None:
-    """Return the metrics of hospitals' scores taken together; None for no score."""
-    pooled = EvaluationCounts.pool(scores)
+def pooled_metrics(evaluations: Iterable[EvaluationCounts]) -> MetricsRecord | None:
+    """Return the metrics of hospitals' evaluations taken together; None where nobody tested an image."""
+    pooled = EvaluationCounts.pool(evaluations)
     return metrics_of_counts(pooled) if pooled is not None and pooled.images else None
 
 
-def _wilson(count: int, total: int) -> list[float] | None:
+def _wilson(count: int, total: int) -> Interval | None:
     if not total:
         return None
     interval = binomtest(count, total).proportion_ci(0.95, "wilson")
-    return [float(interval.low), float(interval.high)]
+    return float(interval.low), float(interval.high)
 
 
-def _points(curve: RocCurve | None) -> list[list[float]] | None:
+def _points(curve: RocCurve | None) -> list[tuple[float, float]] | None:
     """Return a ROC curve as pairs of false and true positive rate."""
     if curve is None:
         return None
-    points: list[list[float]] = np.column_stack([curve.false_positive_rate, curve.true_positive_rate]).tolist()
-    return points
+    return list(zip(curve.false_positive_rate.tolist(), curve.true_positive_rate.tolist(), strict=True))

@@ -37,7 +37,7 @@ def evaluate(predictions: Predictions, bootstrap: Bootstrap) -> ArmRecord:
     repeats = np.unique(predictions.repeats).tolist()
     bins = reliability(predictions.labels, predictions.probabilities)
     return ArmRecord(
-        **dict(metrics_of(predictions, bootstrap)),
+        **metrics_of(predictions, bootstrap).fields(),
         per_repeat=[metrics_of(predictions.of_repeat(repeat)) for repeat in repeats],
         per_site=per_site,
         worst_site=None if worst is None else WorstSiteRecord(name=worst, accuracy=per_site[worst].accuracy),

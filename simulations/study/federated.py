@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout, tail_digest
 from common.protocol import messages
-from common.summary.arm import CurvePointRecord
-from common.summary.summary import FederatedEvaluationRecord
 from server.rounds.checkpoints import Checkpoints
 from server.rounds.federation import Federation
 from server.rounds.messaging import Member
@@ -96,19 +94,16 @@ def run_federated(
     if state.rounds:
         say(f"{unit.title}: going on after round {len(state.rounds)}/{plan.federation.rounds}")
     result = federation.run(state)
-    evaluation = federated_evaluation(result)
     outcome = Outcome(
         probabilities=workers.predict(unit, result.tail, state.federation, result.selected_round, layers),
-        learning_curve=[
-            CurvePointRecord.model_validate(entry) for entry in learning_curve(result, plan.federation.rounds)
-        ],
+        learning_curve=learning_curve(result, plan.federation.rounds),
         selected=result.selected_round / plan.federation.rounds,
         wall_s=time.monotonic() - started,
         samples_seen=sum(samples_of(unit, report) for report in result.rounds),
         trained_parameters=layout.size + personal.size,
         total_parameters=model.parameter_count,
         weights_digest=tail_digest(result.tail),
-        federated_evaluation=FederatedEvaluationRecord.model_validate(evaluation) if evaluation else None,
+        federated_evaluation=federated_evaluation(result),
     )
     return Federated(outcome, result.tail, layout, model.trunk_digest)
 

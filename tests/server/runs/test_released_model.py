@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,20 +8,28 @@ from safetensors.torch import load_file
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
+from common.summary.arm import ArmRecord, SelectedRecord
+from common.summary.summary import CostRecord, DatasetRecord, DesignRecord, SiteRecord, Summary
 from server.runs.released_model import release_model
 
-SUMMARY: dict[str, Any] = {
-    "rarefed": "0",
-    "created": "today",
-    "name": "x",
-    "dataset": {"sites": [{"name": "north", "train": 10, "validation": 2, "test": None}]},
-    "weights_source": "none",
-    "weights_sha256": None,
-    "study": {"strategy": "fedbn"},
-    "arms": {"federated": {"weights_digest": {"global": "abc"}, "selected": {"progress": 1.0}}},
-    "federated_evaluation": None,
-    "cost": {"rounds": 3},
-}
+SUMMARY = Summary(
+    rarefed="0",
+    created="today",
+    name="x",
+    dataset=DatasetRecord(
+        name="x",
+        synthetic=False,
+        images=12,
+        classes=["no", "yes"],
+        sites=[SiteRecord(name="north", images=12, train=10, validation=2, test=None)],
+    ),
+    weights_source="none",
+    weights_sha256=None,
+    study=DesignRecord(folds=1, repeats=1, tested=0, strategy="fedbn"),
+    arms={"federated": ArmRecord(weights_digest={"global": "abc"}, selected=SelectedRecord(progress=1.0))},
+    federated_evaluation=None,
+    cost=CostRecord(rounds=3),
+)
 
 
 @pytest.mark.parametrize("strategy", ["fedavg", "fedbn"])

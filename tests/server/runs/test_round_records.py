@@ -15,7 +15,7 @@ def test_hospitals_that_share_no_scores_still_train_a_model() -> None:
     assert result.test == {}
     assert [report.train_loss for report in result.rounds] == [None, None]
     assert federated_evaluation(result) is None
-    assert all(point["validation_loss"] is None for point in learning_curve(result, 2))
+    assert all(point.validation_loss is None for point in learning_curve(result, 2))
 
 
 def test_one_hospital_that_shares_speaks_for_itself_alone() -> None:
@@ -23,7 +23,7 @@ def test_one_hospital_that_shares_speaks_for_itself_alone() -> None:
     assert list(result.test) == ["north"]
     assert result.rounds[0].train_loss == 0.7
     metrics = metrics_of_counts(result.test["north"])
-    assert (metrics["correct"], metrics["total"], metrics["sensitivity"], metrics["specificity"]) == (3, 4, 0.5, 1.0)
+    assert (metrics.correct, metrics.total, metrics.sensitivity, metrics.specificity) == (3, 4, 0.5, 1.0)
     # Wilson's interval of 3 in 4.
-    assert metrics["ci95"]["accuracy"] == pytest.approx([0.3006, 0.9544], abs=1e-4)
-    assert metrics["auc"] == 0.5
+    assert metrics.ci95["accuracy"] == pytest.approx([0.3006, 0.9544], abs=1e-4)
+    assert metrics.auc == 0.5
