@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from flwr.app import ConfigRecord, MetricRecord, RecordDict
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from client.rules.request import Request
-from common.models.tail_layout import tail_digest
 from common.protocol import messages
 from common.protocol.receipt import receipt_of
-from common.system.files import all_but_newest, remove_parts, write_bytes_atomically
+from common.system.files import all_but_newest, remove_parts
+from common.system.tensor_file import TensorFileError, read_tensors, write_tensors
 
 # The last training, and the evaluations of the last model on two splits.
 _KEEP = 3
-_CONTENT, _DIGEST = "content", "digest"
 
 
 class KeptReplies:
@@ -54,7 +51,7 @@ class KeptReplies:
         )
         tensors = {messages.TAIL: messages.read_tail(reply)} if messages.ARRAYS in reply else {}
         path = self._path(request)
-        write_bytes_atomically(path, save(tensors, {_CONTENT: content, _DIGEST: _digest(content, tensors)}), 0o600)
+        write_tensors(path, tensors, place=path.stem, text=content)
         remove_parts(self._folder)
         others = [each for each in self._folder.glob("*.safetensors") if each != path]
         for old in all_but_newest(others, _KEEP - 1):
@@ -62,17 +59,12 @@ class KeptReplies:
 
     def find(self, request: Request) -> RecordDict | None:
         """Return the reply to the same request; None if there is none, or if its file is damaged."""
+        path = self._path(request)
         try:
-            with safe_open(self._path(request), framework="numpy") as opened:
-                words, tensors = opened.metadata() or {}, {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-            content = words[_CONTENT]
-            if words[_DIGEST] != _digest(content, tensors):
-                return None
-            told: dict[str, Any] = json.loads(content)
-            if told[messages.CONFIG] != receipt_of(request.config):
-                return None
-        except (OSError, SafetensorError, KeyError, ValueError):
+            tensors, content = read_tensors(path, place=path.stem)
+        except TensorFileError:
             return None
+        told: dict[str, Any] = json.loads(content)
         reply = RecordDict(
             {
                 messages.METRICS: MetricRecord(told[messages.METRICS]),
@@ -86,10 +78,3 @@ class KeptReplies:
     def _path(self, request: Request) -> Path:
         receipt = json.dumps([request.kind, receipt_of(request.config)], sort_keys=True)
         return self._folder / f"{hashlib.sha256(receipt.encode()).hexdigest()[:32]}.safetensors"
-
-
-def _digest(content: str, tensors: dict[str, Any]) -> str:
-    found = hashlib.sha256(content.encode())
-    for name, tensor in tensors.items():
-        found.update(f"{name} {tail_digest(tensor)}".encode())
-    return found.hexdigest()

@@ -10,16 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from client.rules.policy import HospitalFailure
-from common.models.tail_layout import TailLayout, tail_digest
+from common.models.tail_layout import TailLayout
 from common.protocol.refusals import Failure
-from common.system.files import all_but_newest, remove_parts, write_bytes_atomically
+from common.system.files import all_but_newest, remove_parts
+from common.system.tensor_file import TensorFileError, read_tensors, write_tensors
 
 _KEEP_FEDERATIONS = 3
-_DIGEST = "digest"
 
 
 class PersonalLayers:
@@ -78,12 +76,11 @@ class PersonalLayers:
         HospitalFailure
             If they cannot be written: the next round could not continue from them.
         """
-        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self._layout.tensors(layers).items()}
         path = self._path(round_number)
         try:
             self._all.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            write_bytes_atomically(path, save(tensors, {_DIGEST: self._digest(round_number, layers)}), 0o600)
+            write_tensors(path, self._layout.tensors(layers), place=self._place(round_number))
             remove_parts(self._folder)
             others = [each for each in self._all.iterdir() if each.is_dir() and each != self._folder]
             for old in all_but_newest(others, _KEEP_FEDERATIONS - 1):
@@ -94,19 +91,13 @@ class PersonalLayers:
     def _load(self, round_number: int) -> NDArray[np.float32]:
         path = self._path(round_number)
         try:
-            with safe_open(path, framework="numpy") as opened:
-                told = (opened.metadata() or {})[_DIGEST]
-                layers = np.concatenate([opened.get_tensor(name).ravel() for name in self._layout.names])
-        except (OSError, SafetensorError, KeyError) as error:
+            tensors, _ = read_tensors(path, place=self._place(round_number))
+        except TensorFileError as error:
             raise _damaged(path) from error
-        if told != self._digest(round_number, layers):
-            raise _damaged(path)
-        return layers
+        return np.concatenate([tensors[name].ravel() for name in self._layout.names])
 
-    def _digest(self, round_number: int, layers: NDArray[np.float32]) -> str:
-        """Return a digest of the layers and of where they belong, so that no file can stand for another."""
-        place = f"{self._folder.name}\0{round_number}\0{self._layout.names}\0{tail_digest(layers)}"
-        return hashlib.sha256(place.encode()).hexdigest()
+    def _place(self, round_number: int) -> str:
+        return f"{self._folder.name} {round_number} {self._layout.names}"
 
     def _path(self, round_number: int) -> Path:
         return self._folder / f"round-{round_number:04}.safetensors"
