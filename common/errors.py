@@ -1,4 +1,4 @@
-"""The errors that a person reads: one line that says what is wrong, where, and how to mend it."""
+"""Errors for people: one line that says what is wrong, where, and how to mend it."""
 
 
 class RarefedError(Exception):
@@ -14,12 +14,12 @@ class RarefedError(Exception):
 
 
 class InputError(RarefedError):
-    """Something the user gave (a path, a plan key, a data set) cannot be used as it is."""
+    """Something that the user gave (a path, a plan key, a data set) cannot be used."""
 
     exit_code = 2
 
 
 class RunError(RarefedError):
-    """A run began with good input and could not be finished."""
+    """A run with usable input failed."""
 
     exit_code = 1

@@ -1,1 +1,1 @@
-"""A hospital's images as labelled records: listed, checked, with patients, classes and splits."""
+"""A hospital's images as labelled records: listed, checked, grouped by patient, and split."""

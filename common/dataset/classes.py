@@ -22,18 +22,17 @@ def order_classes(
     Parameters
     ----------
     where : str
-        How errors call the data set.
+        What errors call the data set.
     labels : iterable of str
         All labels, repeated or not.
     positive : str
-        The diseased class of two, by name; "auto" takes of two numbers the greater; else the one with a telling name
-        (positive, disease, abnormal, malignant, yes, true ...), else the one whose counterpart has (negative, normal,
-        healthy, benign, control, no ...), else the alphabetically last. Case does not matter. Among more than two
-        classes it has no effect, but must still name one.
-
+        The diseased class of two, by name. "auto" takes the greater of two numbers; else the class with a name that
+        means disease (positive, abnormal, malignant, yes, true ...); else the one whose counterpart has a name that
+        means health (negative, normal, benign, control, no ...); else the alphabetically last. Case does not matter.
+        Among more than two classes it has no effect, but must still name one.
     classes : tuple of str
-        The order itself, where it is agreed on: a hospital of a federation may have no image of some class, and must
-        still number the others as everyone does. `positive` has no effect then.
+        The order itself, where a federation agreed on it: a hospital may have no image of some class, and must still
+        number the others as all hospitals do. `positive` has no effect then.
 
     Returns
     -------
@@ -43,7 +42,8 @@ def order_classes(
     Raises
     ------
     InputError
-        One class only, two that differ by case alone, or `positive` names none.
+        There is only one class, two classes differ by case alone, a label is none of `classes`, or `positive` names no
+        class.
     """
     names = sorted(set(labels), key=_by_number_then_name)
     if classes:

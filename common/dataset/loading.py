@@ -32,18 +32,17 @@ def load_dataset(
 ) -> Dataset:
     """List, check and decode a hospital's images.
 
-    An image that cannot be read is left out by name. The same content may occur twice with one label (a later check
-    reports it); where the patient of each image is unknown, such twins count as one patient, so that no split parts
-    them.
+    An image that cannot be read is left out by name. The same content may occur twice with one label (the preflight
+    reports it); where the patients are unknown, such twins count as one patient, so that a split keeps them together.
 
     Parameters
     ----------
     path : Path
         A folder of class folders, a folder with a ``manifest.csv``, a ``.csv``, or an ``.npz``.
     settings : DatasetSettings
-        Names of columns, the patient pattern, the positive class.
+        Names of columns, the patient pattern, the positive class, the classes.
     limits : ImageLimits
-        What one image may cost.
+        The largest image to read.
 
     Returns
     -------
@@ -82,7 +81,7 @@ def load_dataset(
 def list_images(
     path: Path, settings: DatasetSettings = DEFAULT_SETTINGS, limits: ImageLimits = DEFAULT_LIMITS
 ) -> Listing:
-    """List a hospital's images by the reader for what lies at `path`, without reading one; as `load_dataset` does."""
+    """List a hospital's images without reading them; parameters and errors as in `load_dataset`."""
     if path.is_dir():
         manifest = path / MANIFEST_NAME
         if manifest.exists():
@@ -111,7 +110,7 @@ def _verify_all(images: Sequence[ListedImage]) -> list[str | ImageError]:
     try:
         return list(pool.map(verify, images))
     finally:
-        # on Ctrl-C nobody shall wait for thousands of images that are still in the queue
+        # after Ctrl-C, the images that are still in the queue are not read
         pool.shutdown(cancel_futures=True)
 
 

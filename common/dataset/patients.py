@@ -1,4 +1,4 @@
-"""Who an image's patient is: by a column, by its file's name, or unknown."""
+"""Finds the patient of each image: from a column, from the file's name, or unknown."""
 
 import re
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ _NUMBERED = re.compile(r"^(\d{4,})_\d{1,3}$", re.ASCII)
 def name_patients(where: str, listing: Listing, settings: DatasetSettings) -> tuple[list[str | None], str]:
     """Find each image's patient.
 
-    A column or pattern that the settings ask for by name goes before one that is only found.
+    A column or pattern that the settings name takes precedence over one that is found automatically.
 
     Parameters
     ----------
     where : str
-        How errors call the data set.
+        What errors call the data set.
     listing : Listing
         The images.
     settings : DatasetSettings

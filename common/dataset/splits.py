@@ -1,10 +1,10 @@
-"""Training, validation and test images of one hospital: stratified by class, never parting a patient.
+"""Training, validation and test images of one hospital: stratified by class, each patient in one set only.
 
 scikit-learn's `StratifiedGroupKFold` spreads classes over folds as evenly as this module does (compared on real and
 drawn hospitals). It is not used because it refuses a hospital with fewer patients than folds, or with fewer images than
 folds in every class, warns about each rare class, and returns other folds when the images come in another order or
-NumPy changes its random stream. Here each patient goes, in an order drawn from a hash, to the fold that holds least of
-its class: no minimum, and the same folds on any machine.
+NumPy changes its random stream. Here the patients are assigned, in an order drawn from a hash, each to the fold
+that holds least of its class: this has no minimum, and gives the same folds on any machine.
 """
 
 import hashlib
@@ -78,7 +78,7 @@ def split_records(
     seed : int
         Other seeds give other folds.
     decided : mapping of str to str
-        By patient: what another hospital of the same study, which has images of the same patient, uses him for.
+        By patient: the set that holds the patient in another hospital of the same study.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def split_records(
 
 
 def _draw(seed: int, purpose: str, name: str) -> bytes:
-    """Draw a number for a patient that no other patient, machine or library version has a say in."""
+    """Draw a number for a patient that depends on no other patient, machine or library version."""
     return hashlib.sha256(f"{seed}\0{purpose}\0{name}".encode("utf-8", "surrogatepass")).digest()
 
 
@@ -132,10 +132,10 @@ def _totals(patients: Iterable[_Patient]) -> Counter[int]:
 
 
 def _in_order(patients: Iterable[_Patient], totals: Mapping[int, int], seed: int, purpose: str) -> list[_Patient]:
-    """Put patients of the rarest class first, within it those with most images, and leave the rest to chance.
+    """Sort patients: rarest class first, within it those with most images first, the rest by chance.
 
-    Large patients first, since small ones can still level what they leave uneven; class by class, so that the last of
-    one class are followed by the first of another, which fill the folds that are one short.
+    Large patients come first, since small ones can still even out the folds after them; class by class, so that the
+    first patients of a class fill the folds that the class before left one short.
     """
 
     def key(patient: _Patient) -> tuple[int, int, int, bytes]:
@@ -150,7 +150,7 @@ def _assign_folds(patients: Sequence[_Patient], folds: int, seed: int) -> dict[s
     totals = _totals(patients)
     filled: list[Counter[int]] = [Counter() for _ in range(folds)]
     sizes = [0] * folds
-    # which fold is one image larger shall not be fold 0 at every hospital
+    # without chance, fold 0 would be the larger one at every hospital
     everyone = "\0".join(patient.name for patient in patients)
     chance = [_draw(seed, f"fold {index}", everyone) for index in range(folds)]
     fold_of = {}

@@ -1,4 +1,4 @@
-"""How good a model is on some images, in a form that can be summed over hospitals and holds no patient's score."""
+"""How good a model is on some images, as counts that can be summed over hospitals and hold no patient's score."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,20 +44,20 @@ class EvaluationCounts:
         )
 
     def __add__(self, other: Self) -> Self:
-        """Pool two hospitals' scores."""
+        """Return the counts of two hospitals' images together."""
         images = self.images + other.images
         loss = (self.loss * self.images + other.loss * other.images) / images if images else 0.0
         return type(self)(loss, self.confusion + other.confusion, self.histogram + other.histogram)
 
     @classmethod
-    def pool(cls, scores: Iterable[Self]) -> Self | None:
-        """Add up any number of hospitals' scores; None for none."""
-        listed = list(scores)
+    def pool(cls, counts: Iterable[Self]) -> Self | None:
+        """Add up the counts of any number of hospitals; None for none."""
+        listed = list(counts)
         return reduce(add, listed) if listed else None
 
     @property
     def images(self) -> int:
-        """Number of scored images."""
+        """Number of evaluated images."""
         return int(self.confusion.sum())
 
     @property

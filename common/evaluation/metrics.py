@@ -1,7 +1,7 @@
 """How good a classifier is: confusion matrices, the rates that follow from them, the AUC, the log loss.
 
-With two classes, class 1 is the positive one. A rate that is 0/0 (the sensitivity where nobody is ill) is None, never a
-guess.
+With two classes, class 1 is the positive one. A rate that is 0/0 (the sensitivity without any positive image) is
+None.
 
 The `weighted_*` functions take many weightings of the images at once: weights of one give the metric itself, a
 resample's weights its value there, so that there is one definition for both. Weights are whole numbers: sums of counts
@@ -149,7 +149,7 @@ def concordances(
 
 
 def nan_mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Return the mean of the values that are numbers, NaN where there is none, without NumPy's warning."""
+    """Return the mean of the values that are not NaN; NaN where there is none, without NumPy's warning."""
     known = ~np.isnan(values)
     return _share(np.where(known, values, 0.0).sum(axis=axis), known.sum(axis=axis).astype(np.float64))
 
@@ -160,7 +160,7 @@ def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.
 
 @dataclass(frozen=True)
 class Rates:
-    """What a confusion matrix says; every rate in [0, 1], or None where it is 0/0.
+    """The rates of a confusion matrix, each in [0, 1], or None where it is 0/0.
 
     Attributes
     ----------
@@ -198,7 +198,7 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: int) -> N
     Raises
     ------
     ValueError
-        When the shapes differ or a class is out of range: such an image must not vanish from the counts.
+        When the shapes differ or a class is out of range: no image may be missing from the counts.
     """
     truth, guess = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if truth.shape != guess.shape or truth.ndim != 1:
@@ -210,11 +210,11 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: int) -> N
 
 
 def rates(confusion: ArrayLike) -> Rates:
-    """Return what a confusion matrix says.
+    """Return the rates of a confusion matrix.
 
     With more than two classes, each rate is the mean of the one-vs-rest rates over the classes that occur in truth. A
     class that occurs and is never predicted has no precision of its own (0/0); it counts as 0 in the mean, as in
-    scikit-learn, for leaving it out would reward a model for never naming a rare class.
+    scikit-learn, since leaving it out would reward a model that never predicts a rare class.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def rates(confusion: ArrayLike) -> Rates:
 def mean_log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """Return the mean of -log P(true class), in nats.
 
-    Probabilities are clipped to at least 1e-7: one confident mistake is then worth 16 and not infinity.
+    Probabilities are clipped to at least 1e-7, so that one confident mistake adds 16 and not infinity.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Score histograms: what a ROC curve needs, and hospitals can add up without showing a single score."""
+"""Score histograms: enough for a ROC curve, and hospitals can add them up without revealing a single score."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from common.evaluation.roc import RocCurve, checked_scores, mean_roc, scored_classes
 
-# Counts of more images than this cannot be honest, and their sum over hospitals must not overflow int64.
+# No hospital has more images, and the sum over hospitals must not overflow int64.
 LARGEST_COUNT = 2**31 - 1
 
 
@@ -20,8 +20,8 @@ class ScoreHistogram:
     Hospitals send these instead of scores; the sum over hospitals gives a global ROC curve and AUC. A positive and a
     negative in different bins are ordered as their scores order them; a pair that shares a bin counts one half, where
     its scores say 0, 1/2 or 1. So the binned AUC differs from the exact one by at most half the share of pairs that
-    share a bin. A bin with a count of one still places one unnamed image's score within 1 / bins; a
-    hospital that minds takes fewer bins.
+    share a bin. A bin with a count of one still reveals one unnamed image's score to within 1 / bins;
+    fewer bins reveal less.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ScoreHistogram:
 
     @classmethod
     def from_list(cls, values: Sequence[int], classes: int) -> Self:
-        """Rebuild a histogram from `to_list`; the list comes from outside, and what cannot be one is a ValueError."""
+        """Rebuild a histogram from `to_list`; raises `ValueError` for a list that cannot be one."""
         if classes < 2 or not values or len(values) % (2 * classes):
             raise ValueError(f"{len(values)} counts do not make a score histogram of {classes} classes")
         if not all(type(value) is int and 0 <= value <= LARGEST_COUNT for value in values):
@@ -70,7 +70,7 @@ class ScoreHistogram:
         return type(self)(self.counts + other.counts)
 
     def roc(self) -> RocCurve | None:
-        """Return the curve that `roc_curve` would, with one point per bin border."""
+        """Return the curve of `roc_curve`, with one point per bin border."""
         curves = []
         for negative, positive in self._rankable():
             x, y = (np.concatenate([[0], np.cumsum(side[::-1])]) / side.sum() for side in (negative, positive))
@@ -83,7 +83,7 @@ class ScoreHistogram:
         return None if curve is None else curve.area()
 
     def _rankable(self) -> Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield (others, own) of every class for which there is something to rank."""
+        """Yield (others, own) of every class that has a pair to rank."""
         for index in scored_classes(len(self.counts)):
             negative, positive = self.counts[index]
             if negative.any() and positive.any():

@@ -1,4 +1,4 @@
-"""From an image of any size to a network's input: resize, noise filter, augmentation, normalisation."""
+"""Augmented views of an image: random crops, flips, rotations and colour changes that a seed fixes."""
 
 import hashlib
 import os
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from common.plan.groups import AugmentationPlan
 
-# Importing albumentations asks the network for a newer version unless this is set. It is imported where it is used,
+# Without this, importing albumentations asks the network for a newer version. It is imported where it is used,
 # since it takes over a second, and trainings whose activations are all in the cache never need it.
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
-# Every process here is one of several on the machine: OpenCV's own thread pool would only fight with theirs.
+# Several such processes share the machine: with a thread pool each they would slow each other down.
 cv2.setNumThreads(1)
 
 
 class Augmentation:
     """Random changes that depend on the seed, the view and the image alone.
 
-    Neither the order of the images, nor the number of workers, nor the site an image lies in plays a part, so that all
-    arms of a comparison and all machines see the same views.
+    They do not depend on the order of the images, the number of workers or the site of an image: all arms of a
+    comparison and all machines see the same views.
     """
 
     def __init__(self, plan: AugmentationPlan, size: int) -> None:
@@ -54,7 +54,7 @@ def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
     if plan.vertical_flip:
         steps.append(albumentations.VerticalFlip(p=plan.vertical_flip))
     if plan.rotation:
-        # Reflecting the border keeps black corners out, which a network would learn as a sign of augmentation.
+        # A reflected border avoids black corners, which a network would learn as a sign of augmentation.
         steps.append(
             albumentations.Rotate(
                 limit=(-plan.rotation, plan.rotation), border_mode=cv2.BORDER_REFLECT_101, p=plan.share

@@ -1,13 +1,13 @@
-"""An image file becomes an 8-bit RGB array, or a typed error that says why it cannot.
+"""Decodes an image file to an 8-bit RGB array, or raises a typed error that says why it cannot.
 
 JPEG, PNG, TIFF, BMP and WebP go through Pillow, DICOM through `common.imaging.dicom`. Hospitals' files are taken as
 possibly damaged or hostile: sizes are checked before anything is decoded, only the decoders named here are tried, and
-whatever a decoder throws comes out as an `ImageError`. (The C library behind TIFF writes a line of its own to
+every exception of a decoder becomes an `ImageError`. (The C library behind TIFF writes a line of its own to
 stderr on some damaged files; Pillow offers no way to stop it, and the line holds no tag values.)
 
-Decisions that show in the pixels: the EXIF orientation is applied; transparency lies on black, the colour of a
-dermatoscope's rim and of collimation, so that it adds no bright shape; colour profiles are not applied, since the
-networks' own training did not apply them; 16-bit grey goes by `intensity.by_bit_depth`, 16-bit colour keeps its
+Decisions that change the pixels: the EXIF orientation is applied; transparent pixels become black, the colour of a
+dermatoscope's rim and of collimation, so that they add no bright shape; colour profiles are not applied, since the
+networks' own training did not apply them; 16-bit grey is scaled by `intensity.by_bit_depth`, 16-bit colour keeps its
 upper byte; of a TIFF with several pages, and of a phone's JPEG with several pictures, the first is read.
 """
 
@@ -30,7 +30,7 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom"},
 )
 
-# JPEG 2000, GIF and dozens more that Pillow knows stay closed: every open decoder is a door for a hostile file.
+# JPEG 2000, GIF and dozens of further formats of Pillow stay closed: every decoder is one more target of attack.
 _PILLOW_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _NAMED_BUT_CLOSED = (
     (b"GIF8", 0, "GIF"),
@@ -72,9 +72,9 @@ def read_image(path: Path, limits: ImageLimits = DEFAULT_LIMITS, name: str | Non
     path : Path
         A regular file.
     limits : ImageLimits
-        What it may cost.
+        The largest image to read.
     name : str, optional
-        How errors call it; by default its path.
+        What errors call it; by default its path.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def read_image(path: Path, limits: ImageLimits = DEFAULT_LIMITS, name: str | Non
     Raises
     ------
     ImageError
-        `UnreadableImageError`, `ImageTooLargeError` or `UnsupportedImageError`; nothing else comes out.
+        `UnreadableImageError`, `ImageTooLargeError` or `UnsupportedImageError`; no other exception.
     """
     shown = str(path) if name is None else name
     return decode_image(read_bytes(path, shown, limits), shown, limits)
@@ -96,7 +96,7 @@ def read_bytes(path: Path, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> b
     Raises
     ------
     ImageError
-        The file is missing, not readable, not a regular file (a pipe would block for ever), or too large.
+        The file is missing, not readable, not a regular file (reading a pipe could block for ever), or too large.
     """
     try:
         status = path.stat()
@@ -122,9 +122,9 @@ def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
     data : bytes
         The whole file.
     name : str
-        How errors call it.
+        What errors call it.
     limits : ImageLimits
-        What it may cost.
+        The largest image to read.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
     Raises
     ------
     ImageError
-        `UnreadableImageError`, `ImageTooLargeError` or `UnsupportedImageError`; nothing else comes out.
+        `UnreadableImageError`, `ImageTooLargeError` or `UnsupportedImageError`; no other exception.
     """
     limits.check_bytes(name, len(data))
     if not data:
@@ -206,19 +206,19 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _white_is_zero(image: Image.Image) -> bool:
-    """Tell whether 0 is white in a deep TIFF; Pillow turns such files round at 8 bits and below, but not above."""
+    """Tell whether 0 is white in a deep TIFF; Pillow inverts such files at 8 bits and below, but not above."""
     tags = getattr(image, "tag_v2", None)
     return tags is not None and tags.get(_PHOTOMETRIC_TAG) == 0 and (image.mode == "F" or image.mode.startswith("I"))
 
 
 def _to_rgb(image: Image.Image, white_is_zero: bool) -> NDArray[np.uint8]:
-    """Bring a loaded picture of any Pillow mode to (H, W, 3) uint8."""
+    """Convert a loaded picture of any Pillow mode to (H, W, 3) uint8."""
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
         grey = by_bit_depth(values) if image.mode.startswith("I;16") else real_to_uint8(values)
         return np.repeat((255 - grey if white_is_zero else grey)[:, :, None], 3, axis=2)
     if image.has_transparency_data:
-        # Pillow turns grey with premultiplied alpha into colour only by way of plain grey with alpha
+        # Pillow converts grey with premultiplied alpha to colour only through plain grey with alpha
         layered = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         ground = Image.new("RGBA", layered.size, (0, 0, 0, 255))
         return np.array(Image.alpha_composite(ground, layered).convert("RGB"))

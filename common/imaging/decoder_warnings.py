@@ -1,4 +1,4 @@
-"""Image decoders that keep to themselves what they find odd in a file."""
+"""Mutes the warnings of image decoders, which may quote patients' data."""
 
 import logging
 import threading
@@ -6,8 +6,8 @@ import warnings
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-# Both libraries log the values of tags (names, dates, device numbers) when they find them odd. rarefed's own message
-# names the file; what its tags say shall not reach a log.
+# Both libraries log the values of unusual tags (names, dates, device numbers). rarefed's own message names the file;
+# the values of its tags must not reach a log.
 for _library in ("PIL", "pydicom"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
@@ -15,8 +15,8 @@ for _library in ("PIL", "pydicom"):
 class MutedWarnings(AbstractContextManager[None]):
     """Mute Python warnings while any thread decodes.
 
-    `warnings.catch_warnings` alone is not made for threads: two that overlap may leave the filters of one behind. Here
-    the first thread to enter saves them and the last to leave restores them.
+    `warnings.catch_warnings` is not made for threads: two that overlap may leave the filters of one behind. Here the
+    first thread to enter saves the filters, and the last to leave restores them.
     """
 
     def __init__(self) -> None:

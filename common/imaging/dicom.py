@@ -1,9 +1,9 @@
-"""DICOM files as a radiologist's screen would show them: the grey-scale pipeline of PS3.3 C.11 down to 8-bit RGB.
+"""Decodes DICOM files as a radiologist's screen shows them: the grey-scale pipeline of PS3.3 C.11, then 8-bit RGB.
 
 Stored values go through the modality transform (rescale or LUT), then the VOI transform (LUT or window), and come out
-inverted for MONOCHROME1. Where a file says nothing about its window, 8-bit values are taken as they are, and deeper
-ones by robust percentiles. Only the first frame of a multi-frame file is read. Windows inside the functional groups
-of enhanced multi-frame objects are not looked for; such files go by percentiles.
+inverted for MONOCHROME1. Where a file names no window, 8-bit values are taken as they are, and deeper ones are scaled
+by robust percentiles. Only the first frame of a multi-frame file is read. Windows inside the functional groups of
+enhanced multi-frame objects are ignored; such files are scaled by percentiles.
 
 Only the tags that describe pixels are parsed: a patient's name never enters memory as a value.
 """
@@ -87,9 +87,9 @@ def decode_dicom(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint
     data : bytes
         The whole file; one without preamble is accepted too.
     name : str
-        How errors call it.
+        What errors call it.
     limits : ImageLimits
-        What it may cost; rows, columns and frames are checked before anything is decoded.
+        The largest image to read; rows, columns and frames are checked before anything is decoded.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def decode_dicom(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint
 def _parse(data: bytes, name: str) -> Dataset:
     """Read the tags that describe pixels; supply the transfer syntax where a file without preamble has none."""
     if _DEFLATED in data:
-        # pydicom would inflate such a file whole, without a limit, before a single tag can be looked at.
+        # pydicom would inflate the whole file, without a limit, before the first tag can be checked.
         raise UnsupportedImageError(
             name, "deflated DICOM is not read; export it uncompressed (Explicit VR Little Endian)"
         )
@@ -163,12 +163,12 @@ def _has_decoder(syntax: UID, bits_stored: Any) -> bool:
     except NotImplementedError:
         return False
     if syntax == JPEGExtended12Bit and decoder.available_plugins == ("pillow",):
-        return bool(bits_stored == 8)  # Pillow claims this syntax, but reads no 12-bit JPEG, for which it was made
+        return bool(bits_stored == 8)  # Pillow claims this syntax, but cannot read 12-bit JPEG, its main use
     return decoder.is_available
 
 
 def _check_run_lengths(frame: bytes, pixels: int, name: str) -> None:
-    """Add up what the run-length segments (PS3.5 G) unpack to, since the decoder itself would go on for ever."""
+    """Add up the unpacked size of the run-length segments (PS3.5 G), which the decoder itself does not limit."""
     count = int.from_bytes(frame[:4], "little")
     offsets = [int.from_bytes(frame[4 * i : 4 * i + 4], "little") for i in range(1, min(count, 15) + 1)]
     for start, end in zip(offsets, [*offsets[1:], len(frame)], strict=True):
@@ -201,13 +201,13 @@ def _grey(dataset: Dataset, stored: NDArray[Any], white_is_low: bool) -> NDArray
     if white_is_low:
         shown = np.asarray(255 - shown, np.uint8)
     if padding is not None:
-        # what lies outside the detector's field is black on a screen, under either photometric interpretation
+        # pixels outside the detector's field are black on a screen, under either photometric interpretation
         shown[padding] = 0
     return shown
 
 
 def _padding(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Tell which stored values (H, W) only pad the picture; None where nothing is declared or nothing is left."""
+    """Tell which stored values (H, W) only pad the picture; None where none do, or all would."""
     value = dataset.get("PixelPaddingValue")
     if not isinstance(value, int):
         return None
@@ -259,7 +259,7 @@ def _windowed(values: NDArray[Any], centre: float, width: float, function: str) 
 
 
 def _colour(dataset: Dataset, stored: NDArray[Any], photometric: str, name: str) -> NDArray[np.uint8]:
-    """Bring a colour frame to 8-bit RGB; pydicom has turned YBR into RGB already."""
+    """Convert a colour frame to 8-bit RGB; pydicom has converted YBR to RGB already."""
     depth = int(dataset.BitsStored)
     if photometric == "PALETTE COLOR":
         depth = int(dataset.RedPaletteColorLookupTableDescriptor[2])

@@ -9,13 +9,13 @@ class ImageError(InputError):
     Parameters
     ----------
     name : str
-        Which image, in words a person of the hospital recognises (usually its path below the data root).
+        Name of the image for people of the hospital, usually its path below the data root.
     reason : str
         What is wrong with it; line breaks and other unprintable characters become spaces.
     """
 
     def __init__(self, name: str, reason: str) -> None:
-        # pickled by arguments, so that the error also arrives whole from a worker process
+        # exceptions are pickled by their arguments: with both, the error survives the way from a worker process
         super().__init__(name, reason)
         self.name = name
         self.reason = _on_one_line(reason)

@@ -1,4 +1,4 @@
-"""Grey values of any type and depth brought to 8 bits."""
+"""Scales grey values of any type and depth to 8 bits."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ def by_bit_depth(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Scale non-negative integers by the smallest usual bit depth that holds the brightest of them.
 
     X-ray detectors deliver 10, 12 or 14 bits, and their pictures are commonly stored unscaled in 16-bit files that do
-    not say so. Dividing by 65535 would leave 16 grey levels of a 12-bit picture, all of them nearly black; stretching
-    each picture from its own darkest to its own brightest pixel would erase differences of exposure that a classifier
-    may need. Going by the depth in use is exact for full-range pictures of every depth, and wrong by a factor of at
-    most 4 for a picture that leaves the upper part of its range empty.
+    not say so. Division by 65535 would leave 16 nearly black grey levels of a 12-bit picture; stretching each picture
+    from its own darkest to its own brightest pixel would erase differences of exposure that a classifier may need. The
+    depth in use is exact for full-range pictures of every depth, and wrong by a factor of at most 4 for a picture that
+    leaves the upper part of its range empty.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def by_range(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]
 
 
 def by_percentiles(values: NDArray[Any], measured: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    """Map the 0.5th percentile to 0 and the 99.5th to 255, where nothing says which values matter.
+    """Map the 0.5th percentile to 0 and the 99.5th to 255, for pictures without a declared range.
 
     Percentiles rather than the extremes, because a single dead pixel, a lead marker or a metal implant would
     otherwise push the tissue into a few grey levels. A picture in which they coincide falls back on its extremes.
@@ -70,7 +70,7 @@ def by_percentiles(values: NDArray[Any], measured: NDArray[np.bool_] | None = No
     values : ndarray of real numbers
         Any shape; values that are not finite are left out of the percentiles.
     measured : ndarray of bool, optional
-        Same shape; False where a pixel is padding and shall not count.
+        Same shape; False where a pixel is padding and does not count.
 
     Returns
     -------
@@ -88,10 +88,10 @@ def by_percentiles(values: NDArray[Any], measured: NDArray[np.bool_] | None = No
 
 
 def real_to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring integers or floating-point numbers of unknown meaning to 8 bits.
+    """Scale integers or floating-point numbers of unknown meaning to 8 bits.
 
-    Fractions within 0..1 are taken as the share of full brightness, whole numbers within 0..65535 go by their bit depth
-    (`by_bit_depth`), and everything else (Hounsfield units, physical quantities) by its percentiles.
+    Fractions within 0..1 are taken as the share of full brightness, whole numbers within 0..65535 are scaled by their
+    bit depth (`by_bit_depth`), and everything else (Hounsfield units, physical quantities) by its percentiles.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The largest image that is decoded, checked before a decoder allocates anything."""
+"""The largest image that is decoded."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,11 @@ from common.imaging.errors import ImageTooLargeError, UnreadableImageError
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Limits that are checked before a decoder allocates anything.
+    """Limits that are checked before a decoder allocates memory.
 
-    A few kilobytes can unpack to gigabytes, and a daemon in a hospital must outlive such a file. The defaults hold
-    any single X-ray, mammogram, dermoscopy or fundus picture (about 25 megapixels) twice over, but no whole slide.
+    A few kilobytes can unpack to gigabytes, and a daemon in a hospital must survive such a file. The defaults are twice
+    the size of the largest X-rays, mammograms, dermoscopy and fundus pictures (about 25 megapixels); whole slides
+    exceed them.
 
     Attributes
     ----------

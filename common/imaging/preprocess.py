@@ -11,7 +11,7 @@ from common.plan.groups import DataPlan
 
 
 def resize_and_denoise(image: NDArray[np.uint8], data: DataPlan) -> NDArray[np.uint8]:
-    """Bring an image to the plan's size and filter its noise.
+    """Resize an image to the plan's size and filter its noise.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def resize_and_denoise(image: NDArray[np.uint8], data: DataPlan) -> NDArray[np.u
     """
     size = data.size
     shrinks = image.shape[0] > size or image.shape[1] > size
-    # Averaging over areas is the one interpolation of OpenCV that does not alias when it shrinks.
+    # Of OpenCV's interpolations only averaging over areas shrinks without aliasing.
     resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return _denoise(resized, data.denoise)
 

@@ -1,1 +1,1 @@
-"""The network families' pretrained weights, and a network cut into frozen trunk and trained tail."""
+"""Pretrained networks, cut into a frozen trunk and a trained tail."""

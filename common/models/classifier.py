@@ -1,4 +1,4 @@
-"""A pretrained network cut in two: the frozen trunk, which never travels, and the trainable tail, which does."""
+"""A pretrained network cut in two: the frozen trunk, which stays, and the trained tail, which travels."""
 
 import hashlib
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from common.plan.training_plan import TrainingPlan
 
 
 class Classifier(nn.Module):
-    """`tail(trunk(images))` gives one logit a class.
+    """`tail(trunk(images))` gives one logit per class.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class Classifier(nn.Module):
     classes : int
         Number of logits.
     mean, std : tuple of float
-        The normalisation that the weights were trained with, for RGB values in [0, 1].
+        Normalisation that the weights were trained with, of RGB values in [0, 1].
     weights : PretrainedWeights or None
-        Where the start came from; None: random.
+        The pretrained weights; None: randomly initialised.
     trunk_digest : str
         SHA-256 of the trunk's structure and float32 tensors: equal digests give equal activations.
     """
@@ -44,7 +44,7 @@ class Classifier(nn.Module):
         freeze_batch_norm: bool,
     ) -> None:
         super().__init__()
-        # Before anyone moves the trunk to another device or number format.
+        # Computed before the trunk is moved to another device or number format.
         self.trunk_digest = _digest(trunk)
         self.trunk = trunk.eval().requires_grad_(False)
         self.tail = tail
@@ -59,7 +59,7 @@ class Classifier(nn.Module):
 
     @property
     def value_count(self) -> int:
-        """Number of values in all tensors, BatchNorm's statistics included: what sending the whole model would send."""
+        """Number of values in all tensors, BatchNorm's statistics included: the size of the whole model."""
         return sum(tensor.numel() for tensor in self.state_dict().values())
 
     @property
@@ -68,11 +68,11 @@ class Classifier(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def train(self, mode: bool = True) -> "Classifier":
-        """Set training mode, except where the plan keeps pretrained statistics."""
+        """Set training mode, except for the trunk and for BatchNorm with pretrained statistics."""
         super().train(mode)
         self.trunk.eval()
         if self._freeze_batch_norm:
-            # The statistics of a few dozen images are worse than ImageNet's, and their average over hospitals too.
+            # Statistics of a few dozen images are worse than ImageNet's, and so is their average over hospitals.
             for module in self.tail.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
@@ -88,7 +88,7 @@ def _digest(trunk: nn.Sequential) -> str:
 
 
 def build_model(plan: TrainingPlan, classes: int) -> Classifier:
-    """Build the network of a plan: pretrained stages, a new head, frozen through the stage the plan names.
+    """Build the network of a plan: pretrained stages and a new head, frozen up to the stage that the plan names.
 
     The same plan gives the same tensors everywhere: what is not pretrained is drawn from `training.seed`.
 

@@ -1,7 +1,7 @@
-"""Where pretrained weights come from: packaged, a safetensors file or folder, or staged from the hub beforehand.
+"""Finds pretrained weights: packaged, in a given safetensors file or folder, or staged from the hub beforehand.
 
-Training never touches the network. `fetch` is the one function that does, and only the command
-`rarefed-sim weights fetch` calls it; what it stages is found by every later run.
+Training needs no internet. Only `fetch` does, which only the command `rarefed-sim weights fetch` calls; every later run
+finds what it staged.
 """
 
 import dataclasses
@@ -28,11 +28,11 @@ class PretrainedWeights:
     Attributes
     ----------
     family : Family
-        What they belong to.
+        The architecture.
     path : Path
         The file.
     source : str
-        One phrase for a person: "packaged", "staged", "given".
+        "packaged", "staged" or "given".
     sha256 : str
         Of the file's bytes.
     """
@@ -63,7 +63,7 @@ class PretrainedWeights:
             except (SafetensorError, OSError) as error:
                 raise InputError(f"weights file {self.path} cannot be read as safetensors: {error}") from error
         for name, tensor in expected.items():
-            # A count of batches is bookkeeping that many published files leave out.
+            # Many published files lack the count of batches, which nothing reads.
             if name.endswith("num_batches_tracked"):
                 found.setdefault(name, tensor)
             elif name not in found or found[name].shape != tensor.shape:
@@ -75,7 +75,7 @@ class PretrainedWeights:
 
 
 def pretrained_settings(family: Family) -> dict[str, Any]:
-    """Return timm's `pretrained_cfg` of a family: what its weights were trained with, and where they are published."""
+    """Return timm's `pretrained_cfg` of a family: normalisation, input size, and where the weights are published."""
     import timm
 
     settings = timm.get_pretrained_cfg(family.timm_name)
@@ -97,12 +97,12 @@ def find_weights(family: Family, wanted: str = "auto") -> PretrainedWeights | No
     Returns
     -------
     PretrainedWeights or None
-        None for "none": training from scratch, on purpose.
+        None for "none": training from scratch.
 
     Raises
     ------
     InputError
-        If nothing is there; the line says how to stage the weights.
+        If there are none; the message says how to stage them.
     """
     if wanted == "none":
         return None
@@ -128,7 +128,7 @@ def fetch(family: Family) -> PretrainedWeights:
     Raises
     ------
     InputError
-        If the hub cannot be reached or does not have them, or gives something else; what was staged then stays.
+        If the hub cannot be reached, does not have them, or gives other tensors; staged weights then stay as they were.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -157,7 +157,7 @@ def verify(weights: PretrainedWeights) -> str | None:
     Returns
     -------
     str or None
-        What is wrong in one phrase; None when all is well.
+        What is wrong, in one phrase; None if nothing is.
     """
     record = _record_of(weights.path)
     if record.is_file():
@@ -205,5 +205,5 @@ def _read_packaged(weights: PretrainedWeights, expected: "dict[str, torch.Tensor
     import torch
 
     tensors = torch.load(weights.path, map_location="cpu", weights_only=True)
-    # The file comes from another code base with other names, but lists the same tensors in the same order.
+    # The file has other names than timm's, but the same tensors in the same order.
     return dict(zip(expected, tensors.values(), strict=True))

@@ -1,4 +1,4 @@
-"""How the trained part of a network lies in one flat vector: names, order and shapes, which both sides derive alike."""
+"""The layout of a tail in one flat vector: names, order and shapes, which both sides derive from the plan."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ if TYPE_CHECKING:  # imported where it is used: the server's commands need the l
 
 @dataclass(frozen=True)
 class TailLayout:
-    """Names and shapes of tensors of a tail, in the order in which they stand in a flat vector."""
+    """Names and shapes of a tail's tensors, in their order in a flat vector."""
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(cls, tail: "nn.Module", plan: TrainingPlan) -> Self:
-        """Derive what travels: everything that the plan trains, except what `personal` leaves in the hospitals.
+        """Derive what travels: everything that the plan trains, except the personal layers.
 
         Raises
         ------
@@ -38,9 +38,9 @@ class TailLayout:
 
     @classmethod
     def personal(cls, tail: "nn.Module", plan: TrainingPlan) -> Self:
-        """Derive what each hospital trains and keeps to itself; empty for every strategy but fedbn.
+        """Derive the personal layers, which a hospital trains and keeps to itself; empty but for the strategy fedbn.
 
-        That is scale, shift and statistics of the normalisation layers (Li et al. 2021, FedBN, section 3). Raises as
+        These are scale, shift and statistics of the normalisation layers (Li et al. 2021, FedBN, section 3). Raises as
         `of` does.
         """
         if plan.federation.strategy != "fedbn":
@@ -92,11 +92,11 @@ def _trained(tail: "nn.Module", plan: TrainingPlan) -> "dict[str, torch.Tensor]"
     """Return the trained parameters, and the BatchNorm statistics if the plan trains them."""
     tensors: dict[str, torch.Tensor] = {name: one for name, one in tail.named_parameters() if one.requires_grad}
     if plan.model.batch_norm == "train":
-        # Counts of batches are integers, and nothing reads them at a fixed momentum.
+        # Counts of batches are integers; they matter only without a fixed momentum.
         tensors |= {name: buffer for name, buffer in tail.named_buffers() if buffer.is_floating_point()}
     return tensors
 
 
 def tail_digest(vector: NDArray[np.float32]) -> str:
-    """SHA-256 of a tail's bytes: equal digests mean equal weights, bit for bit."""
+    """Return the SHA-256 of a tail's bytes: equal digests mean equal weights, bit for bit."""
     return hashlib.sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""The network families rarefed fine-tunes: their names in timm, their stages in forward order, and where freezing ends.
+"""The network families that can be trained: names in timm, stages in forward order, and where early freezing ends.
 
 Data only, so that a plan can be checked without importing torch.
 """
@@ -9,12 +9,12 @@ from itertools import pairwise
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of consecutive modules that is frozen or trained as one.
+    """Consecutive modules that are frozen or trained together.
 
     Attributes
     ----------
     name : str
-        What the plan calls it (`model.freeze = "layer3"` freezes up to and including it).
+        Its name in the plan: `model.freeze = "layer3"` freezes up to and including this stage.
     modules : tuple of str
         Dotted paths in the timm model, applied one after the other.
     """
@@ -30,19 +30,19 @@ class Family:
     Attributes
     ----------
     name : str
-        The plan's word for it.
+        Its name in the plan.
     timm_name : str
-        timm's `architecture.tag`: the tag names the published weights and their `pretrained_cfg`.
+        timm's `architecture.tag`; the tag stands for the published weights and their `pretrained_cfg`.
     stages : tuple of Stage
         Everything before the global average pooling, in forward order.
     features : int
-        Channels that enter the pooling.
+        Number of channels that are pooled.
     early : str
         The last stage that `model.freeze = "early"` freezes.
     least_size : int
-        Smallest image side in pixels that still leaves one cell to pool over.
+        Smallest image side in pixels that leaves at least one cell to pool.
     normalised : bool
-        Whether its stages, each of them, hold normalisation layers.
+        Whether every stage has normalisation layers.
     """
 
     name: str

@@ -18,13 +18,13 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class PlanGroup(BaseModel):
     """A frozen group of keys: no unknown key, no infinity, no NaN."""
 
-    # Infinity and NaN are no JSON, and no sensible hyperparameter either. Defaults are validated too, so that a default
+    # JSON has no infinity and no NaN, and no hyperparameter needs them. Defaults are validated too, so that a default
     # of 120 and a given 120.0 are one number with one digest.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 class ModelPlan(PlanGroup):
-    """The network and what of it is trained."""
+    """The network, and which part of it is trained."""
 
     family: str = Field("efficientnet_lite0", description="architecture; see common/plan/families.py")
     weights: str = Field("auto", description="auto | none (from scratch) | a safetensors file or a folder of them")
@@ -47,7 +47,7 @@ class ModelPlan(PlanGroup):
 
 
 class DataPlan(PlanGroup):
-    """Where the images are and how they become arrays."""
+    """Where the images are, and how they are read and split."""
 
     path: str = Field("", description="folder, manifest.csv or .npz; empty: the built-in synthetic phantom")
     path_column: str = "path"
@@ -91,7 +91,7 @@ class AugmentationPlan(PlanGroup):
         1, ge=0, lt=2**31, description="of the views; apart from training.seed, for repeats to share them"
     )
     views: int = Field(
-        12, ge=0, le=1000, description="fixed augmented views an image, cycled; 0: fresh ones every epoch"
+        12, ge=0, le=1000, description="fixed augmented views per image, cycled; 0: fresh ones every epoch"
     )
     test_views: int = Field(
         12, ge=0, le=1000, description="averaged with the unchanged image when patients are tested; at most views"
@@ -185,7 +185,7 @@ class ExchangePlan(PlanGroup):
 
 
 class PrivacyPlan(PlanGroup):
-    """What limits how much an update can say about one hospital."""
+    """Limits on what an update can reveal about one hospital."""
 
     update_clip_norm: float = Field(0.0, ge=0, description="largest L2 norm of a site's update; 0: no limit")
 
@@ -201,7 +201,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def nearest(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """Return the end of an error about an unknown word: the known one that was most likely meant."""
-    # Someone who forgot or mistook the group's name means the key that ends in the word.
+    """Return the end of an error about an unknown word, which names the most similar known one."""
+    # With a missing or wrong group, the key that ends in the same word was meant.
     same_ending = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
     return f"; did you mean {(same_ending or difflib.get_close_matches(word, list(known), n=1, cutoff=0))[0]!r}?"

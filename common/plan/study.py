@@ -1,4 +1,4 @@
-"""The plan's group `study.*`: hospitals simulated out of one data set, the arms to compare, and how often."""
+"""The plan's group `study.*`: simulated hospitals, the arms to compare, and how often."""
 
 from typing import Literal, Self, get_args
 
@@ -19,7 +19,7 @@ FAULTS: tuple[str, ...] = ("none", "dropout", *get_args(HostileName))
 
 
 class StudyPlan(PlanGroup):
-    """The simulation around the federation: hospitals out of one data set, the arms to compare, and how often."""
+    """Simulated hospitals out of one data set, the arms to compare, and how often."""
 
     name: str = Field(
         "", max_length=60, pattern=r"^[A-Za-z0-9._-]*$", description="run folder's name; empty: the data set's"
@@ -34,7 +34,9 @@ class StudyPlan(PlanGroup):
     arms: str = Field("federated,centralized,local,probe", description=f"comma-separated, of {', '.join(ARMS)}")
     centralized_epochs: int = Field(24, ge=1, le=10_000, description="also of a hospital that trains alone")
     centralized_batch_size: int = Field(16, ge=1, le=1024)
-    folds: int = Field(0, ge=0, le=100, description="cross-validation: every image tested once a repeat; 0: one split")
+    folds: int = Field(
+        0, ge=0, le=100, description="cross-validation: every image tested once per repeat; 0: one split"
+    )
     repeats: int = Field(1, ge=1, le=1000, description="of the cross-validation, with seeds training.seed, +1, +2 ...")
     models: str = Field("", description="comma-separated families to compare; empty: model.family")
     strategies: str = Field("", description="comma-separated strategies to compare; empty: federation.strategy")
@@ -84,5 +86,5 @@ class StudyPlan(PlanGroup):
         return words_of(self.arms)
 
     def swept(self, key: Literal["models", "strategies", "partitions", "site_counts", "faults"]) -> tuple[str, ...]:
-        """Return what a sweep's list names, in the order given; empty where nothing is swept."""
+        """Return the values of a sweep, in the order given; empty for a key that is not swept."""
         return words_of(getattr(self, key))

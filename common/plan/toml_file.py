@@ -1,4 +1,4 @@
-"""A plan as a person writes it down: TOML tables such as ``[federation]`` with ``rounds = 5``."""
+"""Reads a plan from a TOML file: tables such as ``[federation]`` with ``rounds = 5``."""
 
 import tomllib
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ from common.plan.training_plan import TrainingPlan
 
 
 def read_plan_file(path: Path, changes: Mapping[str, Scalar] | None = None) -> TrainingPlan:
-    """Read a plan; what the file leaves out keeps its default.
+    """Read a plan; keys that the file lacks keep their defaults.
 
     Parameters
     ----------
     path : Path
         The TOML file.
     changes : mapping of str to bool, int, float or str
-        Dotted keys that go before the file's.
+        Dotted keys that take precedence over the file's.
 
     Raises
     ------
     InputError
-        In one line, with the file, for what is no plan.
+        If the file is no plan; one line that names it.
     """
     try:
         nested = tomllib.loads(path.read_text(encoding="utf-8"))

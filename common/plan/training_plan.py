@@ -1,9 +1,9 @@
-"""The training plan: everything the coordinator fixes for a run, validated once, with a digest.
+"""The training plan: everything that the coordinator fixes for a run, validated, with a digest.
 
-Every hyperparameter lives here and nowhere else. Flower's run config is a flat mapping of dotted keys
-(`training.learning_rate = 3e-4`); `TrainingPlan.from_flat` turns it into this frozen object, and refuses what it does
-not know. The defaults stand here, with their types and ranges; `[tool.flwr.app.config]` in `pyproject.toml` repeats
-them, because Flower overrides only keys that exist there, and a test keeps the two equal.
+All hyperparameters are here. Flower's run config is a flat mapping of dotted keys (`training.learning_rate = 3e-4`);
+`TrainingPlan.from_flat` turns it into this frozen object, and refuses unknown keys. Types, ranges and defaults are
+defined in `groups.py` and `study.py`; `[tool.flwr.app.config]` in `pyproject.toml` repeats the defaults, because Flower
+overrides only keys that exist there, and a test keeps the two equal.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from common.plan.study import StudyPlan
 
 
 class TrainingPlan(PlanGroup):
-    """Everything that is fixed for one run.
+    """All settings of one run.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class TrainingPlan(PlanGroup):
         for key, value in flat.items():
             if key not in known:
                 raise InputError(f"unknown plan key {key!r}{nearest(key, known)}")
-            # bool is an int to Python, and pydantic would take True for 1 round.
+            # In Python a bool is an int, so that pydantic would accept True as one round.
             if isinstance(value, bool) and not isinstance(known[key], bool):
                 raise InputError(f"plan key {key} = {value}: expected {type(known[key]).__name__}")
             group, name = key.split(".")
@@ -136,7 +136,7 @@ class TrainingPlan(PlanGroup):
         return self.from_flat({**self.flat(), **changes})
 
     def to_json(self) -> str:
-        """Return the canonical JSON text: sorted keys, no blanks; what `digest` is computed from."""
+        """Return the canonical JSON text, from which `digest` is computed: sorted keys, no blanks."""
         return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @property

@@ -1,1 +1,1 @@
-"""Child processes that are kept running, logged, and never left behind."""
+"""Child processes: kept running, logged, and ended with their parent."""

@@ -1,4 +1,4 @@
-"""A program to be supervised: what to run, how to know that it works, and how patient to be with it."""
+"""Description of a program to be supervised: command, probes, and when to restart it."""
 
 import os
 import random
@@ -9,21 +9,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Timing:
-    """How patient the supervisor is with a program; all in seconds, but for `patience`.
+    """When a program is probed, restarted and killed; in seconds, except for `patience`.
 
     Attributes
     ----------
     first_delay, longest_delay : float
-        Before the first restart; it doubles with every further one up to the longest. A fifth of it is chance, so that
-        the hospitals of a federation do not come back in step.
+        Pause before the first restart, and the longest; it doubles with every restart. A fifth of it is random, so that
+        the hospitals of a federation do not come back at the same time.
     settled : float
-        After this time up, the next restart is a first one again.
+        After this uptime, the next restart counts as the first.
     start : float
-        For a program to become ready, else it is restarted.
+        A program that is not ready after this time is restarted.
     probe : float
-        Between two looks at whether it is ready or alive.
+        Between two probes of whether it is ready or alive.
     patience : int
-        So many failed looks in a row at a program that was ready, and it is restarted.
+        A ready program is restarted after this number of failed probes in a row.
     grace : float
         Between SIGTERM and SIGKILL.
     """
@@ -44,7 +44,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, and how to know that it works.
+    """What to run, and how to tell that it works.
 
     Attributes
     ----------
@@ -53,22 +53,22 @@ class Program:
     command : sequence of str
         Program and arguments.
     log : Path
-        Takes its output, standard and error, with the time before each line; rotated by size.
+        Receives standard output and error, with the time before each line; rotated by size.
     folder : Path
         Its working directory.
     environment : mapping of str to str
         The whole environment.
     ready : callable or None
-        Says whether it serves; looked at after every start. None: as soon as it runs.
+        Says whether it serves; probed after every start. None: it serves as soon as it runs.
     alive : callable or None
-        Says whether it still works, looked at while it is ready; for a process that lives and does nothing.
-        Neither callable may take longer than some seconds; one that raises says no.
+        Says whether it still works; probed while it is ready, to detect a process that hangs. Neither probe may take
+        longer than some seconds; one that raises has failed.
     on_line : callable or None
         Called with each line of output; what it raises is written to the log.
     keep : callable or None
-        Says whether a line is worth a place in the log.
+        Says whether a line goes to the log; None: all do.
     timing : Timing
-        How patient to be.
+        When to probe, restart and kill it.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Program:
 
 @dataclass(frozen=True)
 class ProgramState:
-    """A program at one moment.
+    """The state of a supervised program.
 
     Attributes
     ----------

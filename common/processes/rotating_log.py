@@ -1,4 +1,4 @@
-"""Log files that do not grow for ever."""
+"""Log files of limited size."""
 
 import contextlib
 import logging
@@ -12,14 +12,14 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class _Handler(logging.handlers.RotatingFileHandler):
-    """Loses lines on a full disk, and says nothing of it: a traceback for each would be all that its reader sees."""
+    """Drops lines silently on a full disk, instead of printing a traceback for each."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         pass
 
 
 class RotatingLog:
-    """A log file with the time before each line; five older ones of at most 10 MB are kept beside it."""
+    """A log file with the time before each line, rotated at 10 MB; five older files are kept."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,5 +37,5 @@ class RotatingLog:
 
 
 def without_colours(text: str) -> str:
-    """Return text without the codes by which a terminal colours it."""
+    """Return text without ANSI colour codes."""
     return _COLOURS.sub("", text)

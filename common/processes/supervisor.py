@@ -23,7 +23,7 @@ class Supervisor:
     Parameters
     ----------
     say : callable
-        Takes one line per event: a program serves; it is started again, and why. Called from several threads.
+        Takes one line per event: a program serves, or is started again and why. Called from several threads.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:

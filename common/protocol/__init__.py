@@ -1,1 +1,1 @@
-"""What travels between server and hospitals."""
+"""The messages between server and hospitals: keys, tail vector, evaluation counts, refusals."""

@@ -9,17 +9,17 @@ from common.evaluation.score_histogram import LARGEST_COUNT, ScoreHistogram
 from common.protocol.messages import LARGEST_LOSS, SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_LOSS, MetricValue
 
 
-def counts_to_metrics(score: EvaluationCounts) -> dict[str, MetricValue]:
-    """Return a score as what a Flower metric record takes."""
+def counts_to_metrics(counts: EvaluationCounts) -> dict[str, MetricValue]:
+    """Return evaluation counts as values of a Flower metric record."""
     return {
-        SCORE_LOSS: score.loss,
-        SCORE_CONFUSION: [int(count) for count in score.confusion.ravel()],
-        SCORE_HISTOGRAM: score.histogram.to_list(),
+        SCORE_LOSS: counts.loss,
+        SCORE_CONFUSION: [int(count) for count in counts.confusion.ravel()],
+        SCORE_HISTOGRAM: counts.histogram.to_list(),
     }
 
 
 def counts_from_metrics(metrics: Mapping[str, MetricValue], classes: int, bins: int) -> EvaluationCounts:
-    """Rebuild a score from a reply.
+    """Rebuild evaluation counts from the metrics of a reply.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""What travels between server and hospitals: the keys, the flat tail vector, and the scores.
+"""The keys of a message between server and hospital, and its flat tail vector.
 
-One vector instead of named tensors, because Flower moves every tensor as two objects with several requests each.
-Both sides derive names, order and shapes from the plan, so that none of them needs to travel.
+A tail travels as one vector instead of named tensors, because Flower moves every tensor as two objects with several
+requests each. Both sides derive names, order and shapes from the plan.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ ARRAYS = "arrays"
 CONFIG = "config"
 METRICS = "metrics"
 
-# Server -> hospital, in CONFIG; a reply repeats what it answers, see `receipt`.
+# Server -> hospital, in CONFIG; a reply repeats some of them, see `receipt`.
 PLAN = "plan"
 PLAN_DIGEST = "plan-digest"
 FEDERATION = "federation"
@@ -43,7 +43,7 @@ SCORE_LOSS = "score-loss"
 SCORE_CONFUSION = "score-confusion"
 SCORE_HISTOGRAM = "score-histogram"
 
-# Finite, but so large that their sums would not be: nothing that trains gives such numbers.
+# Larger values, though finite, could overflow when they are summed; no working training reaches them.
 LARGEST_LOSS = 1e30
 LARGEST_CHANGE = 1e30
 
@@ -53,7 +53,7 @@ MetricValue = int | float | list[int] | list[float]
 def request_content(
     plan: TrainingPlan, config: Mapping[str, int | str], tail: NDArray[np.float32] | None = None
 ) -> RecordDict:
-    """Return what a message to a hospital carries: the plan, what is asked for, and the global tail if there is one."""
+    """Return the content of a message to a hospital: the plan, what is asked, and the global tail if there is one."""
     words = ConfigRecord({PLAN: plan.to_json(), PLAN_DIGEST: plan.digest, **config})
     if tail is None:
         return RecordDict({CONFIG: words})
@@ -77,12 +77,12 @@ def read_int(content: RecordDict | ConfigRecord, key: str) -> int:
 
 
 def tail_record(vector: NDArray[np.float32]) -> ArrayRecord:
-    """Wrap a flat vector as the one array of a message."""
+    """Return a flat vector as the one array of a message."""
     return ArrayRecord({TAIL: Array(vector)})
 
 
 def read_tail(content: RecordDict) -> NDArray[np.float32]:
-    """Unwrap the flat vector of a message.
+    """Return the flat vector of a message.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a reply repeats of the request that it answers."""
+"""The receipt: keys of a request that its reply repeats."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,9 @@ RECEIPT = (PLAN_DIGEST, FEDERATION, ROUND, SPLIT, TAIL_DIGEST)
 
 
 def receipt_of(config: Mapping[str, Any]) -> dict[str, int | str]:
-    """Return what a reply says of the request that it answers, from the request's own config.
+    """Return the part of a request's config that its reply repeats.
 
-    By this the server tells a reply to this round from one to another, from another tail, or to another plan; and a
-    hospital tells a request that it has answered before from a new one.
+    It tells the server whether a reply answers this round, tail and plan, and a hospital whether it has answered a
+    request before.
     """
     return {key: config[key] for key in RECEIPT if key in config}

@@ -1,7 +1,7 @@
-"""Why a hospital did not do what it was asked: a closed list of words, the only ones that reach the coordinator.
+"""Why a hospital did not do what it was asked: a closed list of reasons, the only ones that reach the coordinator.
 
-The text of an exception may hold a path, a file's name or a patient's; so none ever leaves. What leaves is one of these
-words, which tell the coordinator whom to ask and nothing about the data.
+The text of an exception may contain a path, a file name or a patient's name, so it never leaves the hospital. One of
+these reasons leaves instead; they tell nothing about the data.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ _FAILED = "failed: "
 
 
 class Rule(StrEnum):
-    """A rule of `hospital.yaml` by which a hospital refuses; the value is the field's name below `rules`."""
+    """A rule of `hospital.yaml` by which a hospital refuses; the value is its field below `rules`."""
 
     APPS = "apps"
     APP_CODE = "app_code"  # not a field: an app that carries code is refused everywhere
@@ -40,17 +40,17 @@ class Failure(StrEnum):
 
 
 def refusal(rule: Rule) -> str:
-    """Return the words of a refusal."""
+    """Return the reason for a refusal by a rule."""
     return f"{_REFUSED}{rule.value}"
 
 
 def failure(kind: Failure) -> str:
-    """Return the words of a failure."""
+    """Return the reason for a failure."""
     return f"{_FAILED}{kind.value}"
 
 
 def refusing_rule(reason: str) -> Rule | None:
-    """Return which rule a reason names, if it is a refusal."""
+    """Return the rule of a refusal's reason; None for any other reason."""
     word = reason.removeprefix(_REFUSED)
     return Rule(word) if word != reason and word in set(Rule) else None
 

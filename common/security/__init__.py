@@ -1,1 +1,1 @@
-"""Certificates and signed requests, as both sides read them."""
+"""Certificates, signed requests to join, and shared secrets."""

@@ -1,4 +1,4 @@
-"""Certificates in PEM files, as both sides read them."""
+"""Reads certificates from PEM files."""
 
 from pathlib import Path
 

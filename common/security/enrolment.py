@@ -1,7 +1,7 @@
 """A hospital's request to join: its public key, signed by the private one, which never leaves the hospital.
 
-The signature says that whoever wrote the request holds the key. Whose key it is, two people settle by reading its
-fingerprint to each other over the phone.
+The signature proves that the writer of the request holds the key. Two people confirm whose key it is by comparing its
+fingerprint over the phone.
 """
 
 import base64
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from common.errors import InputError
 
 _LARGEST_BYTES = 16 * 1024
-# A signature for one purpose must be worth nothing for another.
+# Binds a signature to this purpose, so that it cannot be used for another.
 _PURPOSE = b"rarefed enrolment request 1\n"
 _SIGNED_WITH = ec.ECDSA(SHA384())
 _Text = Annotated[str, Field(min_length=1, max_length=4096)]

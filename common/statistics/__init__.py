@@ -1,1 +1,1 @@
-"""Intervals, paired tests and calibration, on resamples of patients."""
+"""Intervals, paired tests and calibration, with patients as independent units."""

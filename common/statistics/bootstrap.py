@@ -1,11 +1,11 @@
-"""Bootstrap over patients: the draws that carry the uncertainty of every number of the comparison.
+"""Bootstrap over patients, from which all intervals of the comparison are computed.
 
 Images of one patient resemble each other, and the repeats of a study test the same patients again. So patients are
-drawn, with all their images and all their predictions, and a metric is a function of the images' weights: of how often
-each was drawn. The estimate itself is the same function at weights of one.
+drawn, with all their images and all their predictions, and a metric is a function of the images' weights, that is, of
+how often each was drawn. The estimate itself is the same function with all weights 1.
 
-What the draws do not hold is the luck of training: the sets of predictions stay as they are. Repeats average it out of
-the estimate in part.
+The draws do not include the randomness of training: the sets of predictions stay as they are. Repeats average part of
+it out of the estimate.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Bootstrap:
 
     @classmethod
     def draw(cls, patients: ArrayLike, resamples: int = RESAMPLES, seed: int = SEED) -> Self:
-        """Draw the resamples; equal patients give equal weights on every machine, in whatever order the images stand.
+        """Draw the resamples; the same patients get the same weights on every machine and in every order of the images.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? Reliability bins and the expected calibration error.
+"""Calibration: reliability bins and the expected calibration error.
 
 Two classes: P(class 1) against the share of class 1. More: the highest probability of each image against the share of
 images whose most probable class is the true one.
@@ -39,11 +39,11 @@ def weighted_gaps(
     weights: NDArray[np.float64],
     bins: int = BINS,
 ) -> NDArray[np.float64]:
-    """Return by how much the predictions of each bin are too high, times the bin's share of the images.
+    """Return by how much the predicted probabilities of each bin are too high, times the bin's share of the images.
 
     The sum of the distances from 0 is the expected calibration error: the mean over images of the distance between
-    predicted and observed share in the image's bin. A sample's value is too high on average, for chance alone puts the
-    two apart: for 200 images and a perfectly calibrated model it may well be 0.07.
+    predicted and observed share in the image's bin. Its value on a sample is biased upwards, since chance alone makes
+    the two differ: for 200 images and a perfectly calibrated model it may well be 0.07.
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ def weighted_gaps(
     ----------
     C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger (2017). On calibration of modern neural networks. ICML, section 2.
     """
-    stated, true = _statements(labels, probabilities)
-    members = np.eye(bins)[_bin_of_each(stated, bins)]
-    gaps = weights @ (members * (stated - true)[:, None])
+    predicted, observed = _predicted_and_observed(labels, probabilities)
+    members = np.eye(bins)[_bin_of_each(predicted, bins)]
+    gaps = weights @ (members * (predicted - observed)[:, None])
     total = np.broadcast_to(weights.sum(axis=1, keepdims=True), gaps.shape)
     shares: NDArray[np.float64] = np.divide(gaps, total, out=np.full_like(gaps, np.nan), where=total > 0)
     return shares
@@ -92,10 +92,10 @@ def reliability(
         Of equal width.
     """
     sets = len(probabilities)
-    parts = [_statements(labels, rows) for rows in probabilities]
-    stated = np.concatenate([part[0] for part in parts] or [np.zeros(0)])
-    true = np.concatenate([part[1] for part in parts] or [np.zeros(0)])
-    bin_of_each = _bin_of_each(stated, bins)
+    parts = [_predicted_and_observed(labels, rows) for rows in probabilities]
+    predicted = np.concatenate([part[0] for part in parts] or [np.zeros(0)])
+    observed = np.concatenate([part[1] for part in parts] or [np.zeros(0)])
+    bin_of_each = _bin_of_each(predicted, bins)
     found = []
     for index in np.unique(bin_of_each).tolist():
         inside = bin_of_each == index
@@ -104,21 +104,21 @@ def reliability(
                 low=index / bins,
                 high=(index + 1) / bins,
                 images=float(inside.sum() / sets),
-                predicted=float(stated[inside].mean()),
-                observed=float(true[inside].mean()),
+                predicted=float(predicted[inside].mean()),
+                observed=float(observed[inside].mean()),
             )
         )
     return found
 
 
-def _statements(
+def _predicted_and_observed(
     labels: NDArray[np.int64], probabilities: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each image's stated probability, and 1 where the statement came true."""
+    """Return the predicted probability of each image, and 1 where the prediction came true, else 0."""
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], (labels == 1).astype(np.float64)
     return probabilities.max(axis=1), (labels == probabilities.argmax(axis=1)).astype(np.float64)
 
 
-def _bin_of_each(stated: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    return np.minimum((stated * bins).astype(np.int64), bins - 1)
+def _bin_of_each(predicted: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    return np.minimum((predicted * bins).astype(np.int64), bins - 1)

@@ -1,8 +1,9 @@
-"""How sure a number is: intervals for shares, AUCs, calibration errors, and differences of two classifiers.
+"""Confidence intervals of shares, AUCs, calibration errors, and differences of two classifiers.
 
-The spread comes from a bootstrap over patients (`bootstrap.py`); the form of the interval adds what a bootstrap of
-few patients lacks: limits that stay in [0, 1], lie unevenly round a value near the edge, and, for shares and AUCs, do
-not collapse where no resample differs. The interval of a difference is put together from those of its two values.
+The variance comes from a bootstrap over patients (`bootstrap.py`). The forms of the intervals avoid the flaws that
+percentiles of a bootstrap of few patients have: the limits stay in [0, 1], are asymmetric near 0 and 1, and, for
+shares and AUCs, do not collapse where all resamples agree. The interval of a difference is combined from those of its
+two values.
 """
 
 from dataclasses import dataclass
@@ -18,16 +19,16 @@ from scipy.stats import t as student_t
 
 @dataclass(frozen=True)
 class EffectiveSizes:
-    """How many independent predictions the predictions behind a share may be worth.
+    """The effective sample size of a share: bounds on how many independent predictions it is worth.
 
     Attributes
     ----------
     least : float
-        Were all predictions of a patient alike: the number of patients, or Kish's where they weigh unequally.
+        If all predictions of a patient are alike: the number of patients, or Kish's size where their weights differ.
     most : float
-        Were all predictions independent: their number.
+        If all predictions are independent: their number.
     patients : int
-        Patients that have one.
+        Number of patients with a prediction.
     """
 
     least: float
@@ -36,7 +37,7 @@ class EffectiveSizes:
 
     @classmethod
     def of_predictions(cls, by_patient: NDArray[np.float64], most: float | None = None) -> Self:
-        """Return the sizes for patients with that many predictions; at least one has one.
+        """Return the sizes for the number of predictions of each patient; at least one has one.
 
         References
         ----------
@@ -64,7 +65,7 @@ def resampled_share_interval(
     resampled : ndarray of float64, shape (B,)
         Its value in each resample; NaN where it has none.
     sizes : EffectiveSizes
-        What the effective size can be.
+        Bounds on the effective size.
     confidence : float
         Coverage, in (0, 1).
 
@@ -89,7 +90,7 @@ def resampled_share_interval(
         size = float(np.clip(value * (1 - value) / variance * few, sizes.least, sizes.most))
     centre = (value + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * float(np.sqrt(value * (1 - value) / size + z**2 / (4 * size**2)))
-    # At the ends the formula meets 0 and 1 up to rounding only.
+    # Exactly 0 and 1, which the formula reaches up to rounding only.
     return (0.0 if value == 0 else centre - half), (1.0 if value == 1 else centre + half)
 
 
@@ -98,9 +99,9 @@ def resampled_auc_interval(
 ) -> tuple[float, float]:
     """Return an interval of an AUC: the bootstrap standard error on the logit scale.
 
-    The bootstrap variance is made larger by m / (m - 1), m patients being in the smaller class, as DeLong's is. Where
-    it says nothing (an AUC of 0 or 1, a class with a single patient), Newcombe's interval for as many patients takes
-    its place.
+    The bootstrap variance is multiplied by m / (m - 1) for m patients in the smaller class, as DeLong's is. Where it is
+    meaningless (an AUC of 0 or 1, a class with a single patient), Newcombe's interval for the same numbers of patients
+    is returned.
 
     Parameters
     ----------
@@ -130,12 +131,12 @@ def resampled_auc_interval(
 def calibration_error_interval(
     value: float, resampled: NDArray[np.float64], noise: NDArray[np.float64], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return an interval of an expected calibration error, which chance alone lifts above 0.
+    """Return an interval of an expected calibration error, which is above 0 by chance alone.
 
-    The error is a sum of distances. Noise in the bins adds to it, at most its own sum of distances (the triangle
-    inequality); so the lower limit is the value less that noise, as the bootstrap shows it, and 0 for a model that may
-    well be calibrated. Percentiles of the bootstrap, which adds the same noise once more, would nearly always lie above
-    the truth. The upper limit is the value plus the usual multiple of its standard error, for the bias is on this side.
+    The error is a sum of distances. By the triangle inequality, noise in the bins adds at most its own sum of distances
+    to it; so the lower limit is the value less that noise, estimated by the bootstrap, and 0 for a model that may be
+    calibrated. Percentiles of the bootstrap, which adds the same noise once more, would nearly always lie above the
+    true value. The upper limit is the value plus the usual multiple of its standard error, since the bias is upwards.
 
     Parameters
     ----------
@@ -161,10 +162,11 @@ def difference_interval(
     second_limits: tuple[float, float],
     correlation: float,
 ) -> tuple[float, float]:
-    """Return an interval of first - second out of the interval of each and the correlation of their errors.
+    """Return an interval of first - second from the interval of each and the correlation of their errors.
 
-    Newcombe's square-and-add: each limit is as far away as the two errors that lead there are together. It keeps the
-    coverage of the two intervals, and stays open where both classifiers were right on every image.
+    Newcombe's square-and-add method: the distance to each limit is the root of the summed squares of the two distances
+    in that direction. It keeps the coverage of the two intervals, and does not collapse where both classifiers were
+    right on every image.
 
     Parameters
     ----------
@@ -173,7 +175,7 @@ def difference_interval(
     first_limits, second_limits : tuple of float
         Their intervals, of equal coverage, with the values inside.
     correlation : float
-        Of the two estimates, in [-1, 1]; 0 is the cautious choice.
+        Of the two estimates, in [-1, 1]; 0 gives the wider interval when they are positively correlated.
 
     References
     ----------
@@ -207,7 +209,7 @@ def newcombe_auc_interval(area: float, positives: int, negatives: int, confidenc
         factor = 1 + spread * (1 - t) / (2 - t) + spread * t / (1 + t)
         return (area - t) ** 2 - z**2 * t * (1 - t) * factor / pairs
 
-    # `area` itself solves the equation when it is 0 or 1; the search stops short of that root.
+    # At 0 and 1 `area` itself solves the equation; the search stops before that root.
     edge = 1e-9
     lower = 0.0 if area < edge else float(brentq(excess, 0.0, min(area, 1 - edge)))
     upper = 1.0 if area > 1 - edge else float(brentq(excess, max(area, edge), 1.0))
@@ -215,7 +217,7 @@ def newcombe_auc_interval(area: float, positives: int, negatives: int, confidenc
 
 
 def _variance(resampled: NDArray[np.float64]) -> float:
-    """Return the variance of the resamples that have a value; 0 for rounding dust, which would pass for certainty."""
+    """Return the variance of the resamples that have a value; rounding errors count as 0."""
     known = resampled[~np.isnan(resampled)]
     variance = float(known.var()) if known.size else 0.0
     return variance if variance > 1e-12 else 0.0

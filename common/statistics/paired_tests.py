@@ -1,7 +1,7 @@
-"""Is one classifier better than another on the same patients? Tests of accuracy and AUC, by image or by patient.
+"""Paired tests of accuracy and AUC: is one classifier better than another on the same images or patients?
 
-Two classifiers that saw the same images agree on most of them; a paired test looks only at where they differ, and finds
-differences that two separate intervals hide.
+Two classifiers agree on most images; a paired test looks only at where they differ, and finds differences that two
+separate intervals do not show.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class PairedTest:
     total : int
         Images that both classified.
     p_value : float
-        Two-sided; the chance of a split at least as uneven if both were equally good. 1 when they never differ.
+        Two-sided; the probability of a split at least as uneven if both were equally good. 1 when they never differ.
     """
 
     only_first: int
@@ -61,9 +61,9 @@ def sign_flip_test(first_correct: ArrayLike, second_correct: ArrayLike, patients
     """Test by patient whether two classifiers are equally often right, over all their sets of predictions.
 
     If they were equally good, each patient's difference could as well have the other sign. The p-value is the share of
-    all sign patterns in which the sum of the differences is at least as far from 0 as the one found. It is exact: the
-    differences are whole multiples of a common unit, so the distribution of their sum is found by adding one patient
-    after the other. With one set and one image a patient this is the exact McNemar test.
+    all sign patterns in which the sum of the differences is at least as far from 0 as the observed one. It is exact:
+    the differences are whole multiples of a common unit, so that the distribution of their sum is computed by adding
+    one patient after the other. With one set and one image per patient this is the exact McNemar test.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def sign_flip_test(first_correct: ArrayLike, second_correct: ArrayLike, patients
         return 1.0
     steps //= np.gcd.reduce(steps)
     found, sizes = abs(int(steps.sum())), np.abs(steps)
-    # chances[k] is the chance that the patients with a negative sign add up to k; the sum is then whole - 2 k.
+    # chances[k] is the probability that the patients with a negative sign add up to k; the sum is then whole - 2 k.
     whole = int(sizes.sum())
     chances = np.zeros(whole + 1)
     chances[0] = 1.0
@@ -106,7 +106,7 @@ def sign_flip_test(first_correct: ArrayLike, second_correct: ArrayLike, patients
 
 
 class RankedSet(NamedTuple):
-    """One set of predictions, as the DeLong test takes it.
+    """One set of predictions for the DeLong test.
 
     Attributes
     ----------
@@ -140,9 +140,9 @@ def delong_test(
 ) -> DeLongTest | None:
     """Test whether two classifiers have the same AUC on the same patients.
 
-    The structural components of every image are averaged over the sets of predictions and summed by patient; a fold
-    weighs as much as it has pairs. With one set, one fold and one image a patient this is the test of DeLong et al.;
-    with several images a patient, Obuchowski's. With more than two classes the components are averaged over the
+    The structural components of every image are averaged over the sets of predictions and summed by patient; folds are
+    weighted by their pairs. With one set, one fold and one image per patient this is the test of DeLong et al.; with
+    several images per patient, Obuchowski's. With more than two classes the components are averaged over the
     one-vs-rest AUCs, and the variance is that of the patients' sums.
 
     Parameters
@@ -157,8 +157,8 @@ def delong_test(
     Returns
     -------
     DeLongTest or None
-        None when a class has fewer than two patients, when no set has a pair, or when the AUCs differ with no variance
-        at all, as with one perfect and one constant classifier: there the normal distribution says nothing.
+        None when a class has fewer than two patients, when no set has a pair, or when the AUCs differ with a variance
+        of 0, as with one perfect and one constant classifier: the normal distribution does not apply there.
 
     References
     ----------
@@ -173,7 +173,7 @@ def delong_test(
     variance = _variance(truth, one[1] - other[1], names, binary=first[0].probabilities.shape[1] == 2)
     if variance is None:
         return None
-    # Components that cancel leave rounding dust, and dust would pass for certainty.
+    # Components that cancel leave rounding errors, which would look like a tiny variance.
     if variance < 1e-14:
         return DeLongTest(difference, 1.0) if abs(difference) < 1e-12 else None
     error = float(np.sqrt(variance))

@@ -1,1 +1,1 @@
-"""Files, folders, command lines and the environment, as every side needs them."""
+"""Files, folders, ports, command lines and the environment."""

@@ -14,7 +14,7 @@ _INTERRUPTED = 130
 
 def run_command_line(app: typer.Typer) -> None:
     """Run a typer app and leave the process: 0, 2 for bad input, 1 for a failed run, 130 after Ctrl-C."""
-    # Only a fault of rarefed's own gets so far; a page of local variables would help nobody, and shows what is private.
+    # Only a bug of rarefed gets here; typer's page of local variables would not help, and may show private data.
     app.pretty_exceptions_enable = False
     try:
         app(standalone_mode=True)
@@ -25,11 +25,11 @@ def run_command_line(app: typer.Typer) -> None:
         print("interrupted", file=sys.stderr)
         raise SystemExit(_INTERRUPTED) from None
     except BrokenPipeError:
-        # `... | head` closed our output: nothing is wrong, and the interpreter must not complain when it flushes.
+        # `... | head` has closed our output, which is no error; the interpreter must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except OSError as error:
-        # A full or read-only disk, or a folder of somebody else.
+        # A full or read-only disk, or a folder of another user.
         if error.filename is None:
             raise
         advice = "see that the disk has room and that this user may write there"
@@ -38,7 +38,7 @@ def run_command_line(app: typer.Typer) -> None:
 
 
 def table_console(width: int, *, stderr: bool = False, markup: bool = True) -> Console:
-    """Return a console for tables: of `width` columns where there is no terminal, which would fold them into 80."""
+    """Return a console for tables; without a terminal it has `width` columns instead of rich's 80."""
     console = Console(stderr=stderr, markup=markup)
     return console if console.is_terminal else Console(stderr=stderr, markup=markup, width=width)
 

@@ -1,4 +1,4 @@
-"""The user's folders outside any run: what rarefed can compute again, and pretrained weights."""
+"""The user's folders: cache and pretrained weights."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """Return where rarefed keeps what it can compute again: `$RAREFED_CACHE`, else the user's cache folder."""
+    """Return the folder of what can be computed again: `$RAREFED_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("RAREFED_CACHE")
     return Path(chosen) if chosen else platformdirs.user_cache_path("rarefed")
 

@@ -1,7 +1,7 @@
-"""Settings that keep libraries from calling home, and Flower from installing again what is installed.
+"""Environment variables that stop libraries from calling home, and Flower from installing dependencies again.
 
-`rarefed.pth` beside this file sets the same ones at the start of every Python of an environment that has rarefed, so
-that `flwr run .` typed by hand is as quiet as rarefed's own commands; a test keeps the two equal.
+`rarefed.pth` sets the same ones at the start of every Python of an environment that has rarefed, so that they also hold
+for `flwr run .` typed by hand; a test keeps the two equal.
 """
 
 OFFLINE_ENVIRONMENT = {

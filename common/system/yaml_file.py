@@ -1,4 +1,4 @@
-"""YAML files that people write: read safely, checked once, and every error names the file's line and the field."""
+"""Reads YAML files into pydantic models; every error names the file's line and the field."""
 
 import difflib
 from pathlib import Path
@@ -58,7 +58,7 @@ def read_yaml_file(path: Path, model: type[Model]) -> Model:
 
 
 def _refuse_repetitions(path: Path, node: yaml.Node | None) -> None:
-    """YAML keeps the last of two equal fields without a word; which of the two was meant, only the writer knows."""
+    """Refuse a field that occurs twice: YAML would silently keep the last."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _refuse_repetitions(path, item)
@@ -73,7 +73,7 @@ def _refuse_repetitions(path: Path, node: yaml.Node | None) -> None:
 
 
 def _describe(path: Path, root: yaml.Node, model: type[BaseModel], error: ValidationError) -> str:
-    # A mistyped field shows as one unknown and one missing: the unknown one says more.
+    # A mistyped field gives two errors, one unknown and one missing field: the unknown one is more helpful.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     location: Location = first["loc"]
     line = _line_of(root, location)
@@ -86,13 +86,13 @@ def _describe(path: Path, root: yaml.Node, model: type[BaseModel], error: Valida
     if first["type"] == "missing":
         return f"{path}:{line}: field {field} is missing"
     if first["type"] == "value_error":
-        # The validators of rarefed's own models say the whole story.
+        # The messages of rarefed's own validators need no addition.
         return f"{path}:{line}: {field + ': ' if field else ''}{first['ctx']['error']}"
     return f"{path}:{line}: {field} = {first['input']!r}: {first['msg']}"
 
 
 def _line_of(root: yaml.Node, location: Location) -> int:
-    """Return the line of the field, or of the nearest thing around it that stands in the file."""
+    """Return the line of the field, or of the innermost field around it that the file has."""
     node = root
     line: int = node.start_mark.line + 1
     for part in location:

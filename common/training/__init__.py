@@ -1,1 +1,1 @@
-"""How a tail is trained and used for predictions, in every arm and every hospital alike."""
+"""Training of a tail and prediction with it, in every arm and every hospital."""

@@ -1,4 +1,4 @@
-"""Where a plan's tensors are computed, and in which number format."""
+"""The device that a plan is computed on."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The one train loop and the one predict loop of every arm and every hospital."""
+"""The train loop and the predict loop of every arm and every hospital."""
 
 import contextlib
 import hashlib

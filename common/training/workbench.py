@@ -1,4 +1,4 @@
-"""A plan's model and trainer, built once in a process and used for every tail that comes."""
+"""A plan's model and trainer, built once per process and used for every tail."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,20 +13,20 @@ from common.training.trainer import Trainer
 
 
 class Workbench(NamedTuple):
-    """What a process trains and scores a plan's tails with.
+    """The model, trainer and layouts with which a process trains and evaluates the tails of a plan.
 
     Attributes
     ----------
     trainer : Trainer
-        Its model holds whatever tail was loaded last.
+        Its model holds the tail that was loaded last.
     layout : TailLayout
-        How a tail lies in its vector.
+        Layout of a tail in its vector.
     initial_tail : ndarray of float32, shape (layout.size,)
         The tail that every training of the plan starts from.
     personal : TailLayout
-        How the layers that never travel lie in their vector; empty for most strategies.
+        Layout of the personal layers, which never travel, in their vector; empty for every strategy but fedbn.
     initial_personal : ndarray of float32, shape (personal.size,)
-        The pretrained ones.
+        The pretrained personal layers.
     """
 
     trainer: Trainer
@@ -36,17 +36,17 @@ class Workbench(NamedTuple):
     initial_personal: NDArray[np.float32]
 
     def load(self, tail: NDArray[np.float32], personal: NDArray[np.float32] | None = None) -> None:
-        """Load a tail, and with it a hospital's own layers; None: the pretrained ones."""
+        """Load a tail and a hospital's personal layers; None: the pretrained ones."""
         self.layout.unpack(tail, self.trainer.model.tail)
         self.personal.unpack(self.initial_personal if personal is None else personal, self.trainer.model.tail)
 
 
 def workbench(plan: TrainingPlan, classes: int) -> Workbench:
-    """Return this process's model of a plan, built once; every user loads the tail that it shall hold."""
+    """Return this process's workbench of a plan; load a tail before every use, since others use it too."""
     return _build(plan.to_json(), classes)
 
 
-# Three for the simulation: its trainings without a federation know no strategy, and its linear probe freezes more.
+# Three, for the simulation: the plans of the federated arm, of the arms without a federation, and of the linear probe.
 @lru_cache(maxsize=3)
 def _build(plan_json: str, classes: int) -> Workbench:
     plan = TrainingPlan.from_json(plan_json)

@@ -18,14 +18,14 @@ _MAGIC_REACH = 132
 def list_class_folders(root: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images below `root`; the first folder on the way to an image is its class.
 
-    Hidden files and files that are no images are passed over; images beside the class folders are left out by name.
+    Hidden files and files of other kinds are skipped; images beside the class folders are left out by name.
 
     Parameters
     ----------
     root : Path
         An existing folder without manifest.
     settings : DatasetSettings
-        Columns asked for by name are an error, since a folder has none.
+        A column that they name is an error, since a folder has none.
     limits : ImageLimits
         For the sources.
 
@@ -37,7 +37,7 @@ def list_class_folders(root: Path, settings: DatasetSettings, limits: ImageLimit
     Raises
     ------
     InputError
-        No image, images but no class folder, folders of splits instead of classes, or a link that leaves the root.
+        There are no images or no class folders, the folders are splits instead of classes, or a link leaves the root.
     """
     _refuse_columns(root, settings)
     images: list[ListedImage] = []
@@ -95,7 +95,7 @@ def _image_files(root: Path) -> list[Path]:
 
 
 def _raise_unreadable(error: OSError) -> None:
-    # os.walk would silently pass over a folder that may not be listed, and with it over its patients
+    # os.walk would silently skip a folder that may not be listed, with all its patients
     raise InputError(f"{error.filename}: this folder cannot be listed ({error.strerror})") from error
 
 

@@ -1,4 +1,4 @@
-"""A manifest: a CSV file with one image a row, its path, its label, and perhaps its patient and site."""
+"""A manifest: a CSV file with one image per row: its path, its label, and perhaps its patient and site."""
 
 import csv
 import io
@@ -34,8 +34,8 @@ class _Columns:
 def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images of a manifest; their paths start at the manifest's folder.
 
-    UTF-8 with or without byte order mark, separated by comma, semicolon or tab; blank rows and further columns are
-    passed over, white space around cells does not count.
+    The file is UTF-8 with or without byte order mark, separated by comma, semicolon or tab. Blank rows, further columns
+    and white space around cells are ignored.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
     ------
     InputError
         The file is no such CSV; a column is missing; a cell is empty; a path is absolute, leads out of the folder,
-        stands there twice, or names no file. The message names the row.
+        occurs twice, or names no file. The message names the row.
     """
     header, rows = _read_table(manifest, limits)
     columns = _columns(manifest, header, settings)
@@ -90,7 +90,7 @@ def _image(where: str, row: _Row, columns: _Columns, relative: str, source: File
         name=source.name,
         stem=shown_name(PurePosixPath(relative).stem),
         label=_cell(where, row, columns.label),
-        # An empty cell would either make one patient of all such images or part a patient; neither is safe to guess.
+        # With an empty cell, all such images would become one patient, or images of one patient several: an error.
         patient=None if columns.patient is None else _cell(where, row, columns.patient),
         site=None if columns.site is None else _cell(where, row, columns.site),
         source=source,
@@ -126,7 +126,7 @@ def _read_table(manifest: Path, limits: ImageLimits) -> tuple[list[str], list[_R
 
 
 def _separator(text: str) -> str:
-    """Return the separator that parts the first line into most cells.
+    """Return the separator that divides the first line into most cells.
 
     The header alone decides: column names hold no separators, whereas paths and free text below may hold any.
     """
@@ -170,7 +170,7 @@ def _cell(where: str, row: _Row, column: str) -> str:
 
 
 def _relative_path(where: str, given: str) -> str:
-    """Return a path with "/" separators and without detours; manifests from Windows have backslashes."""
+    """Return a normalised path with "/" separators; manifests from Windows have backslashes."""
     windows = PureWindowsPath(given)
     if windows.drive or windows.root or "\0" in given:
         raise InputError(f"{where}: {given!r} is not a path relative to the manifest's folder")
@@ -178,7 +178,7 @@ def _relative_path(where: str, given: str) -> str:
 
 
 def _inside(where: str, folder: Path, relative: str) -> Path:
-    """Return the file's real path, refusing one outside the manifest's folder, be it by ``..`` or by a link."""
+    """Return the file's real path; refuse one that leaves the manifest's folder, by ``..`` or by a link."""
     root = folder.resolve()
     try:
         path = (root / relative).resolve()

@@ -1,7 +1,7 @@
 """A MedMNIST-style ``.npz``: images and labels as NumPy arrays, split or not.
 
 The file is a zip of ``.npy`` members. Each member's header is checked before NumPy allocates what it announces, and
-nothing in it is ever unpickled. A split made by others is given up: rarefed splits by patient itself.
+nothing in it is ever unpickled. A split that the file brings is ignored: rarefed splits by patient itself.
 """
 
 import zipfile
@@ -27,8 +27,8 @@ def list_npz(path: Path, settings: DatasetSettings, limits: ImageLimits) -> List
     """List the images of an ``.npz``.
 
     Arrays ``images`` (N, H, W) or (N, H, W, 1 or 3) of uint8 and ``labels`` (N,) or (N, 1) of whole numbers or
-    texts, each plain or as ``train_images``, ``train_labels``, ``val_...``, ``test_...``; with them, if wished,
-    ``patients`` and ``sites`` (N,), or arrays of the names that the settings give to the patient and the site column.
+    texts, each plain or as ``train_images``, ``train_labels``, ``val_...``, ``test_...``. Optional: ``patients`` and
+    ``sites`` (N,), or arrays of the names that the settings give to the patient and the site column.
 
     Parameters
     ----------
