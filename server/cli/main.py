@@ -1,11 +1,19 @@
-"""`rarefed-server`: the coordinator's command."""
+"""`rarefed-server`: the coordinator's command.
+
+The modules of its commands import whatever is large only in the command that needs it, so that `--help` and `status`
+answer at once.
+"""
 
 from typing import Annotated
 
 import typer
 
 from common.system.command_line import print_version, run_command_line
-from server.cli import members, runs
+from server.cli.federations import resume, run
+from server.cli.members import approve, hospitals, revoke
+from server.cli.provisioning import provision, renew
+from server.cli.runs import logs, runs, stop
+from server.cli.server import show_app_hash, start, status
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -17,8 +25,9 @@ def _common(
     """A federation over real hospitals: start its server, run and follow trainings."""
 
 
-members.register(app)
-runs.register(app)
+for _command in (provision, approve, revoke, renew, hospitals, start, run, resume, runs, status, logs, stop):
+    app.command()(_command)
+app.command("app")(show_app_hash)
 
 
 def main() -> None:

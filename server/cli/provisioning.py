@@ -1,0 +1,44 @@
+"""The commands of `rarefed-server` that make the server's folder: provision, renew."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.errors import InputError
+from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedServer
+from server.members.server_folder import ServerFolder
+
+
+def provision(
+    consortium: Annotated[Path, typer.Argument(help="The federation as you wrote it down.", metavar="CONSORTIUM.yaml")],
+    folder: FOLDER = DEFAULT_FOLDER,
+    app_hash: Annotated[
+        str, typer.Option("--app-hash", help="SHA-256 of the Flower app that start kits approve. [default: this one's]")
+    ] = "",
+) -> None:
+    """Make CA, certificates and a start kit for each hospital; again after a change of the file, or to mend."""
+    from server.flower.app_bundle import app_folder
+    from server.flower.app_bundle import app_hash as bundle_hash
+    from server.members import provision as provisioning
+
+    if app_hash and not re.fullmatch(r"[0-9a-f]{64}", app_hash):
+        raise InputError(f"--app-hash {app_hash}: is no SHA-256: 64 hexadecimal digits")
+    done: list[str] = []
+    approved = app_hash or bundle_hash(app_folder())
+
+    def say(line: str) -> None:
+        done.append(line)
+        print(line, flush=True)
+
+    provisioning.provision(consortium, ServerFolder(folder.absolute()), approved, say)
+    if not done:
+        print("everything is as the file says")
+
+
+def renew(folder: FOLDER = DEFAULT_FOLDER) -> None:
+    """Issue the server's certificates again; hospitals notice nothing."""
+    from server.members import provision as provisioning
+
+    provisioning.renew(ProvisionedServer.at(folder).folder, print)

@@ -1,0 +1,83 @@
+"""The commands that run a federation, with the server's answers invented."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from common.errors import InputError
+from server.cli.federations import read_overrides
+from server.members.server_folder import ServerFolder
+from tests.server.cli.invented_server import Command, InventedServer
+from tests.server.runs.written_run import entry, write_run
+
+
+def test_only_what_differs_from_the_defaults_is_sent(plan: Path) -> None:
+    assert read_overrides(plan, ["training.seed=9"]) == {"federation.rounds": 3, "training.seed": 9}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[federation]\nround = 3",
+            "plan.toml: unknown plan key 'federation.round'; did you mean 'federation.rounds'?",
+        ),
+        ("[federation]\nrounds = 0", "plan.toml: plan key federation.rounds = 0"),
+        ("[federation\n", "plan.toml: is no TOML"),
+        ("rounds = 3", "plan.toml: rounds stands outside of a table"),
+        ("[study]\noutput = 'here'", "consortium.yaml"),
+        ("[study]\ndropout = 0.3", "plan.toml: study.dropout is the simulation's"),
+        ("[study]\nhostile_sites = 1", "plan.toml: study.hostile_sites is the simulation's"),
+        ("[study]\nhostile = 'flipped'", "plan.toml: study.hostile is the simulation's"),
+        ("[study]\nfaults = 'none'", "plan.toml: study.faults is the simulation's"),
+        ("[training.deep]\nseed = 3", "plan.toml: unknown plan key 'training.deep'"),
+    ],
+)
+def test_a_wrong_plan_is_one_line_with_its_file(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_overrides(path, [])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_completes_is_followed_across_a_restart_of_the_server(
+    command: Command, server: InventedServer, folder: ServerFolder, plan: Path
+) -> None:
+    run = write_run(folder.root / "runs" / "20260101-120000-a", [entry(1), entry(2)])
+    (run / "summary.json").write_text('{"test": 1}')
+    server.statuses = ["pending", "running", "unreachable", "running", "completed"]
+    code, out, _ = command("run", plan)
+    assert code == 0
+    assert server.started == [{"federation.rounds": 3, "training.seed": 5}]
+    assert [line for line in out.splitlines() if line.startswith("run 7")] == [
+        *("run 7: pending", "run 7: running", "run 7: completed")
+    ]
+    assert "round 2/3" in out
+    assert f"run folder: {run}" in out
+    code, out, _ = command("run", plan, "--json")
+    assert json.loads(out) == {
+        **{"run_id": 7, "status": "completed", "details": "", "folder": str(run), "summary": {"test": 1}}
+    }
+
+
+def test_a_run_that_fails_is_an_error_with_its_reason(command: Command, server: InventedServer, plan: Path) -> None:
+    server.statuses = ["failed"]
+    code, _, err = command("run", plan)
+    assert (code, err) == (1, "error: run 7 failed: out of memory\n")
+
+
+def test_ctrl_c_leaves_the_run_and_says_how_to_end_it(command: Command, server: InventedServer, plan: Path) -> None:
+    server.statuses = ["running", "Ctrl-C"]
+    code, _, err = command("run", plan)
+    assert code == 130
+    assert "rarefed-server stop 7" in err
+    assert server.stopped == []
+
+
+def test_detached_it_returns_at_once(command: Command, server: InventedServer, plan: Path) -> None:
+    server.statuses = ["Ctrl-C"]
+    assert command("run", plan, "--detach")[:2] == (0, "run 7 started\n")
+    assert json.loads(command("run", plan, "--detach", "--json")[1]) == {"run_id": 7}

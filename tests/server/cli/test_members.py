@@ -1,0 +1,87 @@
+"""The coordinator's commands about members, with their answers and exit codes."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import server.cli.main
+from common.security.enrolment import read_enrolment_request
+from tests.server.coordinator import APP, Coordinator, new_key
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(coordinator.place)
+
+    def call(*arguments: object, answer: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rarefed-server", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        with pytest.raises(SystemExit) as ended:
+            server.cli.main.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def test_a_hospital_is_invited_approved_and_revoked_by_commands(coordinator: Coordinator, run: Run) -> None:
+    code, out, _ = run("provision", coordinator.write(), "--app-hash", APP)
+    assert code == 0
+    assert "kits/east.zip: made" in out
+    assert run("provision", coordinator.file, "--app-hash", APP)[1] == "everything is as the file says\n"
+    request = coordinator.request("east", new_key())
+    code, out, err = run("approve", request, answer="n\n")
+    assert (code, err) == (2, "error: not approved: compare the fingerprints over the phone first\n")
+    fingerprint = read_enrolment_request(request).fingerprint
+    assert fingerprint in out
+    assert run("approve", request, "--fingerprint", "SHA256:other")[0] == 2
+    assert run("approve", request, "--fingerprint", fingerprint)[0] == 0
+    assert run("approve", request, answer="y\n")[0] == 0
+    listed = {each["name"]: each for each in json.loads(run("hospitals", "--json")[1])}
+    assert listed["east"]["fingerprint"] == fingerprint
+    assert {name: each["state"] for name, each in listed.items()} == {"east": "approved", "west": "invited"}
+    assert fingerprint in run("hospitals")[1]
+    assert run("revoke", "east", answer="n\n")[0] == 2
+    assert run("revoke", "east", answer="y\n")[0] == 0
+    assert run("revoke", "east")[:2] == (0, "east was revoked before\n")
+    assert run("approve", request, "--yes")[0] == 2
+    assert run("approve", coordinator.request("east", new_key()), "--yes")[0] == 0
+    assert run("renew")[0] == 0
+
+
+def test_bad_input_is_one_line_and_exit_code_2(coordinator: Coordinator, run: Run) -> None:
+    for command in (["hospitals"], ["renew"], ["revoke", "east"], ["approve", "absent.json"]):
+        code, _, err = run(*command)
+        assert code == 2
+        assert "holds no federation" in err
+        assert err.count("\n") == 1
+    for arguments in (["absent.yaml"], [coordinator.write(), "--app-hash", "abc"]):
+        code, _, err = run("provision", *arguments)
+        assert (code, err.count("\n")) == (2, 1)
+    run("provision", coordinator.file)
+    for command in (["revoke", "est"], ["approve", "absent.json"]):
+        code, _, err = run(*command)
+        assert (code, err.count("\n")) == (2, 1)
+    code, _, err = run("approve", coordinator.request("north", new_key()), "--yes")
+    assert code == 2
+    assert "no hospital of this federation (east, west)" in err
+
+
+def test_a_hospital_that_left_the_file_is_not_approved(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    coordinator.hospitals = [{"name": "west"}]
+    coordinator.provision()
+    assert run("approve", coordinator.request("east", new_key()), "--yes")[0] == 2
+
+
+def test_the_folder_may_come_from_the_environment(
+    coordinator: Coordinator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAREFED_SERVER_FOLDER", str(coordinator.place / "elsewhere"))
+    assert run("provision", coordinator.write())[0] == 0
+    assert (coordinator.place / "elsewhere" / "pki" / "ca.crt").exists()

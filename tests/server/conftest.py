@@ -1,0 +1,10 @@
+from pathlib import Path
+
+import pytest
+
+from tests.server.coordinator import Coordinator
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path) -> Coordinator:
+    return Coordinator(tmp_path)

@@ -1,0 +1,96 @@
+"""A hospital's start kit: the same bytes from the same federation, no secret, and few rights for the daemon."""
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from client.rules.hospital_file import HospitalFile, RulesSection, read_hospital_file
+from common.errors import InputError
+from common.plan.families import FAMILIES
+from server.members import provision
+from tests.server.coordinator import APP, Coordinator
+
+
+def test_kits_are_reproducible_and_hold_no_secret(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    first = (coordinator.folder.kits / "east.zip").read_bytes()
+    (coordinator.folder.kits / "east.zip").unlink()
+    assert len(coordinator.provision()) == 1
+    assert (coordinator.folder.kits / "east.zip").read_bytes() == first
+    kit = coordinator.kit("east")
+    assert list(kit) == ["README.md", "ca.crt", "compose.yaml", "hospital.yaml", "rarefed-hospital.service"]
+    assert kit["ca.crt"] == coordinator.folder.certificate("ca").read_bytes()
+    assert b"PRIVATE" not in b"".join(kit.values())
+    assert zipfile.ZipFile(io.BytesIO(first)).testzip() is None
+
+
+def fields(model: type[BaseModel], content: Any, place: str = "") -> list[str]:
+    """Return the model's fields that the content does not have, through sections."""
+    missing = []
+    for name, each in model.model_fields.items():
+        if name not in content:
+            missing.append(place + name)
+        elif isinstance(each.annotation, type) and issubclass(each.annotation, BaseModel):
+            missing += fields(each.annotation, content[name], f"{place}{name}.")
+    return missing
+
+
+@pytest.mark.parametrize("name", ["east", "123", "1e5", "null", "on"])
+def test_the_kits_hospital_file_needs_its_data_path_only(coordinator: Coordinator, name: str) -> None:
+    coordinator.hospitals = [{"name": name}]
+    coordinator.provision()
+    path = coordinator.place / "hospital.yaml"
+    text = coordinator.kit(name)["hospital.yaml"].decode()
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"hospital\.yaml:\d+: data\.path = None"):
+        read_hospital_file(path)
+    path.write_text(text.replace("  path:\n", "  path: /images\n"))
+    hospital = read_hospital_file(path)
+    assert (hospital.name, hospital.server) == (name, "fl.example.org:8443")
+    assert hospital.rules.apps == (APP,)
+    assert fields(HospitalFile, yaml.safe_load(text)) == []
+    # The defaults of the kit are those of the code.
+    defaults = HospitalFile.model_validate(
+        {
+            **{"name": name, "server": hospital.server, "data": {"path": "/images"}},
+            "rules": {"apps": hospital.rules.apps, "families": tuple(FAMILIES)},
+        }
+    ).resolved(path)
+    assert hospital == defaults
+    assert hospital.rules == RulesSection(apps=(APP,), families=tuple(FAMILIES))
+
+
+def test_a_kit_without_an_app_approves_none(coordinator: Coordinator) -> None:
+    provision.provision(coordinator.write(), coordinator.folder, "", print)
+    assert yaml.safe_load(coordinator.kit("east")["hospital.yaml"])["rules"]["apps"] == []
+
+
+def test_the_daemon_gets_few_rights(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    kit = coordinator.kit("east")
+    service = yaml.safe_load(kit["compose.yaml"])["services"]["hospital"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert service["user"].split(":")[0] != "0"
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert [volume for volume in service["volumes"] if not volume.endswith(":ro")] == ["./state:/srv/rarefed/state"]
+    unit = kit["rarefed-hospital.service"].decode().splitlines()
+    for line in (
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "ProtectHome=yes",
+        "PrivateTmp=yes",
+        "CapabilityBoundingSet=",
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+        "Restart=always",
+        "RestartSec=10",
+        "StartLimitIntervalSec=0",
+        "TimeoutStopSec=90",
+        "User=rarefed",
+        "ReadWritePaths=/srv/rarefed/state",
+    ):
+        assert line in unit
