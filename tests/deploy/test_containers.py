@@ -12,6 +12,7 @@ import yaml
 from client.rules.hospital_file import PortsSection
 from server.members.consortium import ServerSection
 from tests.deploy.guide import DEPLOY, GUIDE, ROOT
+from tests.deploy.kit import kit_file
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GATEWAY_PORT = ServerSection.model_fields["port"].default
@@ -19,8 +20,12 @@ SIDES = ("server", "hospital")
 USER = 10001
 
 
+def compose_text(side: str) -> str:
+    return kit_file("compose.yaml") if side == "hospital" else (DEPLOY / side / "compose.yaml").read_text()
+
+
 def service(side: str) -> dict[str, Any]:
-    content = yaml.safe_load((DEPLOY / side / "compose.yaml").read_text())
+    content = yaml.safe_load(compose_text(side))
     assert list(content["services"]) == [side]
     found: dict[str, Any] = content["services"][side]
     return found
@@ -62,8 +67,7 @@ def test_a_hospital_publishes_nothing_and_can_write_its_state_alone() -> None:
     found = service("hospital")
     assert "ports" not in found
     assert "expose" not in found
-    targets = [volume.rpartition("}")[2].removeprefix("/state:").removeprefix(":") for volume in found["volumes"]]
-    assert targets == ["/srv/rarefed:ro", "/srv/rarefed/state", "/data:ro"]
+    assert found["volumes"] == [".:/srv/rarefed:ro", "./state:/srv/rarefed/state", "/path/to/images:/data:ro"]
 
 
 def test_the_server_can_write_its_folder_alone() -> None:
@@ -73,23 +77,32 @@ def test_the_server_can_write_its_folder_alone() -> None:
     ]
 
 
-def stages(side: str) -> list[str]:
-    """Return the stages of a Dockerfile without comments, lines that end in a backslash joined."""
-    lines = (DEPLOY / side / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+def stages() -> dict[str, str]:
+    """Return the stages of the Dockerfile by name, without comments, lines that end in a backslash joined."""
+    lines = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
     text = "\n".join(line for line in lines if not line.startswith("#"))
-    return re.split(r"^(?=FROM )", text, flags=re.MULTILINE)[1:]
+    parts = re.split(r"^(?=FROM )", text, flags=re.MULTILINE)[1:]
+    return {part.splitlines()[0].rpartition(" AS ")[2]: part for part in parts}
+
+
+def final_stage(side: str) -> str:
+    """Return what the image of a side is made of: the stage that both share, and its own."""
+    found = stages()
+    assert found[side].startswith(f"FROM runtime AS {side}\n")
+    return found["runtime"] + found[side]
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_an_image_is_built_in_two_stages_and_runs_as_nobody(side: str) -> None:
-    build, final = stages(side)
+def test_an_image_is_built_in_a_stage_of_its_own_and_runs_as_nobody(side: str) -> None:
+    build, final = stages()["build"], final_stage(side)
+    assert list(stages()) == ["build", "runtime", *SIDES]
     assert build.startswith("FROM python:3.12-slim AS build")
     assert "ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu" in build
     assert "pip wheel --no-deps --wheel-dir /wheel ." in build
-    assert final.startswith("FROM python:3.12-slim\n")
+    assert final.startswith("FROM python:3.12-slim AS runtime\n")
     assert re.search(r"RUN .*install --index-url \"\$TORCH_INDEX\" \"torch[^ ]+ \"torchvision", build)
     assert "COPY --from=build /opt/rarefed /opt/rarefed" in final
-    assert re.search(r"^ENV PATH=/opt/rarefed/bin:\$PATH .*HOME=/tmp ", final, re.MULTILINE)
+    assert re.search(r"^ENV PATH=/opt/rarefed/bin:\$PATH .*HOME=/tmp$", final, re.MULTILINE)
     assert f"USER {USER}:{USER}" in final
     assert f"--uid {USER}" in final
     assert final.index("RUN ") < final.index("USER ")
@@ -98,13 +111,13 @@ def test_an_image_is_built_in_two_stages_and_runs_as_nobody(side: str) -> None:
 
 
 def test_an_image_looks_where_the_volumes_are_mounted() -> None:
-    folders = {side: re.findall(r"RAREFED_\w+=(\S+)", stages(side)[1]) for side in SIDES}
+    folders = {side: re.findall(r"RAREFED_\w+=(\S+)", final_stage(side)) for side in SIDES}
     assert folders == {"server": ["/federation", "/federation/weights"], "hospital": ["/srv/rarefed/hospital.yaml"]}
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_the_final_image_has_no_build_tools(side: str) -> None:
-    build, final = stages(side)
+    build, final = stages()["build"], final_stage(side)
     assert "python -m venv --without-pip /opt/rarefed" in build
     assert "pip uninstall --yes pip" in final
     assert "pip install" not in final
@@ -118,7 +131,7 @@ def test_the_final_image_has_no_build_tools(side: str) -> None:
     ("side", "command"), [("server", "healthcheck.py"), ("hospital", '"rarefed-hospital", "status"')]
 )
 def test_an_image_says_how_it_is(side: str, command: str) -> None:
-    (check,) = re.findall(r"^HEALTHCHECK .*$", stages(side)[1], re.MULTILINE)
+    (check,) = re.findall(r"^HEALTHCHECK .*$", final_stage(side), re.MULTILINE)
     assert command in check
     assert "--start-period=120s" in check
 
@@ -154,7 +167,7 @@ def test_images_carry_the_version_of_the_project() -> None:
     version = PROJECT["project"]["version"]
     for side in SIDES:
         assert default(service(side)["image"]).endswith(f":{version}")
-        assert f":{version} ." in (DEPLOY / side / "Dockerfile").read_text()
+        assert f":{version} ." in (DEPLOY / "Dockerfile").read_text()
     kustomization = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())
     assert kustomization["images"][0]["newTag"] == version
     assert set(re.findall(r"rarefed(?:-server)?[:-](\d+\.\d+\.\d+)", GUIDE.read_text())) == {version}
@@ -163,5 +176,6 @@ def test_images_carry_the_version_of_the_project() -> None:
 def test_a_hospitals_ports_are_not_published_anywhere() -> None:
     local = [str(field.default) for field in PortsSection.model_fields.values()]
     local.append(str(ServerSection.model_fields["superlink_port"].default))
-    files = [*DEPLOY.glob("*/compose.yaml"), *DEPLOY.glob("*/Dockerfile"), *DEPLOY.glob("kubernetes/*.yaml")]
-    assert not [path.name for path in files for port in local if port in path.read_text()]
+    files = [*DEPLOY.glob("*/compose.yaml"), DEPLOY / "Dockerfile", *DEPLOY.glob("kubernetes/*.yaml")]
+    texts = {path.name: path.read_text() for path in files} | {"the kit's compose.yaml": kit_file("compose.yaml")}
+    assert not [name for name, text in texts.items() for port in local if port in text]

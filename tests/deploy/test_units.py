@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.guide import DEPLOY
+from tests.deploy.kit import kit_file
 
 SIDES = ("server", "hospital")
 
@@ -52,7 +53,7 @@ OWN_HARDENING = {
         "ExecStart": "/opt/rarefed/bin/rarefed-server start",
     },
     "hospital": {
-        "ProtectHome": "read-only",
+        "ProtectHome": "yes",
         # The daemon cannot write its own rules.
         "ReadWritePaths": "/srv/rarefed/state",
         "Environment": "RAREFED_HOSPITAL_FILE=/srv/rarefed/hospital.yaml",
@@ -64,8 +65,13 @@ OWN_HARDENING = {
 WORST_EXPOSURE = 20
 
 
+def unit_text(side: str) -> str:
+    name = f"rarefed-{side}.service"
+    return kit_file(name) if side == "hospital" else (DEPLOY / "systemd" / name).read_text()
+
+
 def settings(side: str) -> dict[str, str]:
-    lines = (DEPLOY / "systemd" / f"rarefed-{side}.service").read_text().splitlines()
+    lines = unit_text(side).splitlines()
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
     assert len(pairs) == len({key for key, _ in pairs}), "a setting stands twice"
     return {pair[0]: pair[1] for pair in pairs}
@@ -80,7 +86,7 @@ def test_a_unit_is_hardened(side: str) -> None:
 
 @pytest.mark.parametrize("side", SIDES)
 def test_a_unit_shows_how_to_limit_memory(side: str) -> None:
-    assert "\n#MemoryMax=" in (DEPLOY / "systemd" / f"rarefed-{side}.service").read_text()
+    assert "\n#MemoryMax=" in unit_text(side)
 
 
 @pytest.fixture(params=SIDES)
@@ -88,7 +94,7 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A unit as on a machine where its command is installed."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
-    text = (DEPLOY / "systemd" / f"rarefed-{request.param}.service").read_text()
+    text = unit_text(request.param)
     path = tmp_path / f"rarefed-{request.param}.service"
     path.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE))
     return path
