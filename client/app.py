@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
@@ -26,95 +27,127 @@ SiteLoader = Callable[[TrainingPlan, Context, ConfigRecord], Site]
 """Finds the hospital that a message is for; what differs between a real hospital and a simulated one."""
 
 LayersFolder = Callable[[ConfigRecord], Path]
-"""Where the hospital that a message is for keeps its personal layers; asked only under plans that leave it some."""
+"""Where the hospital that a message is for keeps its personal layers; called only under plans that leave it some."""
 
 
 def build_client_app(
     load_site: SiteLoader,
     layers_folder: LayersFolder,
-    as_done_here: Callable[[TrainingPlan], TrainingPlan] = lambda plan: plan,
+    adapt_plan: Callable[[TrainingPlan], TrainingPlan] = lambda plan: plan,
 ) -> ClientApp:
     """Build a ClientApp that answers for the hospital that `load_site` returns.
 
     Parameters
     ----------
     load_site : callable
-        Called with the plan, Flower's context and the message's config for every message: it should remember.
+        Called with the plan, Flower's context and the message's config for every message: it should cache.
     layers_folder : callable
         Called with the message's config.
-    as_done_here : callable
+    adapt_plan : callable
         Turns the coordinator's plan into the one that this site carries out: with its own paths, on its own device.
 
     Returns
     -------
     ClientApp
-        Answers `query` (who are you, how many images, which trunk), `train` (one round) and `evaluate` (scores only).
+        Answers `query` (who are you, how many images, which trunk), `train` (one round) and `evaluate` (counts only).
     """
     app = ClientApp()
 
-    def asked(message: Message) -> tuple[TrainingPlan, ConfigRecord]:
+    def read(message: Message, context: Context) -> _SiteRequest:
         request = read_request(message)
-        return as_done_here(request.plan), request.config
+        plan = adapt_plan(request.plan)
+        return _SiteRequest(message, request.config, plan, load_site(plan, context, request.config), layers_folder)
 
     @app.query()
     def query(message: Message, context: Context) -> Message:
-        plan, config = asked(message)
-        site = load_site(plan, context, config)
-        identity = ConfigRecord(
-            {
-                messages.NAME: site.name,
-                messages.VERSION: version("rarefed"),
-                messages.TRUNK_DIGEST: trunk_digest(plan, site),
-                **receipt_of(config),
-            }
-        )
-        counts = MetricRecord(
-            {
-                messages.TRAIN_IMAGES: len(site.split.train),
-                messages.VALIDATION_IMAGES: len(site.split.validation),
-                messages.TEST_IMAGES: len(site.split.test),
-            }
-        )
-        return Message(RecordDict({messages.CONFIG: identity, messages.METRICS: counts}), reply_to=message)
+        return Message(_introduce(read(message, context)), reply_to=message)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        plan, config = asked(message)
-        site = load_site(plan, context, config)
-        number, own = messages.read_int(config, messages.ROUND), personal_layers(plan, site, config, layers_folder)
-        before = own.after(number - 1) if own else None
-        update = train_round(plan, site, _tail(message, config), number, before)
-        if own:
-            own.keep(number, update.personal)
-        metrics = MetricRecord(
-            {
-                messages.IMAGES: update.images,
-                messages.TRAIN_LOSS: update.train_loss,
-                **counts_to_metrics(update.score),
-            }
-        )
-        content = RecordDict({messages.ARRAYS: messages.tail_record(update.change), messages.METRICS: metrics})
-        content[messages.CONFIG] = ConfigRecord({**receipt_of(config)})
-        return Message(content, reply_to=message)
+        return Message(_train(read(message, context)), reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
-        plan, config = asked(message)
-        site = load_site(plan, context, config)
-        own = personal_layers(plan, site, config, layers_folder)
-        layers = own.after(messages.read_int(config, messages.ROUND)) if own else None
-        score = evaluate_tail(plan, site, _tail(message, config), _split(config), layers)
-        metrics = MetricRecord(counts_to_metrics(score))
-        answered = ConfigRecord({**receipt_of(config)})
-        return Message(RecordDict({messages.METRICS: metrics, messages.CONFIG: answered}), reply_to=message)
+        return Message(_evaluate(read(message, context)), reply_to=message)
 
     return app
+
+
+class _SiteRequest(NamedTuple):
+    """A message that was read, and the hospital that answers it."""
+
+    message: Message
+    config: ConfigRecord
+    plan: TrainingPlan
+    site: Site
+    layers_folder: LayersFolder
+
+    @property
+    def round_number(self) -> int:
+        return messages.read_int(self.config, messages.ROUND)
+
+    @property
+    def split(self) -> SplitName:
+        return "test" if self.config[messages.SPLIT] == "test" else "validation"
+
+    def tail(self) -> NDArray[np.float32]:
+        """Return the tail of the message; raises `InputError` if it is not the one that was sent."""
+        tail = messages.read_tail(self.message.content)
+        if tail_digest(tail) != self.config[messages.TAIL_DIGEST]:
+            raise InputError(
+                "the tail of a message was damaged on its way: its digest is not the one that came with it"
+            )
+        return tail
+
+    def personal_layers(self) -> PersonalLayers | None:
+        return personal_layers(self.plan, self.site, self.config, self.layers_folder)
+
+    def receipt(self) -> ConfigRecord:
+        return ConfigRecord({**receipt_of(self.config)})
+
+
+def _introduce(asked: _SiteRequest) -> RecordDict:
+    """Say who this hospital is, how many images it has, and which trunk it computes with."""
+    site = asked.site
+    identity = {
+        messages.NAME: site.name,
+        messages.VERSION: version("rarefed"),
+        messages.TRUNK_DIGEST: trunk_digest(asked.plan, site),
+    }
+    counts = {
+        messages.TRAIN_IMAGES: len(site.split.train),
+        messages.VALIDATION_IMAGES: len(site.split.validation),
+        messages.TEST_IMAGES: len(site.split.test),
+    }
+    config = ConfigRecord({**identity, **receipt_of(asked.config)})
+    return RecordDict({messages.CONFIG: config, messages.METRICS: MetricRecord({**counts})})
+
+
+def _train(asked: _SiteRequest) -> RecordDict:
+    """Train one round, and return the change of the tail."""
+    number, own = asked.round_number, asked.personal_layers()
+    before = own.after(number - 1) if own else None
+    update = train_round(asked.plan, asked.site, asked.tail(), number, before)
+    if own:
+        own.keep(number, update.personal)
+    trained = {messages.IMAGES: update.images, messages.TRAIN_LOSS: update.train_loss}
+    metrics = MetricRecord({**trained, **counts_to_metrics(update.evaluation)})
+    arrays = messages.tail_record(update.change)
+    return RecordDict({messages.ARRAYS: arrays, messages.METRICS: metrics, messages.CONFIG: asked.receipt()})
+
+
+def _evaluate(asked: _SiteRequest) -> RecordDict:
+    """Evaluate the tail on one of the hospital's splits."""
+    own = asked.personal_layers()
+    layers = own.after(asked.round_number) if own else None
+    counts = evaluate_tail(asked.plan, asked.site, asked.tail(), asked.split, layers)
+    return RecordDict({messages.METRICS: MetricRecord(counts_to_metrics(counts)), messages.CONFIG: asked.receipt()})
 
 
 def personal_layers(
     plan: TrainingPlan, site: Site, config: ConfigRecord, layers_folder: LayersFolder
 ) -> PersonalLayers | None:
-    """Return what a hospital keeps of its own in a message's federation; None if the plan leaves it nothing.
+    """Return the store of a hospital's own layers in a message's federation; None if the plan leaves it none.
 
     Raises
     ------
@@ -130,19 +163,7 @@ def personal_layers(
     return PersonalLayers(layers_folder(config), federation, layout)
 
 
-def _tail(message: Message, config: ConfigRecord) -> NDArray[np.float32]:
-    """Return the tail of a message; raises `InputError` if it is not the one that was sent."""
-    tail = messages.read_tail(message.content)
-    if tail_digest(tail) != config[messages.TAIL_DIGEST]:
-        raise InputError("the tail of a message was damaged on its way: its digest is not the one that came with it")
-    return tail
-
-
-def _split(config: ConfigRecord) -> SplitName:
-    return "test" if config[messages.SPLIT] == "test" else "validation"
-
-
 app = ClientApp()
-"""What the production bundle names, and nothing that answers: `client.runner.runner` alone answers a hospital's
+"""The app that the production bundle names. It answers nothing: `client.runner.runner` alone answers a hospital's
 messages, under the hospital's rules. A SuperNode that someone starts by hand finds no function here that trains.
 """

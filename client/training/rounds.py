@@ -1,4 +1,4 @@
-"""What a hospital does in a round: score the global tail on its own patients, train it, and give back the change."""
+"""What a hospital does in a round: evaluate the global tail on its own patients, train it, return the change."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.training.site import Site
+from client.training.update_clipping import clip_update
 from common.dataset.splits import SplitName
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.plan.training_plan import TrainingPlan
@@ -22,24 +23,24 @@ class SiteUpdate:
     change : ndarray of float32, shape (layout.size,)
         Tail after local training minus the global tail.
     images : int
-        Training images: the weight in the average.
+        Number of training images: the weight of the update in the average.
     train_loss : float
-        Mean loss of the last local pass.
-    score : EvaluationCounts
-        Of the *incoming* global tail on the validation images.
+        Mean loss of the last local epoch.
+    evaluation : EvaluationCounts
+        Of the *incoming* global tail, on the validation images.
     personal : ndarray of float32, shape (personal.size,)
-        The hospital's own layers after local training; empty unless the strategy leaves it some. They never leave.
+        The hospital's own layers after local training, which never leave it; empty for most strategies.
     """
 
     change: NDArray[np.float32]
     images: int
     train_loss: float
-    score: EvaluationCounts
+    evaluation: EvaluationCounts
     personal: NDArray[np.float32]
 
 
 def trunk_digest(plan: TrainingPlan, site: Site) -> str:
-    """Return which frozen trunk this hospital computes with."""
+    """Return the digest of the frozen trunk that this hospital computes with."""
     return workbench(plan, len(site.classes)).trainer.model.trunk_digest
 
 
@@ -71,13 +72,13 @@ def train_round(
     """
     bench = workbench(plan, len(site.classes))
     trainer, trained = bench.trainer, bench.trainer.model.tail
-    score = evaluate_tail(plan, site, tail, "validation", personal)
+    evaluation = evaluate_tail(plan, site, tail, "validation", personal)
     epochs = plan.federation.local_epochs
-    budget = EpochRange((round_number - 1) * epochs, round_number * epochs, plan.federation.rounds * epochs)
+    local = EpochRange((round_number - 1) * epochs, round_number * epochs, plan.federation.rounds * epochs)
     proximal_mu = plan.federation.proximal_mu if plan.federation.strategy == "fedprox" else 0.0
-    train_loss = trainer.fit(site.split.train, budget, name=site.name, proximal_mu=proximal_mu)
-    change = _clip(bench.layout.pack(trained) - tail, plan.privacy.update_clip_norm)
-    return SiteUpdate(change, len(site.split.train), train_loss, score, bench.personal.pack(trained))
+    train_loss = trainer.fit(site.split.train, local, name=site.name, proximal_mu=proximal_mu)
+    change = clip_update(bench.layout.pack(trained) - tail, plan.privacy.update_clip_norm)
+    return SiteUpdate(change, len(site.split.train), train_loss, evaluation, bench.personal.pack(trained))
 
 
 def evaluate_tail(
@@ -87,14 +88,9 @@ def evaluate_tail(
     split: SplitName,
     personal: NDArray[np.float32] | None = None,
 ) -> EvaluationCounts:
-    """Evaluate a global tail, with the site's own layers, on one of its splits; leaves both loaded in the model."""
+    """Evaluate a global tail, with the site's own layers, on one of its splits; both stay loaded in the model."""
     bench = workbench(plan, len(site.classes))
     bench.load(tail, personal)
     records = getattr(site.split, split)
     views = plan.augmentation.tested if split == "test" else 0
     return EvaluationCounts.of(records, bench.trainer.predict(records, views), plan.exchange.score_bins)
-
-
-def _clip(change: NDArray[np.float32], limit: float) -> NDArray[np.float32]:
-    norm = float(np.linalg.norm(change))
-    return change if not limit or norm <= limit else (change * (limit / norm)).astype(np.float32)

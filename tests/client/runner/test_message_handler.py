@@ -294,7 +294,7 @@ def test_the_same_request_gets_the_same_reply_without_work(tmp_path: Path) -> No
     first, again = hospital.answer(ask()), hospital.answer(ask())
     assert isinstance(first, RecordDict)
     assert isinstance(again, RecordDict)
-    assert messages.tail_of(again).tobytes() == messages.tail_of(first).tobytes()
+    assert messages.read_tail(again).tobytes() == messages.read_tail(first).tobytes()
     assert dict(again[messages.METRICS]) == dict(first[messages.METRICS])
     assert len(hospital.computed) == 1
     assert hospital.events() == [Event.REQUEST, Event.TRAINED, Event.REQUEST, Event.RESENT]

@@ -2,17 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from client.app import build_client_app
-from client.training.rounds import evaluate_tail, train_round, trunk_digest
+from client.training.rounds import evaluate_tail, train_round
 from client.training.site import Site
 from common.errors import InputError
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
-from common.protocol import messages
 from simulations.sites.consortium import load_consortium
 from tests.federation.data import manifest
 
@@ -52,11 +49,11 @@ def test_an_update_is_the_change_that_training_made(plan: TrainingPlan, site: Si
     assert np.isfinite(update.train_loss)
 
 
-def test_the_score_is_of_the_incoming_tail(plan: TrainingPlan, site: Site, tail: np.ndarray) -> None:
+def test_the_evaluation_is_of_the_incoming_tail(plan: TrainingPlan, site: Site, tail: np.ndarray) -> None:
     update = train_round(plan, site, tail, 1)
-    assert update.score.images == len(site.split.validation)
-    assert update.score.loss == evaluate_tail(plan, site, tail, "validation").loss
-    assert evaluate_tail(plan, site, tail + update.change, "validation").loss != update.score.loss
+    assert update.evaluation.images == len(site.split.validation)
+    assert update.evaluation.loss == evaluate_tail(plan, site, tail, "validation").loss
+    assert evaluate_tail(plan, site, tail + update.change, "validation").loss != update.evaluation.loss
     assert evaluate_tail(plan, site, tail, "test").images == len(site.split.test)
 
 
@@ -73,24 +70,6 @@ def test_a_limit_bounds_the_update_and_keeps_its_direction(plan: TrainingPlan, s
     bound = train_round(plan.changed({"privacy.update_clip_norm": limit}), site, tail, 1).change
     assert np.linalg.norm(bound) == pytest.approx(limit, rel=1e-4)
     assert np.allclose(bound * 3, free, atol=1e-6)
-
-
-def test_a_plan_that_reads_differently_is_refused(plan: TrainingPlan, site: Site) -> None:
-    app = build_client_app(lambda *_: site, lambda _: Path("unused"))
-    config = ConfigRecord({messages.PLAN: plan.to_json(), messages.PLAN_DIGEST: plan.digest})
-    context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
-
-    def ask() -> Message:
-        content = RecordDict({messages.CONFIG: config})
-        return app(Message(content, dst_node_id=1, message_type="query"), context)
-
-    answer = ask().content
-    assert answer[messages.CONFIG][messages.NAME] == "north"
-    assert answer[messages.CONFIG][messages.TRUNK_DIGEST] == trunk_digest(plan, site)
-    assert answer[messages.METRICS][messages.TRAIN_IMAGES] == len(site.split.train)
-    config[messages.PLAN_DIGEST] = "0" * 64
-    with pytest.raises(InputError, match="does not have the digest"):
-        ask()
 
 
 def test_an_image_that_vanished_is_named(tmp_path: Path) -> None:
