@@ -90,33 +90,37 @@ def split_records(
     InputError
         A fraction or the fold is out of range, or there are no records.
     """
-    if not 0 < test_fraction <= 0.5:
-        raise InputError(f"test fraction {test_fraction}: must be above 0 and at most 0.5")
-    folds = fold_count(test_fraction)
-    if not 0 <= validation_fraction <= 0.5:
-        raise InputError(f"validation fraction {validation_fraction}: must be between 0 and 0.5")
-    if not 0 <= fold < folds:
-        raise InputError(f"fold {fold}: must be between 0 and {folds - 1} for a test fraction of {test_fraction}")
+    _check_ranges(test_fraction, validation_fraction, fold)
     if not records:
         raise InputError("there are no images to split; check the data with the hospital's preflight")
     grouped = group_by_patient(records)
     patients = [
         _Patient(name, Counter(record.label for record in images), len(images)) for name, images in grouped.items()
     ]
-    fold_of = _assign_folds(patients, folds, seed)
+    fold_of = _assign_folds(patients, fold_count(test_fraction), seed)
     test = {name for name, its_fold in fold_of.items() if its_fold == fold and len(patients) > 1} - decided.keys()
     test |= {name for name in grouped if decided.get(name) == "test"}
     rest = [patient for patient in patients if patient.name not in test]
     validation = _choose_validation([one for one in rest if one.name not in decided], validation_fraction, seed)
     validation |= {name for name in grouped if decided.get(name) == "validation"}
+    train = [patient.name for patient in rest if patient.name not in validation]
+    if not train:
+        raise InputError("a hospital has only patients that others have too, and none of them is left to train on here")
 
     def images_of(chosen: Iterable[str]) -> tuple[ImageRecord, ...]:
         return tuple(sorted((record for name in chosen for record in grouped[name]), key=by_name))
 
-    train = [patient.name for patient in rest if patient.name not in validation]
-    if not train:
-        raise InputError("a hospital has only patients that others have too, and none of them is left to train on here")
     return Split(images_of(train), images_of(validation), images_of(test))
+
+
+def _check_ranges(test_fraction: float, validation_fraction: float, fold: int) -> None:
+    if not 0 < test_fraction <= 0.5:
+        raise InputError(f"test fraction {test_fraction}: must be above 0 and at most 0.5")
+    if not 0 <= validation_fraction <= 0.5:
+        raise InputError(f"validation fraction {validation_fraction}: must be between 0 and 0.5")
+    folds = fold_count(test_fraction)
+    if not 0 <= fold < folds:
+        raise InputError(f"fold {fold}: must be between 0 and {folds - 1} for a test fraction of {test_fraction}")
 
 
 def _draw(seed: int, purpose: str, name: str) -> bytes:

@@ -1,0 +1,63 @@
+"""Resizing, noise filters and normalisation."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from common.imaging.preprocess import normalise, resize_and_denoise
+from common.plan.groups import DataPlan
+from tests.common.imaging.drawn_scene import scene
+
+METHODS = ["none", "median", "bilateral", "nlm"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", [(40, 90), (300, 200), (64, 64), (1, 1)])
+def test_every_image_gets_the_plans_size(method: str, shape: tuple[int, int]) -> None:
+    flat = np.full((*shape, 3), 77, np.uint8)
+    changed = resize_and_denoise(flat, DataPlan(size=64, denoise=method))
+    assert changed.shape == (64, 64, 3)
+    assert changed.dtype == np.uint8
+    assert np.abs(changed.astype(int) - 77).max() <= 1
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_a_noise_filter_brings_the_picture_closer_to_the_clean_one(method: str) -> None:
+    clean = scene()
+    rng = np.random.default_rng(0)
+    noisy = (clean + rng.normal(0, 6, clean.shape)).clip(0, 255).astype(np.uint8)
+
+    def error(image: NDArray[np.uint8]) -> float:
+        return float(np.abs(image.astype(float) - clean).mean())
+
+    filtered = resize_and_denoise(noisy, DataPlan(size=64, denoise=method))
+    assert error(filtered) < 0.9 * error(noisy)
+
+
+def test_shrinking_averages_instead_of_picking_pixels() -> None:
+    board = np.indices((128, 128)).sum(axis=0) % 2 * 255
+    image = np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8)
+    shrunk = resize_and_denoise(image, DataPlan(size=32, denoise="none"))
+    assert np.abs(shrunk.astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize("size", [32, 200])
+def test_rows_columns_and_colours_keep_their_places(size: int) -> None:
+    image = np.zeros((100, 50, 3), np.uint8)
+    image[:50, :, 0] = 255
+    image[:, 25:, 2] = 255
+    changed = resize_and_denoise(image, DataPlan(size=size))
+    quarter = size // 4
+    assert changed[quarter, quarter].tolist() == [255, 0, 0]
+    assert changed[quarter, -quarter].tolist() == [255, 0, 255]
+    assert changed[-quarter, quarter].tolist() == [0, 0, 0]
+
+
+def test_normalisation_uses_the_given_constants() -> None:
+    images = np.stack([scene(), scene()])
+    tensor = normalise(images, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
+    assert tensor.shape == (2, 3, 64, 64)
+    assert tensor.dtype == torch.float32
+    value = images[1, 5, 9, 2] / 255
+    assert tensor[1, 2, 5, 9].item() == pytest.approx((value - 0.3) / 0.2, abs=1e-5)

@@ -1,0 +1,67 @@
+"""The activations of images and their augmented views, cached or not."""
+
+from pathlib import Path
+
+import torch
+
+from common.dataset.records import Dataset
+from common.training.activation_cache import ActivationCache
+from tests.common.training.small_plan import plan, views
+
+
+def test_a_warm_cache_gives_the_same_bits_in_any_company(dataset: Dataset, tmp_path: Path) -> None:
+    records = dataset.records[:6]
+    cold = views(ActivationCache(tmp_path)).training_batch(records, 1)
+    warm = views(ActivationCache(tmp_path))
+    assert torch.equal(warm.training_batch(records, 1), cold)
+    alone = torch.cat([warm.training_batch([record], 1) for record in records])
+    assert torch.equal(alone, cold)
+    assert torch.equal(warm.training_batch(records, 4), cold)
+    assert not torch.equal(warm.training_batch(records, 2), cold)
+
+
+def test_activations_do_not_depend_on_the_number_of_threads(dataset: Dataset, tmp_path: Path) -> None:
+    results = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        exact = plan(training__precision="float32")
+        results.append(views(ActivationCache(tmp_path / str(threads)), exact).training_batch(dataset.records[:3], 0))
+    torch.set_num_threads(1)
+    assert torch.equal(*results)
+
+
+def test_views_that_no_epoch_asks_for_are_not_computed(dataset: Dataset, tmp_path: Path) -> None:
+    many = plan(augmentation__views=8)
+    short, long = tmp_path / "short", tmp_path / "long"
+    some = [views(ActivationCache(short), many).training_batch(dataset.records[:2], epoch) for epoch in range(4)]
+    both = [views(ActivationCache(long), many).training_batch(dataset.records[:2], epoch) for epoch in (5, 0, 1, 2, 3)]
+    assert all(torch.equal(one, other) for one, other in zip(some, both[1:], strict=True))
+    assert len(list(short.rglob("*.safetensors"))) == 2
+    assert len(list(long.rglob("*.safetensors"))) == 4
+
+
+def test_without_a_cache_the_same_views_are_computed(dataset: Dataset, tmp_path: Path) -> None:
+    exact = plan(training__precision="float32")
+    cached, computed = views(ActivationCache(tmp_path), exact), views(None, exact)
+    for number in (0, 2):
+        expected = cached.training_batch(dataset.records[:4], number)
+        assert torch.allclose(computed.training_batch(dataset.records[:4], number), expected, atol=1e-4)
+    plain = cached.plain_batch(dataset.records[:4])
+    assert torch.allclose(computed.plain_batch(dataset.records[:4]), plain, atol=1e-4)
+
+
+def test_another_recipe_does_not_find_the_same_entries(dataset: Dataset, tmp_path: Path) -> None:
+    cache = ActivationCache(tmp_path)
+    first = views(cache).training_batch(dataset.records[:2], 0)
+    for changes in ({"augmentation__seed": 2}, {"augmentation__contrast": 0.5}, {"data__denoise": "none"}):
+        other = views(cache, plan(**changes)).training_batch(dataset.records[:2], 0)
+        assert not torch.equal(other, first)
+    # The repeats of a study differ in this seed alone, and share what they find here.
+    assert torch.equal(views(cache, plan(training__seed=2)).training_batch(dataset.records[:2], 0), first)
+
+
+def test_fresh_views_never_repeat(dataset: Dataset) -> None:
+    fresh = views(None, plan(augmentation__views=0))
+    batches = [fresh.training_batch(dataset.records[:1], number) for number in (0, 3, 12)]
+    assert not torch.equal(batches[0], batches[1])
+    assert not torch.equal(batches[0], batches[2])
