@@ -14,7 +14,7 @@ from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedSer
 if TYPE_CHECKING:
     from common.plan.groups import Scalar
     from common.plan.training_plan import TrainingPlan
-    from server.flower.control_api import Run
+    from server.flower.nodes_and_runs import Run
     from server.runs.reading import RunView
 
 DETACH = Annotated[bool, typer.Option("--detach", help="Start the run and return.")]

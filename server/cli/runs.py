@@ -12,7 +12,7 @@ from server.cli.output import AS_JSON, TABLE_WIDTH, print_json
 from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedServer
 
 if TYPE_CHECKING:
-    from server.flower.control_api import Run
+    from server.flower.nodes_and_runs import Run
 
 
 def runs(as_json: AS_JSON = False, folder: FOLDER = DEFAULT_FOLDER) -> None:
@@ -58,7 +58,7 @@ def stop(
     folder: FOLDER = DEFAULT_FOLDER,
 ) -> None:
     """Stop a run; hospitals finish the training that they have begun, and nothing of it is used."""
-    from server.flower.control_api import FINISHED
+    from server.flower.nodes_and_runs import FINISHED
 
     with ProvisionedServer.at(folder).control() as control:
         stopped = _latest_unless(run_id, lambda: [run for run in control.list_runs() if run.status not in FINISHED])

@@ -9,15 +9,11 @@ import hashlib
 import os
 import ssl
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 import httpx
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.cli.cli_client_interceptor import CliClientHttpInterceptor
 from flwr.common.serde import fab_to_proto, user_config_to_proto
 from flwr.proto.control_pb2 import (
@@ -29,83 +25,22 @@ from flwr.proto.control_pb2 import (
     StreamLogsRequest,
     UnregisterNodeRequest,
 )
-from flwr.proto.run_pb2 import Run as RunMessage
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.error import FlowerError
 from flwr.supercore.fab import Fab
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
-from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 
 from common.errors import InputError, RunError
 from common.plan.groups import Scalar
 from common.processes.rotating_log import without_colours
 from server.flower.app_bundle import build_bundle
-
-FINISHED = ("completed", "failed", "stopped")
-"""What a run's status can be at its end."""
+from server.flower.node_key import key_bytes
+from server.flower.nodes_and_runs import Node, Run, node_of, run_of
 
 _LOOPBACK = "127.0.0.1"
 _HEALTH_SECONDS = 5.0
 _REQUEST_SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class Node:
-    """A hospital as Flower knows it.
-
-    Attributes
-    ----------
-    id : int
-        Flower's number for it.
-    name : str
-        As registered; empty if it was registered without one.
-    key : bytes
-        Its public key, as `key_bytes` writes it.
-    status : str
-        "registered" (never seen), "online" or "offline".
-    registered, activated, deactivated : datetime or None
-        When it was registered, last came and last went.
-    """
-
-    id: int
-    name: str
-    key: bytes
-    status: str
-    registered: datetime | None
-    activated: datetime | None
-    deactivated: datetime | None
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run as Flower knows it.
-
-    Attributes
-    ----------
-    id : int
-        Flower's number for it.
-    status : str
-        "pending", "starting", "running", or one of `FINISHED`.
-    details : str
-        Why it failed; else empty.
-    submitted, started, finished : datetime or None
-        When it was handed over, began to run, and ended.
-    seconds : float
-        Since it began to run, or from then to its end.
-    bytes_in, bytes_out : int
-        Between server and hospitals, seen from the server.
-    """
-
-    id: int
-    status: str
-    details: str
-    submitted: datetime | None
-    started: datetime | None
-    finished: datetime | None
-    seconds: float
-    bytes_in: int
-    bytes_out: int
 
 
 class Control:
@@ -161,19 +96,7 @@ class Control:
         """Return the registered hospitals; without those that were unregistered."""
         with self._errors():
             nodes = self._client.ListNodes(ListNodesRequest()).nodes_info
-        return [
-            Node(
-                id=node.node_id,
-                name=node.name,
-                key=node.public_key,
-                status=node.status,
-                registered=_time(node.registered_at),
-                activated=_time(node.last_activated_at),
-                deactivated=_time(node.last_deactivated_at),
-            )
-            for node in nodes
-            if not node.unregistered_at
-        ]
+        return [node_of(message) for message in nodes if not message.unregistered_at]
 
     def register(self, public_key: str, name: str) -> int:
         """Let a hospital in and return its node id.
@@ -198,13 +121,13 @@ class Control:
         with self._errors():
             answer = self._client.ListRuns(ListRunsRequest())
         now = datetime.fromisoformat(answer.now)
-        return [_run(run, now) for run in sorted(answer.run_dict.values(), key=lambda r: r.pending_at, reverse=True)]
+        return [run_of(run, now) for run in sorted(answer.run_dict.values(), key=lambda r: r.pending_at, reverse=True)]
 
     def run(self, run_id: int) -> Run:
         """Return one run."""
         with self._errors():
             answer = self._client.ListRuns(ListRunsRequest(run_id=run_id))
-        return _run(answer.run_dict[run_id], datetime.fromisoformat(answer.now))
+        return run_of(answer.run_dict[run_id], datetime.fromisoformat(answer.now))
 
     def start_run(self, app_folder: Path, overrides: Mapping[str, Scalar]) -> int:
         """Start a run and return its id.
@@ -272,33 +195,3 @@ class _CloseConnection:
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
         context.request.headers["connection"] = "close"
         return call_next(context)
-
-
-def key_bytes(public_key: str) -> bytes:
-    """Return an OpenSSH public key as Flower keeps it; raises `RunError` for one that Flower cannot use."""
-    try:
-        key = load_ssh_public_key(public_key.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise RunError(f"{public_key[:40]!r} is no OpenSSH public key: {error}") from error
-    if not isinstance(key, EllipticCurvePublicKey):
-        raise RunError(f"{public_key[:40]!r} is no elliptic-curve key, which Flower needs")
-    return public_key_to_bytes(key)
-
-
-def _run(run: RunMessage, now: datetime) -> Run:
-    started, finished = _time(run.running_at), _time(run.finished_at)
-    return Run(
-        id=run.run_id,
-        status=run.status.sub_status or run.status.status,
-        details=run.status.details,
-        submitted=_time(run.pending_at),
-        started=started,
-        finished=finished,
-        seconds=((finished or now) - started).total_seconds() if started else 0.0,
-        bytes_in=run.bytes_recv,
-        bytes_out=run.bytes_sent,
-    )
-
-
-def _time(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from common.errors import RunError
-from server.flower.control_api import Control, Node
+from server.flower.control_api import Control
+from server.flower.nodes_and_runs import Node
 from server.members.registry import Hospital, Registry
 from server.members.server_folder import ServerFolder
 from server.processes.start_checks import is_running

@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from common.errors import RunError
-from server.flower.control_api import FINISHED, Control, Run
+from server.flower.control_api import Control
+from server.flower.nodes_and_runs import FINISHED, Run
 from server.runs.reading import RunView, find_run
 from server.runs.run_display import RunDisplay
 

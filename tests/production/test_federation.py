@@ -22,7 +22,8 @@ from safetensors.numpy import load_file
 from client.rules.audit_log import AuditLog
 from common.plan.training_plan import TrainingPlan
 from server.flower.app_bundle import app_folder
-from server.flower.control_api import FINISHED, Control
+from server.flower.control_api import Control
+from server.flower.nodes_and_runs import FINISHED
 from server.members.consortium import read_consortium
 from simulations.local_federation.rehearsal import Rehearsal
 from tests.federation.quick import COMMAND

@@ -7,7 +7,8 @@ import pytest
 
 from common.errors import RunError
 from common.plan.groups import Scalar
-from server.flower.control_api import Control, Run
+from server.flower.control_api import Control
+from server.flower.nodes_and_runs import Run
 
 Command = Callable[..., tuple[int, str, str]]
 

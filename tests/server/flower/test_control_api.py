@@ -8,7 +8,9 @@ import pytest
 from common.errors import InputError, RunError
 from common.system.ports import free_port
 from server.flower.app_bundle import app_folder
-from server.flower.control_api import FINISHED, Control, key_bytes, reach_loopback_directly
+from server.flower.control_api import Control, reach_loopback_directly
+from server.flower.node_key import key_bytes
+from server.flower.nodes_and_runs import FINISHED
 from tests.server.federation_folder import RunningServer, make_folder, new_public_key, wait_for
 from tests.server.federation_folder import running_server as serve
 
@@ -87,14 +89,6 @@ def test_another_ca_is_not_trusted(running_server: RunningServer, tmp_path: Path
             control.list_runs()
     with pytest.raises(InputError, match=r"nothing\.crt: cannot be used"):
         Control(address, tmp_path / "nothing.crt")
-
-
-@pytest.mark.parametrize(
-    "key", ["nonsense", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2mGdNcVhMDHmVBBDQx1Kk2l0iXw3V4p0cBhJmW0bUS"]
-)
-def test_a_key_that_flower_cannot_use_is_refused_here(key: str) -> None:
-    with pytest.raises(RunError, match="is no "):
-        key_bytes(key)
 
 
 def test_an_app_that_cannot_be_built_is_named(control: Control, tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ FIELDS = {
 
 def gone(what: str) -> str:
     return (
-        f"{what} is not in Flower {version('flwr')}; server/flower/control_api.py and "
-        f"server/processes/programs.py were written for {WRITTEN_FOR} and must follow"
+        f"{what} is not in Flower {version('flwr')}; server/flower/ and server/processes/programs.py were written for "
+        f"{WRITTEN_FOR} and must follow"
     )
 
 

@@ -16,7 +16,8 @@ from common.errors import InputError, RunError
 from common.processes.program import ProgramState
 from common.processes.supervisor import Supervisor
 from common.system.ports import free_port
-from server.flower.control_api import Control, Run
+from server.flower.control_api import Control
+from server.flower.nodes_and_runs import Run
 from server.members.consortium import read_consortium
 from server.members.server_folder import ServerFolder
 from server.processes.programs import GATEWAY, SUPEREXEC, SUPERLINK, server_programs
