@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,9 @@ from pathlib import Path
 from tests.server.gateway.certificates import Authority
 
 PULL = "/v1/fleet/pull-messages"
+
+# Another address of this machine.
+ANOTHER = "127.0.0.2"
 
 # What a hospital may not ask for, plainly and in disguise.
 FORBIDDEN = [
@@ -192,3 +196,23 @@ def gateway_for(upstream: int, authority: Authority, log: Path, *options: str, *
             process.kill()
             process.wait()
         process.stdout.close()  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def a_call_in_hand(door: Door, upstream: Upstream) -> Iterator[None]:
+    """Keep one call waiting for the upstream."""
+    upstream.go_on.clear()
+    caller = threading.Thread(target=door.call)
+    caller.start()
+    try:
+        while not upstream.requests:
+            time.sleep(0.05)
+        yield
+    finally:
+        upstream.go_on.set()
+        caller.join()
+
+
+def refused(answer: http.client.HTTPResponse) -> bool:
+    """Say whether the gateway refused, for now."""
+    return (answer.status, answer.getheader("retry-after"), answer.text) == (503, "5", b"refused\n")

@@ -14,27 +14,9 @@ from common.system.ports import free_port
 from server.gateway.app import FLEET_ROUTES
 from tests.places import ROOT
 from tests.server.gateway.certificates import Authority
-from tests.server.gateway.door import FORBIDDEN, PULL, Door, head, upstream_with
+from tests.server.gateway.door import FORBIDDEN, PULL, Door, head
 
 DEPLOY = ROOT / "deploy"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def _running(authority):
-    with upstream_with(authority) as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def upstream(_running):
-    _running.requests.clear()
-    _running.status, _running.headers, _running.body = 200, {}, b"reply"
-    return _running
 
 
 def nginx_command(folder: Path, configuration: str) -> list[str]:

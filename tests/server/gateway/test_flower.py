@@ -36,11 +36,6 @@ from tests.server.gateway.door import gateway_for, upstream_with
 pytestmark = [pytest.mark.filterwarnings("ignore:`verify=<str>`:DeprecationWarning"), pytest.mark.timeout(90)]
 
 
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path / "ca")
-
-
 def node(port: int, authority: Authority, keys: tuple[ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey]):
     """Return the client that a SuperNode with these keys has."""
     interceptors = [RuntimeVersionHttpInterceptor(component_name="SuperNode"), NodeAuthHttpInterceptor(*keys)]
