@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from common.dataset.records import ImageRecord
 from simulations.analysis.predictions import Predictions
 from simulations.analysis.predictions_csv import PredictionRow
+from simulations.study.arms import ARMS
 from simulations.study.outcomes import Outcome
 from simulations.study.trainings import Unit
 from simulations.study.variants import Variant
@@ -20,8 +21,8 @@ Trained = Sequence[tuple[Unit, Outcome]]
 def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]:
     """Return the predictions of every arm for all tested images, in one common order.
 
-    The local arm has two: "local", where every patient is judged by the model of his own hospital, and "local-all",
-    where every hospital's model judges all patients.
+    An arm with one model per site has two: in its own, every patient is judged by the model of his hospital; in that of
+    `Arm.judged_everywhere_as`, every hospital's model judges all patients.
     """
     places: dict[str, tuple[str, str, int]] = {}
     for unit, _ in trained:
@@ -46,14 +47,14 @@ def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]
     repeats = sorted({repeat for _, _, repeat in sets})
     found = {}
     for arm in dict.fromkeys(arm for arm, _, _ in sets):
-        if arm != "local":
+        if not ARMS[arm].one_model_per_site:
             found[arm] = stack([sets[arm, "", repeat] for repeat in repeats], repeats)
             continue
         models = [site.name for site in variant.consortium.sites]
         own_model = np.array([models.index(places[name][0]) for name in images])
         by_repeat = [np.stack([sets[arm, model, repeat] for model in models]) for repeat in repeats]
-        found["local"] = stack([one[own_model, np.arange(len(images))] for one in by_repeat], repeats)
-        found["local-all"] = stack(
+        found[arm] = stack([one[own_model, np.arange(len(images))] for one in by_repeat], repeats)
+        found[ARMS[arm].judged_everywhere_as] = stack(
             [by_model for one in by_repeat for by_model in one], [repeat for repeat in repeats for _ in models]
         )
     return found

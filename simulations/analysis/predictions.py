@@ -1,4 +1,4 @@
-"""The predictions of one arm for all tested images, as the statistics take them: every repeat, every model."""
+"""The predictions of one arm for all tested images: of every repeat, by every model."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 class Predictions:
     """What one way of training says about N tested images, in S complete sets of predictions.
 
-    A set holds exactly one prediction an image: one repeat of the cross-validation, or one repeat of one hospital's
-    model. Any metric of the arm is the mean over its sets; all panels of a study list the same images in the same
-    order, so that one draw of patients serves them all.
+    A set holds exactly one prediction per image: of one repeat of the cross-validation, or of one repeat of one
+    hospital's model. Any metric of the arm is the mean over its sets. All arms of a study list the same images in the
+    same order, so that one draw of patients serves them all.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Predictions:
         return np.asarray(self.probabilities.argmax(axis=2), dtype=np.int64)
 
     def of_images(self, chosen: NDArray[np.bool_]) -> Self:
-        """Return the panel of some images, such as one hospital's; `chosen` has shape (N,)."""
+        """Return the predictions for some images, such as one hospital's; `chosen` has shape (N,)."""
         return replace(
             self,
             images=self.images[chosen],
@@ -55,11 +55,34 @@ class Predictions:
         )
 
     def of_sets(self, chosen: NDArray[np.bool_]) -> Self:
-        """Return the panel of some sets; `chosen` has shape (S,)."""
+        """Return some of the sets; `chosen` has shape (S,)."""
         return replace(
             self, repeats=self.repeats[chosen], folds=self.folds[chosen], probabilities=self.probabilities[chosen]
         )
 
     def of_repeat(self, repeat: int) -> Self:
-        """Return the panel of one repeat."""
+        """Return the predictions of one repeat."""
         return self.of_sets(self.repeats == repeat)
+
+    def aligned_with(self, other: "Predictions") -> Self | None:
+        """Return these predictions in the image order of others, or None unless both are of the same images.
+
+        The same means: equal names, labels and patients, and as many classes. Two runs may have dealt the patients out
+        to other hospitals; what is returned names those of the others, since a paired test takes no other images.
+        """
+        place = {name: index for index, name in enumerate(self.images.tolist())}
+        same_names = len(place) == len(self.images) == len(other.images) and set(other.images.tolist()) == set(place)
+        if not same_names or other.probabilities.shape[2] != self.probabilities.shape[2]:
+            return None
+        order = np.array([place[name] for name in other.images.tolist()], dtype=np.int64)
+        if (other.labels != self.labels[order]).any() or (other.patients != self.patients[order]).any():
+            return None
+        return replace(
+            self,
+            images=other.images,
+            sites=other.sites,
+            patients=other.patients,
+            labels=other.labels,
+            folds=self.folds[:, order],
+            probabilities=self.probabilities[:, order],
+        )

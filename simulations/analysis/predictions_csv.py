@@ -12,6 +12,7 @@ import numpy as np
 from common.errors import InputError
 from common.system.files import write_text_atomically
 from simulations.analysis.predictions import Predictions
+from simulations.study.arms import ARMS
 
 _COLUMNS = ("arm", "model", "repeat", "fold", "site", "image", "patient", "label", "predicted")
 # Six decimals leave this much doubt about which class is the most probable one.
@@ -135,14 +136,14 @@ def _rows(path: Path, stream: Iterator[str], classes: Sequence[str]) -> Iterator
 def _by_arm(path: Path, sets: dict[str, dict[_Model, _Set]], images: Sequence[PredictionRow]) -> dict[str, Predictions]:
     found = {}
     for arm, by_model in sets.items():
-        name = "local-all" if arm == "local" else arm
-        found[name] = _stack(path, name, images, by_model)
-        if arm == "local":
+        everywhere = ARMS[arm].judged_everywhere_as if arm in ARMS else ""
+        found[everywhere or arm] = _stack(path, everywhere or arm, images, by_model)
+        if everywhere:
             own: dict[_Model, _Set] = defaultdict(dict)
             for (repeat, _), rows in by_model.items():
                 own[repeat, ""] |= {key: row for key, row in rows.items() if row.model == row.site}
             models = {model for _, model in by_model}
-            found["local"] = _stack(path, "local", [row for row in images if row.site in models], own)
+            found[arm] = _stack(path, arm, [row for row in images if row.site in models], own)
     return found
 
 

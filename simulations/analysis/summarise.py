@@ -27,14 +27,9 @@ from simulations.analysis.predictions import Predictions
 from simulations.analysis.predictions_csv import write_predictions
 from simulations.analysis.variant_records import describe_variants
 from simulations.sites.consortium import SimulatedConsortium
+from simulations.study.arms import ARMS, CENTRALIZED, COMPARISONS, FEDERATED, GAP_ARMS, LOCAL_ALL
 from simulations.study.runner import Study
 from simulations.study.variants import Variant
-
-# First against second; "local-all" are the hospitals' own models on all hospitals' patients.
-_TESTS = (
-    *(("federated", other) for other in ("centralized", "local", "local-all", "probe", "scratch")),
-    *(("centralized", other) for other in ("local-all", "probe")),
-)
 
 
 def write_results(study: Study, folder: RunFolder) -> Summary:
@@ -86,7 +81,7 @@ def summarise(variant: Variant, trained: Trained) -> Summary:
         arms={arm: _arm(arm, plan, consortium, trained, predictions, bootstrap) for arm in plan.study.arm_names},
         tests={
             f"{one}-{other}": compare_predictions(predictions[one], predictions[other], bootstrap, (one, other))
-            for one, other in _TESTS
+            for one, other in COMPARISONS
             if one in predictions and other in predictions
         },
         gap_closed=_gap_closed(predictions, bootstrap),
@@ -132,8 +127,8 @@ def _arm(
     if not plan.study.folds:
         digests = {unit.site or "global": outcome.weights_digest for unit, outcome in of_arm}
         record = record.extended(weights_digest=digests)
-    if arm == "local":
-        everywhere = predictions["local-all"]
+    if ARMS[arm].one_model_per_site:
+        everywhere = predictions[ARMS[arm].judged_everywhere_as]
         model_of_each = np.arange(len(everywhere.repeats)) % len(consortium.sites)
         record = record.extended(
             on_all_sites=metrics_of(everywhere, bootstrap),
@@ -146,9 +141,9 @@ def _arm(
 
 
 def _gap_closed(predictions: Mapping[str, Predictions], bootstrap: Bootstrap) -> dict[str, GapClosedRecord] | None:
-    if not {"federated", "local-all", "centralized"} <= predictions.keys():
+    if not predictions.keys() >= set(GAP_ARMS):
         return None
-    return gap_closed(predictions["federated"], predictions["local-all"], predictions["centralized"], bootstrap)
+    return gap_closed(predictions[FEDERATED], predictions[LOCAL_ALL], predictions[CENTRALIZED], bootstrap)
 
 
 def _cost(variant: Variant, trained: Trained) -> CostRecord:

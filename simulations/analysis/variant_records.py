@@ -7,6 +7,7 @@ from common.summary.comparison import PairedTestRecord
 from common.summary.summary import RepliesRecord, Summary, VariantRecord
 from simulations.analysis.out_of_fold import Trained, predictions_of
 from simulations.analysis.robustness import against_undisturbed, is_disturbed
+from simulations.study.arms import FEDERATED
 from simulations.study.fault_descriptions import name_faults
 from simulations.study.runner import Study
 from simulations.study.variants import Variant
@@ -27,11 +28,11 @@ def describe_variants(study: Study, summaries: Sequence[Summary]) -> list[Varian
     if not any(is_disturbed(variant) for variant in study.variants):
         return records
     federations = {
-        variant: [(unit, outcome) for unit, outcome in study.outcomes(variant) if unit.arm == "federated"]
+        variant: [(unit, outcome) for unit, outcome in study.outcomes(variant) if unit.arm == FEDERATED]
         for variant in study.variants
     }
     against = against_undisturbed(
-        {variant: predictions_of(variant, trained)["federated"] for variant, trained in federations.items()}
+        {variant: predictions_of(variant, trained)[FEDERATED] for variant, trained in federations.items()}
     )
     return [
         _with_faults(record, against[variant], variant, trained)

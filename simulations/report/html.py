@@ -3,8 +3,6 @@
 The page has no script and makes no request; it is readable on a phone, in the dark and on paper.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,26 +14,17 @@ from common.summary.summary import Summary
 from common.summary.summary_file import read_summary
 from common.system.files import write_bytes_atomically, write_text_atomically
 from common.system.wording import plural
-from simulations.analysis.predictions import Predictions
 from simulations.analysis.predictions_csv import read_predictions
 from simulations.report import formatting
-from simulations.report.figures.canvas import DARK, LIGHT, PRINT
+from simulations.report.figures.study_figures import StudyFigures, draw_study_figures
 from simulations.report.limitations import tell_faults
-from simulations.report.study_figures import Gallery, hang_gallery
-from simulations.report.sweep_tables import sweep_tables
-from simulations.report.tables import (
-    Table,
-    arms_table,
-    calibration_table,
-    cost_table,
-    differences_table,
-    full_title,
-    metrics_by_arm,
-    sites_table,
-)
+from simulations.report.plots.palette import DARK, LIGHT, PRINT
+from simulations.report.tables.arm_tables import arms_table, calibration_table, cost_table, sites_table
+from simulations.report.tables.cells import metrics_by_arm
+from simulations.report.tables.differences_table import differences_table
+from simulations.report.tables.sweep_tables import sweep_tables
+from simulations.report.tables.table import Table, table_csv
 from simulations.report.verdict import reach_verdict
-
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_report(run: Path) -> Path:
@@ -57,21 +46,20 @@ def write_report(run: Path) -> Path:
         When one of the two files is missing, broken, or of another version.
     """
     summary = read_summary(run)
-    panels = read_predictions(run, summary.dataset.classes)
-    gallery = hang_gallery(summary, panels)
+    figures = draw_study_figures(summary, read_predictions(run, summary.dataset.classes))
     (run / "figures").mkdir(exist_ok=True)
-    for drawing in gallery.all():
+    for drawing in figures.all():
         for suffix, content in drawing.files().items():
             write_bytes_atomically(run / "figures" / f"{drawing.name}{suffix}", content)
     (run / "tables").mkdir(exist_ok=True)
     for table in all_tables(summary):
         write_text_atomically(run / "tables" / f"{table.name}.csv", table_csv(table))
     path = run / "report.html"
-    write_text_atomically(path, render_report(summary, panels, gallery))
+    write_text_atomically(path, render_report(summary, figures))
     return path
 
 
-def render_report(summary: Summary, panels: Mapping[str, Predictions], gallery: Gallery | None = None) -> str:
+def render_report(summary: Summary, figures: StudyFigures) -> str:
     """Return the page as HTML."""
     classes = summary.dataset.classes
     return (
@@ -87,7 +75,7 @@ def render_report(summary: Summary, panels: Mapping[str, Predictions], gallery: 
             calibration_table=calibration_table(summary),
             cost_table=cost_table(summary),
             sweep_tables=sweep_tables(summary),
-            gallery=gallery or hang_gallery(summary, panels),
+            figures=figures,
             plan=_grouped(summary.plan),
             positive=classes[1] if len(classes) == 2 else None,
         )
@@ -106,7 +94,6 @@ def page_templates() -> Environment:
     environment.globals |= {
         "plural": plural,
         "formatting": formatting,
-        "full_title": full_title,
         "tell_faults": tell_faults,
         "palettes": {"light": LIGHT, "dark": DARK, "print": PRINT},
     }
@@ -124,22 +111,6 @@ def all_tables(summary: Summary) -> list[Table]:
         *sweep_tables(summary),
     ]
     return [table for table in tables if table.rows]
-
-
-def table_csv(table: Table) -> str:
-    """Return a table as CSV text; what qualifies a value follows it in brackets."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_plain(cell.text, cell.note) for cell in table.columns])
-    for row in table.rows:
-        writer.writerow([_plain(cell.text, cell.note) for cell in row.cells] + ([row.reason] if row.reason else []))
-    return text.getvalue()
-
-
-def _plain(text: str, note: str) -> str:
-    """Return a cell as one text, which no spreadsheet takes for a formula."""
-    whole = f"{text} ({note})" if note else text
-    return f"'{whole}" if whole.startswith(_FORMULA_SIGNS) else whole
 
 
 def _grouped(plan: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -7,17 +7,8 @@ from common.summary.arm import MetricsRecord
 from common.summary.summary import Summary
 from common.system.wording import plural
 from simulations.report.formatting import count, listed
+from simulations.study.arms import ARMS, CENTRALIZED, FEDERATED
 from simulations.study.fault_descriptions import describe_faults
-
-ARM_NAMES = {
-    "federated": "federated training",
-    "centralized": "centralised training",
-    "local": "each hospital alone on its own patients",
-    "local-all": "the hospitals’ own models on all patients",
-    "probe": "the linear probe",
-    "scratch": "centralised training without pretraining",
-}
-"""The arms in a sentence."""
 
 
 def list_caveats(summary: Summary, found: Mapping[str, MetricsRecord]) -> list[str]:
@@ -45,13 +36,13 @@ def tell_faults(summary: Summary) -> list[str]:
 def _resolution(summary: Summary, found: Mapping[str, MetricsRecord], total: int) -> str:
     """Say which differences the test images cannot show."""
     one = f"One image is {_points(100 / total)}"
-    test = summary.tests.get("federated-centralized")
+    test = summary.tests.get(f"{FEDERATED}-{CENTRALIZED}")
     main = test.accuracy if test is not None else None
     if main is not None and main.ci95 is not None:
         low, high = (100 * limit for limit in main.ci95)
         # Half the interval: a true difference must be about this large to stand out from chance.
         least = max(ceil((high - low) / 2), ceil(100 / total))
-        tested = images_of(total, "test image")
+        tested = plural(total, "test image")
         if main.clear:
             return (
                 f"{one}. A difference between federated and centralised training below about {_points(least)} would "
@@ -73,8 +64,8 @@ def _rounds_of_testing(summary: Summary, found: Mapping[str, MetricsRecord], tot
         untested = summary.dataset.images - total
         rest = f" of {summary.dataset.images}; the others trained and chose the models" if untested > 0 else ""
         return (
-            f"One split: {images_of(total)} tested{rest}. Another split of the same patients could move every number "
-            "by more than the intervals say."
+            f"One split: {plural(total, 'image')} tested{rest}. Another split of the same patients could move every "
+            "number by more than the intervals say."
         )
     times = "once" if study.repeats == 1 else f"{study.repeats} times"
     sentence = (
@@ -82,11 +73,13 @@ def _rounds_of_testing(summary: Summary, found: Mapping[str, MetricsRecord], tot
         "each time by a model that never saw its patient."
     )
     spans: list[str] = []
-    for key in ("federated", "centralized"):
+    for key in (FEDERATED, CENTRALIZED):
         arm = summary.arms.get(key)
         if arm is not None and len(arm.per_repeat) > 1:
             counts = [repeat.correct for repeat in arm.per_repeat]
-            spans.append(f"{count(min(counts))} to {count(max(counts))} {'' if spans else 'right '}({ARM_NAMES[key]})")
+            spans.append(
+                f"{count(min(counts))} to {count(max(counts))} {'' if spans else 'right '}({ARMS[key].in_sentence})"
+            )
     if spans:
         sentence += f" From repeat to repeat: {listed(spans)}."
     return sentence
@@ -104,11 +97,6 @@ def _independence(summary: Summary) -> list[str]:
         whose = "No image says whose it is, so each counts as its own patient; if some share one, the intervals are too"
         return [f"{whose} narrow. {scope}"]
     return [f"Each image is of another patient. {scope}"]
-
-
-def images_of(number: int, noun: str = "image") -> str:
-    """Return `1 image` or `200 images`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _points(number: float) -> str:

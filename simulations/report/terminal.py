@@ -8,8 +8,10 @@ from rich.text import Text
 from common.summary.summary import Summary
 from simulations.report.formatting import MISSING
 from simulations.report.limitations import tell_faults
-from simulations.report.sweep_tables import faults_table, sweep_tables
-from simulations.report.tables import Cell, Table, arms_table, sites_table
+from simulations.report.tables.arm_tables import arms_table, sites_table
+from simulations.report.tables.faults_table import faults_table
+from simulations.report.tables.sweep_tables import sweep_tables
+from simulations.report.tables.table import Cell, Table
 from simulations.report.verdict import reach_verdict
 
 _MANY_COLUMNS = 5

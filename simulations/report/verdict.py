@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from common.summary.arm import MetricsRecord
 from common.summary.comparison import DifferenceRecord, GapClosedRecord, PairedTestRecord
 from common.summary.summary import Summary
+from common.system.wording import plural
 from simulations.report.formatting import (
     correct_of_total,
     count,
@@ -16,18 +17,9 @@ from simulations.report.formatting import (
     signed,
     signed_limits,
 )
-from simulations.report.limitations import ARM_NAMES, images_of, list_caveats
-from simulations.report.tables import metrics_by_arm
-
-_SUBJECTS = {
-    "federated": "federated training",
-    "centralized": "training on the pooled images",
-    "local": "each hospital alone, on its own patients,",
-    "local-all": "the hospitals’ own models, on all patients,",
-    "probe": "a linear probe on the frozen pretrained features",
-    "scratch": "training on the pooled images without pretraining",
-}
-_HEADLINE = ("federated", "centralized", "local-all")
+from simulations.report.limitations import list_caveats
+from simulations.report.tables.cells import metrics_by_arm
+from simulations.study.arms import ARMS, CENTRALIZED, FEDERATED, GAP_ARMS, LOCAL
 
 
 @dataclass(frozen=True)
@@ -67,15 +59,15 @@ def reach_verdict(summary: Summary) -> Verdict:
 
 
 def _headline(found: Mapping[str, MetricsRecord], repeats: int) -> str:
-    shown = [key for key in _HEADLINE if key in found] or [key for key in _SUBJECTS if key in found]
-    first, *others = shown
+    main = [key for key in (FEDERATED, *GAP_ARMS) if key in found]
+    first, *others = dict.fromkeys(main or found)
     total = found[first].total
-    subject = _SUBJECTS[first]
-    right = f"{count(found[first].correct)} of {images_of(total, 'test image')} right{_sureness(found[first])}"
+    subject = ARMS[first].headline_subject
+    right = f"{count(found[first].correct)} of {plural(total, 'test image')} right{_sureness(found[first])}"
     sentence = f"{subject[0].upper()}{subject[1:]} got {right}"
     for key in others:
         of_total = "" if found[key].total == total else f" of {found[key].total}"
-        sentence += f"; {_SUBJECTS[key]} {count(found[key].correct)}{of_total}{_sureness(found[key])}"
+        sentence += f"; {ARMS[key].headline_subject} {count(found[key].correct)}{of_total}{_sureness(found[key])}"
     return sentence + (f" (means of {repeats} repeats)." if repeats > 1 else ".")
 
 
@@ -101,7 +93,7 @@ def _gap(gap: GapClosedRecord | None) -> str:
 
 
 def _compare(test: PairedTestRecord, found: Mapping[str, MetricsRecord]) -> str:
-    first, second = (ARM_NAMES.get(arm, arm) for arm in (test.first, test.second))
+    first, second = (ARMS[arm].in_sentence if arm in ARMS else arm for arm in (test.first, test.second))
     total = found[test.first].total if test.first in found else 0
     accuracy, auc = test.accuracy, test.auc
     if accuracy is None:
@@ -111,7 +103,7 @@ def _compare(test: PairedTestRecord, found: Mapping[str, MetricsRecord]) -> str:
         lead = f"{first} and {second} got equally many images right"
     else:
         more = "more" if accuracy.difference > 0 else "fewer"
-        lead = f"{first} got {count(images)} {more} of {images_of(total)} right than {second}"
+        lead = f"{first} got {count(images)} {more} of {plural(total, 'image')} right than {second}"
     points = f"{signed(100 * accuracy.difference)} points"
     if accuracy.ci95 is not None:
         points += f", 95 % interval {signed_limits((100 * accuracy.ci95[0], 100 * accuracy.ci95[1]))}"
@@ -144,14 +136,14 @@ def _conclude(accuracy: DifferenceRecord, auc: DifferenceRecord | None, first: s
 
 def _worst_sites(summary: Summary) -> list[str]:
     parts = []
-    for key in ("federated", "centralized", "local"):
+    for key in (FEDERATED, CENTRALIZED, LOCAL):
         arm = summary.arms.get(key)
         if arm is None or arm.worst_site is None or len(arm.per_site) < 2:
             continue
         site = arm.per_site.get(arm.worst_site.name)
         if site is not None and site.total:
             right = correct_of_total(site).replace("/", " of ")
-            parts.append(f"{ARM_NAMES[key]} at {arm.worst_site.name} ({right} right{_range(site)})")
+            parts.append(f"{ARMS[key].in_sentence} at {arm.worst_site.name} ({right} right{_range(site)})")
     return [f"Least accurate site: {'; '.join(parts)}."] if parts else []
 
 

@@ -13,6 +13,7 @@ from common.summary.arm import CurvePointRecord
 from common.summary.record import Record
 from common.summary.summary import FederatedEvaluationRecord
 from common.system.files import write_json_atomically
+from simulations.study.arms import FEDERATED
 from simulations.study.fault_descriptions import name_faults
 from simulations.study.trainings import Unit
 
@@ -120,7 +121,7 @@ def _row(unit: Unit, outcome: Outcome) -> list[Any]:
     plan = unit.plan
     # What has no influence on the training is left empty, since the same training may serve several variants.
     strategy, failing = "", ""
-    if unit.arm == "federated":
+    if unit.arm == FEDERATED:
         strategy = plan.federation.strategy
         failing = name_faults(plan.study.dropout, plan.study.hostile_sites, plan.study.hostile)
     return [

@@ -32,7 +32,7 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
     plan : TrainingPlan
         Of the unit.
     arm : str
-        "centralized", "scratch", "local" or "probe".
+        Key of an arm other than the federated one.
     site : str
         The hospital of a local training; else "".
 
@@ -43,14 +43,7 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
     """
     # Where all images lie in one place, all layers do: no strategy leaves some of them elsewhere.
     plan = plan.changed({"federation.strategy": "fedavg"})
-    consortium = load_consortium(plan)
-    if arm == "probe":
-        return fit_probe(plan, consortium)
-    if arm == "local":
-        split = next(one.split for one in consortium.sites if one.name == site)
-        return _train(plan, consortium, site, split.train, split.validation, plan.training.batch_size)
-    train, validation = consortium.pooled("train"), consortium.pooled("validation")
-    return _train(plan, consortium, arm, train, validation, plan.study.centralized_batch_size)
+    return _TRAININGS[arm](plan, load_consortium(plan), site or arm)
 
 
 def predict_with(
@@ -78,6 +71,29 @@ def predict_with(
         bench.load(tail, layers_of(number, site))
         parts.append(bench.trainer.predict(site.split.test, views))
     return rounded(np.concatenate(parts))
+
+
+def _train_on_pooled_images(plan: TrainingPlan, consortium: SimulatedConsortium, arm: str) -> Outcome:
+    train, validation = consortium.pooled("train"), consortium.pooled("validation")
+    return _train(plan, consortium, arm, train, validation, plan.study.centralized_batch_size)
+
+
+def _train_at_one_site(plan: TrainingPlan, consortium: SimulatedConsortium, site: str) -> Outcome:
+    split = next(one.split for one in consortium.sites if one.name == site)
+    return _train(plan, consortium, site, split.train, split.validation, plan.training.batch_size)
+
+
+def _fit_probe(plan: TrainingPlan, consortium: SimulatedConsortium, arm: str) -> Outcome:
+    return fit_probe(plan, consortium)
+
+
+# By arm; each takes the plan, the sites, and the name of the site or, on pooled images, of the arm.
+_TRAININGS: dict[str, Callable[[TrainingPlan, SimulatedConsortium, str], Outcome]] = {
+    "centralized": _train_on_pooled_images,
+    "scratch": _train_on_pooled_images,
+    "local": _train_at_one_site,
+    "probe": _fit_probe,
+}
 
 
 def _train(

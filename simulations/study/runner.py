@@ -14,6 +14,7 @@ from common.plan.training_plan import TrainingPlan
 from server.rounds.state import RoundReport
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
+from simulations.study.arms import FEDERATED
 from simulations.study.earlier_runs import keep_rounds
 from simulations.study.fault_descriptions import describe_faults
 from simulations.study.federated import run_federated, samples_of
@@ -87,8 +88,8 @@ class Study:
         A federation must never wait for the end of somebody's long training, since its rounds have a time limit: so
         the other trainings leave it room as long as one is going on.
         """
-        federated = deque(unit for unit in units if unit.arm == "federated")
-        alone = deque(unit for unit in units if unit.arm != "federated")
+        federated = deque(unit for unit in units if unit.arm == FEDERATED)
+        alone = deque(unit for unit in units if unit.arm != FEDERATED)
         pool = int(os.environ.get(WORKERS_VARIABLE) or max(1, (os.cpu_count() or 2) // 2))
         federations = min(len(federated), max(1, pool // len(units[0].consortium.sites)))
         queues = [[federated, alone]] * federations + [[alone]] * (pool - federations)
@@ -114,7 +115,7 @@ class Study:
                 self._train(unit, workers)
 
     def _train(self, unit: Unit, workers: Workers) -> None:
-        if unit.arm == "federated":
+        if unit.arm == FEDERATED:
             federated = run_federated(
                 unit, workers, self._folder, lambda report: self._note_round(unit, report), self._progress.say
             )

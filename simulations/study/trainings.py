@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 from common.plan.training_plan import TrainingPlan
 from simulations.sites.consortium import SimulatedConsortium, load_consortium
-from simulations.study.variants import FROM_SCRATCH, Variant, plan_of_fold
+from simulations.study.arms import ARMS, FEDERATED
+from simulations.study.variants import Variant, plan_of_fold
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Unit:
     Attributes
     ----------
     arm : str
-        One of `common.plan.training_plan.ARMS`.
+        Key of `simulations.study.arms.ARMS`.
     plan : TrainingPlan
         With the fold and the repeat's seed.
     repeat, fold : int
@@ -46,9 +47,9 @@ class Unit:
         # The sites and their splits are in the digest of the hospitals; of the rest of the study only faults change a
         # training.
         study = plan.pop("study")
-        if self.arm == "federated" and (study["dropout"] or study["hostile_sites"]):
+        if self.arm == FEDERATED and (study["dropout"] or study["hostile_sites"]):
             plan["faults"] = {name: study[name] for name in ("seed", "dropout", "hostile_sites", "hostile")}
-        if self.arm != "federated":
+        if self.arm != FEDERATED:
             del plan["exchange"], plan["privacy"]
             plan["federation"] = {"select": plan["federation"]["select"]}
             plan["alone"] = {name: study[name] for name in ("centralized_epochs", "centralized_batch_size")}
@@ -66,16 +67,11 @@ class Unit:
 
     @property
     def samples_seen(self) -> int:
-        """How many training images the training is going to show to the network; 0 for the probe."""
-        study, federation = self.plan.study, self.plan.federation
-        if self.arm == "probe":
-            return 0
-        if self.arm == "local":
-            return study.centralized_epochs * sum(
-                len(site.split.train) for site in self.consortium.sites if site.name == self.site
-            )
-        epochs = federation.rounds * federation.local_epochs if self.arm == "federated" else study.centralized_epochs
-        return epochs * len(self.consortium.pooled("train"))
+        """How many training images the training is going to show to the network, each once per epoch."""
+        epochs = ARMS[self.arm].epochs
+        assert epochs is not None
+        sites = [site for site in self.consortium.sites if self.site in ("", site.name)]
+        return epochs(self.plan) * sum(len(site.split.train) for site in sites)
 
 
 def units_of(variant: Variant) -> Iterator[Unit]:
@@ -84,7 +80,7 @@ def units_of(variant: Variant) -> Iterator[Unit]:
     for repeat in range(study.repeats if study.folds else 1):
         for fold in range(study.folds) if study.folds else [variant.plan.data.fold]:
             plan = plan_of_fold(variant.plan, repeat, fold)
-            for arm in study.arm_names:
-                sites = [site.name for site in variant.consortium.sites] if arm == "local" else [""]
+            for arm in (ARMS[key] for key in study.arm_names):
+                sites = [site.name for site in variant.consortium.sites] if arm.one_model_per_site else [""]
                 for site in sites:
-                    yield Unit(arm, plan.changed(FROM_SCRATCH) if arm == "scratch" else plan, repeat, fold, site)
+                    yield Unit(arm.key, plan.changed(arm.plan_changes), repeat, fold, site)

@@ -10,9 +10,7 @@ from common.plan.families import FAMILIES
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from simulations.sites.consortium import SimulatedConsortium, load_consortium
-
-FROM_SCRATCH: dict[str, Scalar] = {"model.weights": "none", "model.freeze": "none", "model.batch_norm": "train"}
-"""What a plan without pretraining changes: nothing is worth freezing then, not even the statistics."""
+from simulations.study.arms import WITHOUT_PRETRAINING
 
 _SWEPT = ("study.models", "study.strategies", "study.partitions", "study.site_counts", "study.faults")
 
@@ -119,7 +117,7 @@ def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, st
             if plan.study.missing_weights == "report":
                 missing[name] = str(error)
                 continue
-            changes |= FROM_SCRATCH
+            changes |= WITHOUT_PRETRAINING
         found.append(changes)
     if not found:
         raise InputError("; ".join(missing.values()))

@@ -1,1 +1,1 @@
-"""The figures of a study, each drawn once for the page, once for paper."""
+"""Which figures a study gets, out of its summary and its predictions."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
+from simulations.report.sweep_tables import sweep_tables
 
 from common.errors import InputError
 from common.evaluation.roc import roc_curve
@@ -25,8 +26,7 @@ from simulations.analysis.roc_bands import mean_curve, roc_band
 from simulations.report import run_comparison
 from simulations.report.html import render_report, table_csv, write_report
 from simulations.report.run_comparison import align, compare_runs, write_comparison
-from simulations.report.sweep_tables import sweep_tables
-from simulations.report.tables import sites_table
+from simulations.report.tables.arm_tables import sites_table
 from simulations.report.terminal import TABLE_WIDTH, render_faults, render_table
 from simulations.report.verdict import Verdict, reach_verdict
 from tests.simulations.report.invented_runs import write_run

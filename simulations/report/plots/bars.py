@@ -7,7 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from simulations.report.figures.canvas import PARTS, WIDTH, Drawing, Palette, legend_below, plain_axes, short
+from simulations.report.plots.axes import WIDTH, legend_below, plain_axes, short
+from simulations.report.plots.drawing import Drawing
+from simulations.report.plots.palette import PARTS, Palette
 
 _TALLEST = 20.0
 

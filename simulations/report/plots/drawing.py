@@ -1,8 +1,7 @@
-"""What all figures share: colours, dashes, style, and the way from a drawing to SVG and PNG.
+"""The way from a drawing to SVG and PNG.
 
 On the page, colours follow the scheme (light, dark, print) and text stays text. Matplotlib knows no CSS, so there every
-colour is drawn as a code that stands for a custom property and is replaced in the finished SVG. Figures are at most
-`WIDTH` inches wide, so that a phone shows them at about their size and 10 pt stays readable. For a paper, the same
+colour is drawn as a code that stands for a custom property and is replaced in the finished SVG. For a paper, the same
 drawing is made in print colours on white.
 """
 
@@ -18,48 +17,11 @@ from typing import Any
 
 import matplotlib
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WIDTH = 5.0
+from simulations.report.plots.palette import CODES, PRINT, Palette
+
 PNG_DPI = 300
-
-_SURFACE = ("page", "panel", "ink", "muted", "grid", "warn", "warn-line")
-_ARMS = ("centralized", "federated", "local", "local-all", "probe", "scratch")
-PARTS = tuple(f"part-{number}" for number in range(1, 7))
-_NAMES = (*_SURFACE, *_ARMS, *PARTS)
-
-Palette = dict[str, str]
-
-
-def _palette(text: str) -> Palette:
-    return dict(zip(_NAMES, (f"#{code}" for code in text.split()), strict=True))
-
-
-LIGHT = _palette(
-    "ffffff f6f7f9 1b1f24 5c6570 dfe3e8 fff3d6 c98a00  0b62a8 c2470a 0a7d5c 7a5ca8 a17c00 4d5560"
-    "  6f819a d3a633 3f9ea3 c46f8d 8c9c4f a57f60"
-)
-DARK = _palette(
-    "14171b 1d2126 e8eaed a3acb7 343b44 3a2f12 e0b040  6bb4f0 ff9a5c 58cfa6 bda2ec e8cd55 c3cad3"
-    "  8296b3 d9ae42 4bb0b5 d583a1 a2b261 b8926f"
-)
-PRINT = LIGHT | {"panel": "#ffffff", "ink": "#000000", "muted": "#444444", "grid": "#cccccc", "warn": "#ffffff"}
-PRINT |= {"warn-line": "#000000"}
-
-# Colour codes that no palette uses; each is replaced by a custom property of the page.
-_CODES: Palette = {name: f"#01fe{number:02x}" for number, name in enumerate(_NAMES, 1)}
-
-# Lines differ in dash as well as in colour: for print in grey and for colour-blind readers.
-DASHES: dict[str, Any] = {
-    "centralized": (0, (6, 2)),
-    "federated": "-",
-    "local": (0, (4, 1.5, 1, 1.5)),
-    "local-all": (0, (1, 1.5)),
-    "probe": (0, (2.5, 1.5)),
-    "scratch": (0, (7, 1.5, 1, 1.5, 1, 1.5)),
-}
-MARKERS = {"centralized": "s", "federated": "o", "local": "^", "local-all": "v", "probe": "D", "scratch": "X"}
 
 # rcParams belong to the whole process.
 _style_lock = threading.Lock()
@@ -91,7 +53,7 @@ class Drawing:
 
     def inline(self) -> Markup:
         """Return an SVG element for the page, which refers to nothing outside itself."""
-        with _drawn(self, _CODES) as figure:
+        with _drawn(self, CODES) as figure:
             stream = io.StringIO()
             figure.savefig(stream, format="svg")
         return _inline(stream.getvalue(), self.name, self.title, self.inches[0])
@@ -154,35 +116,10 @@ def _inline(document: str, name: str, description: str, inches: float) -> Markup
         body = re.sub(noise, "", body, flags=re.DOTALL)
     # Several figures share one page, and so one space of ids.
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)
-    properties = {code: property_name for property_name, code in _CODES.items()}
+    properties = {code: property_name for property_name, code in CODES.items()}
     body = re.sub(r"#01fe[0-9a-f]{2}", lambda match: f"var(--{properties[match[0]]})", body)
     head = (
         f'<svg viewBox="{view_box[1] if view_box else ""}" role="img" aria-label="{escape(description)}"'
         f' style="max-width: {inches * 1.25:.2f}in">'
     )
     return Markup(head + body)
-
-
-def plain_axes(figure: Figure, across: str, up: str, grid: bool | str = True) -> Axes:
-    """Return the axes of a figure that has one plot; `grid` may be "x" for upright lines only."""
-    axes: Axes = figure.add_subplot()
-    axes.set(xlabel=across, ylabel=up)
-    axes.set_axisbelow(True)
-    if grid is True:
-        axes.grid(visible=True)
-    elif grid == "x":
-        axes.grid(visible=True, axis="x")
-    return axes
-
-
-def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
-    """Put the legend under the plot, where it hides nothing."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), fontsize=9)
-
-
-def short(name: str, length: int = 18) -> str:
-    """Return a name that fits beside an axis; the tables show it whole."""
-    line = " ".join(name.split())
-    return line if len(line) <= length else line[: length - 1] + "…"

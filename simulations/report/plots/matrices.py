@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from simulations.report.figures.canvas import Drawing, Palette, plain_axes, short
 from simulations.report.formatting import count
+from simulations.report.plots.axes import plain_axes, short
+from simulations.report.plots.drawing import Drawing
+from simulations.report.plots.palette import Palette
 
 
 def draw_confusion(key: str, title: str, matrix: Sequence[Sequence[float]], classes: Sequence[str]) -> Drawing:

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from common.evaluation.roc import RocCurve
 from common.summary.arm import ReliabilityBinRecord
-from simulations.report.figures.canvas import DASHES, WIDTH, Drawing, Palette, legend_below, plain_axes
+from simulations.report.plots.axes import WIDTH, legend_below, plain_axes
+from simulations.report.plots.drawing import Drawing
+from simulations.report.plots.palette import Palette
+from simulations.study.arms import ARMS
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def draw_roc(bands: Sequence[RocBand], caption: str) -> Drawing:
             axes.fill_between(band.grid, band.low, band.high, color=colour, alpha=0.13, linewidth=0)
         for band in bands:
             x, y = band.curve.false_positive_rate, band.curve.true_positive_rate
-            axes.plot(x, y, color=palette[band.key], linestyle=DASHES[band.key], label=band.label)
+            axes.plot(x, y, color=palette[band.key], linestyle=ARMS[band.key].dash, label=band.label)
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
         legend_below(figure, axes, columns=2)
 
@@ -85,7 +88,7 @@ def draw_learning(name: str, quantity: str, caption: str, lines: Sequence[Line])
                 x, low, high = np.array(line.spread, dtype=np.float64).T
                 axes.fill_between(100 * x, low, high, color=colour, alpha=0.13, linewidth=0)
             x, y = np.array(line.points, dtype=np.float64).reshape(-1, 2).T
-            axes.plot(100 * x, y, color=colour, linestyle=DASHES[line.key], label=line.label)
+            axes.plot(100 * x, y, color=colour, linestyle=ARMS[line.key].dash, label=line.label)
             if line.selected is not None and x.size:
                 kept = float(np.interp(line.selected, x, y))
                 axes.plot(100 * line.selected, kept, "o", color=colour, markersize=6)
@@ -102,7 +105,7 @@ def draw_reliability(key: str, title: str, bins: Sequence[ReliabilityBinRecord])
         axes = plain_axes(figure, "Predicted", "Observed")
         axes.plot([0, 1], [0, 1], color=palette["muted"], linewidth=0.8, linestyle=(0, (2, 3)))
         x, y, images = np.array([(one.predicted, one.observed, one.images) for one in bins]).T
-        axes.plot(x, y, color=palette[key], linestyle=DASHES[key], linewidth=1.2)
+        axes.plot(x, y, color=palette[key], linestyle=ARMS[key].dash, linewidth=1.2)
         axes.scatter(x, y, s=10 + 150 * images / max(images.sum(), 1), color=palette[key], alpha=0.75, linewidth=0)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

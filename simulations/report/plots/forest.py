@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from simulations.report.figures.canvas import MARKERS, WIDTH, Drawing, Palette, plain_axes
+from simulations.report.plots.axes import WIDTH, plain_axes
+from simulations.report.plots.drawing import Drawing
+from simulations.report.plots.palette import Palette
+from simulations.study.arms import ARMS
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ def draw_differences(name: str, title: str, quantity: str, caption: str, contras
             colour = palette[one.key]
             if one.limits is not None:
                 axes.plot(one.limits, [row, row], color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot(one.difference, row, MARKERS[one.key], color=colour, markersize=7)
+            axes.plot(one.difference, row, ARMS[one.key].marker, color=colour, markersize=7)
         axes.set_yticks(range(len(contrasts)), [one.label for one in contrasts])
         axes.set_ylim(len(contrasts) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
