@@ -43,7 +43,7 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
     """
     # Where all images lie in one place, all layers do: no strategy leaves some of them elsewhere.
     plan = plan.changed({"federation.strategy": "fedavg"})
-    return _TRAININGS[arm](plan, load_consortium(plan), site or arm)
+    return TRAININGS[arm](plan, load_consortium(plan), site or arm)
 
 
 def predict_with(
@@ -87,13 +87,13 @@ def _fit_probe(plan: TrainingPlan, consortium: SimulatedConsortium, arm: str) ->
     return fit_probe(plan, consortium)
 
 
-# By arm; each takes the plan, the sites, and the name of the site or, on pooled images, of the arm.
-_TRAININGS: dict[str, Callable[[TrainingPlan, SimulatedConsortium, str], Outcome]] = {
+TRAININGS: dict[str, Callable[[TrainingPlan, SimulatedConsortium, str], Outcome]] = {
     "centralized": _train_on_pooled_images,
     "scratch": _train_on_pooled_images,
     "local": _train_at_one_site,
     "probe": _fit_probe,
 }
+"""By arm; each takes the plan, the sites, and the name of the site or, on pooled images, of the arm."""
 
 
 def _train(

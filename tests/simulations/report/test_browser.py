@@ -9,8 +9,8 @@ import pytest
 
 from simulations.report.html import write_report
 from simulations.report.run_comparison import write_comparison
+from tests.simulations.report.cases import SWEEP
 from tests.simulations.report.invented_runs import write_run
-from tests.simulations.report.test_report import SWEEP
 
 
 @pytest.fixture(scope="module")

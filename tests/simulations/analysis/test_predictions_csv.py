@@ -1,0 +1,62 @@
+"""predictions.csv, read back."""
+
+import pytest
+
+from common.summary.summary_file import read_summary
+from simulations.analysis.predictions_csv import read_predictions
+from simulations.analysis.roc_bands import mean_curve
+from tests.simulations.report.cases import ALL_ARMS, RunFactory
+
+
+def test_every_arms_predictions_are_of_the_same_images(make_run: RunFactory) -> None:
+    classes = ["negative", "positive"]
+    panels = read_predictions(make_run(arms=ALL_ARMS, folds=5, repeats=3), classes)
+    assert set(panels) == {*ALL_ARMS, "local-all"}
+    for key, panel in panels.items():
+        sets = 12 if key == "local-all" else 3
+        assert panel.probabilities.shape == (sets, 200, 2)
+        assert panel.folds.shape == (sets, 200)
+        assert sorted(set(panel.repeats.tolist())) == [0, 1, 2]
+        for name in ("images", "sites", "patients", "labels"):
+            assert (getattr(panel, name) == getattr(panels["federated"], name)).all()
+    everywhere = panels["local-all"]
+    # At home: of every hospital's model, its own images.
+    for repeat in range(3):
+        of_repeat = everywhere.of_repeat(repeat).probabilities
+        own = panels["local"].of_repeat(repeat).probabilities[0]
+        assert all((of_repeat[:, image] == own[image]).all(axis=1).any() for image in range(200))
+
+
+def test_predictions_and_summary_agree(make_run: RunFactory) -> None:
+    run = make_run(arms=ALL_ARMS, repeats=3)
+    summary, panels = read_summary(run), read_predictions(run, ["negative", "positive"])
+    for key, arm in summary.arms.items():
+        right = (panels[key].predicted == panels[key].labels).sum(axis=1)
+        assert right.mean() == pytest.approx(arm.correct)
+        curve = mean_curve(panels[key])
+        assert curve is not None
+        if key != "local":
+            assert curve.area() == pytest.approx(arm.auc)
+
+
+def test_labels_may_be_names_or_indices(make_run: RunFactory) -> None:
+    named, indexed = (
+        read_predictions(make_run(labels_as=form), ["negative", "positive"]) for form in ("name", "index")
+    )
+    assert named["federated"].labels.tolist() == indexed["federated"].labels.tolist()
+
+
+def test_patients_of_two_hospitals_with_one_name_stay_apart(make_run: RunFactory) -> None:
+    run = make_run(sites=(("a", 4), ("b", 4)))
+    path = run / "predictions.csv"
+    path.write_text(path.read_text().replace(",b-0,", ",a-0,"))
+    patients = read_predictions(run, ["negative", "positive"])["federated"].patients.tolist()
+    assert patients == ["a: a-0", "a: a-0", "a-1", "a-1", "b: a-0", "b: a-0", "b-1", "b-1"]
+
+
+def test_a_tie_by_rounding_is_what_was_predicted(make_run: RunFactory) -> None:
+    run = make_run(sites=(("a", 3),), arms=("federated",))
+    header = (run / "predictions.csv").read_text().splitlines()[0]
+    lines = [f"federated,,0,0,a,{index},{index},negative,positive,0.500000,0.500000" for index in range(3)]
+    (run / "predictions.csv").write_text("\n".join([header, *lines]))
+    assert read_predictions(run, ["negative", "positive"])["federated"].predicted.tolist() == [[1, 1, 1]]

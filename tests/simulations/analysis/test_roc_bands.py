@@ -1,0 +1,31 @@
+"""The band around a ROC curve."""
+
+import numpy as np
+
+from common.evaluation.roc import roc_curve
+from simulations.analysis.predictions import Predictions
+from simulations.analysis.roc_bands import roc_band
+
+
+def test_a_band_surrounds_its_curve_and_narrows_with_more_patients() -> None:
+    generator = np.random.default_rng(3)
+
+    def panel(images: int) -> Predictions:
+        labels = generator.integers(0, 2, images)
+        scores = (1 / (1 + np.exp(-generator.normal(1.5 * (2 * labels - 1), 1.5)))).round(3)
+        names = np.array([str(index) for index in range(images)])
+        zeros = np.zeros((1, images), dtype=np.int64)
+        both = np.stack([1 - scores, scores], axis=1)[None]
+        return Predictions(names, names, names, labels, np.zeros(1, dtype=np.int64), zeros, both)
+
+    widths = []
+    for images in (60, 600):
+        drawn = panel(images)
+        grid, low, high = roc_band(drawn)
+        curve = roc_curve(drawn.labels, drawn.probabilities[0])
+        assert curve is not None
+        height = np.interp(grid[1:-1], curve.false_positive_rate, curve.true_positive_rate)
+        assert ((low[1:-1] <= height + 0.02) & (height <= high[1:-1] + 0.02)).all()
+        widths.append(float((high - low).mean()))
+        assert (roc_band(drawn)[1] == low).all()
+    assert widths[1] < widths[0] / 2
