@@ -1,4 +1,4 @@
-"""The production ServerApp: one federation over the consortium's hospitals, from Flower's run to the run folder."""
+"""The production ServerApp: runs one federation over the consortium's hospitals and writes its run folder."""
 
 import os
 import time
@@ -28,7 +28,7 @@ from server.runs.summary import summarise
 
 _UNNAMED_CLASSES = ("negative", "positive")
 _TRAINING = "federation"
-_POLL_SECONDS = 0.5  # every look for replies is a request to the SuperLink and a query of its database
+_POLL_SECONDS = 0.5  # each look for replies is a request to the SuperLink and a query of its database
 
 app = ServerApp()
 
@@ -89,24 +89,24 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     summary = summarise(name, plan, classes, infos, model, result, time.monotonic() - started)
     run.write_tail("federated", result.tail, layout, {"plan_digest": plan.digest, "trunk_digest": model.trunk_digest})
     release_model(run.path, plan, classes, model, result.tail, summary)
-    # The last: whoever sees the summary finds everything else.
+    # Written last: when the summary is there, everything else is.
     write_summary(run.path, summary)
     run.forget_rounds(_TRAINING)
     recorder.say(f"run folder: {run.final}")
 
 
 def _online(grid: Grid, admitted: Mapping[int, str]) -> list[Member]:
-    """Return those of the admitted hospitals that are online, by their names."""
+    """Return the admitted hospitals that are online, in the order of their names."""
     online = set(grid.get_node_ids())
     by_name = sorted(admitted.items(), key=lambda each: each[1])
     return [Member(node, name=name) for node, name in by_name if node in online]
 
 
 def _wait_for_hospitals(grid: Grid, folder: ServerFolder, plan: TrainingPlan) -> None:
-    """Return once all admitted hospitals are online, or after `federation.wait_seconds` enough of them."""
+    """Wait until all admitted hospitals are online, or for `federation.wait_seconds` and then for enough of them."""
     deadline = time.monotonic() + plan.federation.wait_seconds
     while True:
-        admitted = admitted_nodes(folder)  # anew, since some may be approved meanwhile
+        admitted = admitted_nodes(folder)  # read again, since some may have been approved meanwhile
         online = {member.name for member in _online(grid, admitted)}
         absent = sorted(set(admitted.values()) - online)
         if online and not absent:

@@ -1,4 +1,4 @@
-"""Ends with 0 if the gateway answers and reaches the SuperLink; for a container's health check."""
+"""A container's health check: ends with 0 if the gateway answers and reaches the SuperLink."""
 
 import os
 import ssl
@@ -13,11 +13,11 @@ _SECONDS = 10
 
 
 def main() -> None:
-    """Ask once."""
+    """Ask the gateway once."""
     folder = ServerFolder(Path(os.environ[FOLDER_VARIABLE]))
     server = read_consortium(folder.consortium).server
     trusted = ssl.create_default_context(cafile=str(folder.certificate("ca")))
-    # The certificate names what hospitals dial; this asks from within.
+    # The certificate names the host that hospitals connect to; this asks from inside the container.
     trusted.check_hostname = False
     try:
         urlopen(f"https://127.0.0.1:{server.port}/health", timeout=_SECONDS, context=trusted).close()

@@ -1,4 +1,4 @@
-"""The production Flower app, which carries no code: where it lies in a checkout and in a wheel, and its bundle."""
+"""The production Flower app, which carries no code: its folder in a checkout or a wheel, and its bundle."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ from flwr.cli.build import build_fab_from_disk
 from common.errors import RunError
 
 RESUME_KEY = "run.resume"
-"""Beside the plan's keys in the app's config: the run folder that is gone on with, by its final name."""
+"""Key of the app's config beside those of the plan: the final name of the interrupted run folder to resume."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PLACES = (_PACKAGE / "app_bundle", _PACKAGE.parent / "deploy" / "app")
@@ -29,7 +29,7 @@ def app_folder() -> Path:
 
 
 def build_bundle(app_folder: Path) -> bytes:
-    """Return a Flower app as the archive that is sent to the hospitals; raises `RunError` if it is no app."""
+    """Return a Flower app as the archive that hospitals receive; raises `RunError` if it is no app."""
     try:
         return build_fab_from_disk(app_folder)
     except (OSError, ValueError) as error:

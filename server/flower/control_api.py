@@ -1,7 +1,7 @@
-"""Flower's Control API, by which the server's commands register hospitals and start, follow and stop runs.
+"""Client of Flower's Control API: registers hospitals, and starts, follows and stops runs.
 
-The only file that speaks it. Flower's own command line does the same over the same client, but prints, keeps a
-configuration in the user's home, and returns 0 when a run failed.
+The only module that uses this API. Flower's own command line uses the same client, but it prints, keeps a configuration
+in the user's home, and returns 0 when a run failed.
 """
 
 import contextlib
@@ -93,26 +93,26 @@ class Control:
         return answer.status_code == httpx.codes.OK
 
     def list_nodes(self) -> list[Node]:
-        """Return the registered hospitals; without those that were unregistered."""
+        """Return the registered hospitals, without those that were unregistered."""
         with self._errors():
             nodes = self._client.ListNodes(ListNodesRequest()).nodes_info
         return [node_of(message) for message in nodes if not message.unregistered_at]
 
     def register(self, public_key: str, name: str) -> int:
-        """Let a hospital in and return its node id.
+        """Register a hospital and return its node id.
 
         Parameters
         ----------
         public_key : str
-            OpenSSH text of an elliptic-curve key; one that was ever unregistered is refused for good.
+            OpenSSH text of an elliptic-curve key; Flower refuses a key that was ever unregistered.
         name : str
-            The hospital's.
+            Name of the hospital.
         """
         with self._errors():
             return self._client.RegisterNode(RegisterNodeRequest(public_key=key_bytes(public_key), name=name)).node_id
 
     def unregister(self, node_id: int) -> None:
-        """Shut a hospital out: it is disconnected, and its key is never accepted again."""
+        """Unregister a hospital: it is disconnected, and its key is never accepted again."""
         with self._errors():
             self._client.UnregisterNode(UnregisterNodeRequest(node_id=node_id))
 
@@ -135,9 +135,9 @@ class Control:
         Parameters
         ----------
         app_folder : Path
-            Of the Flower app.
+            Folder of the Flower app.
         overrides : mapping of str to bool, int, float or str
-            Dotted plan keys, only those that differ from the app's defaults.
+            Values of the dotted plan keys that differ from the app's defaults.
         """
         bundle = build_bundle(app_folder)
         fab = Fab(hashlib.sha256(bundle).hexdigest(), bundle, {})
@@ -149,14 +149,14 @@ class Control:
         return answer.run_id
 
     def stop_run(self, run_id: int) -> None:
-        """Stop a run; hospitals that are training finish what they have begun."""
+        """Stop a run; hospitals that are training finish their round, and its result is not used."""
         with self._errors():
             stopped = self._client.StopRun(StopRunRequest(run_id=run_id)).success
         if not stopped:
             raise RunError(f"Flower could not stop run {run_id}")
 
     def logs(self, run_id: int, follow: bool = False) -> Iterator[str]:
-        """Yield a run's log in pieces of text: what there is, or with `follow` until the run ends."""
+        """Yield a run's log in pieces of text: what there is so far, or with `follow` until the run ends."""
         with self._errors():
             if not follow and self.run(run_id).status in ("pending", "starting"):
                 return  # the stream would wait for the first line
@@ -182,7 +182,7 @@ class Control:
 
 
 def reach_loopback_directly(environment: MutableMapping[str, str]) -> None:
-    """Except the loopback address from proxies: one that is meant for the web could not reach this machine's own."""
+    """Except the loopback address from proxies, which could not reach this machine's own."""
     for name in ("NO_PROXY", "no_proxy"):
         exceptions = [word for word in environment.get(name, "").split(",") if word]
         if _LOOPBACK not in exceptions:
@@ -190,7 +190,7 @@ def reach_loopback_directly(environment: MutableMapping[str, str]) -> None:
 
 
 class _CloseConnection:
-    """Closes the connection after every answer: a SuperLink that shall end waits for the idle ones."""
+    """Closes the connection after every answer, since a SuperLink waits for idle connections before it ends."""
 
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
         context.request.headers["connection"] = "close"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from flwr.proto.run_pb2 import Run as RunMessage
 
 FINISHED = ("completed", "failed", "stopped")
-"""What a run's status can be at its end."""
+"""The states in which a run can end."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Node:
     key : bytes
         Its public key, as `key_bytes` writes it.
     status : str
-        "registered" (never seen), "online" or "offline".
+        "registered" (never online so far), "online" or "offline".
     registered, activated, deactivated : datetime or None
-        When it was registered, last came and last went.
+        When it was registered, last came online and last went offline.
     """
 
     id: int
@@ -52,11 +52,11 @@ class Run:
     details : str
         Why it failed; else empty.
     submitted, started, finished : datetime or None
-        When it was handed over, began to run, and ended.
+        When it was submitted, began to run, and ended.
     seconds : float
-        Since it began to run, or from then to its end.
+        From when it began to run until now or its end.
     bytes_in, bytes_out : int
-        Between server and hospitals, seen from the server.
+        What the server received from hospitals and sent to them.
     """
 
     id: int

@@ -48,7 +48,7 @@ def _serve(
     listener = _listen(listen, port)
     limit_log_rate()
     _raise_file_limit()
-    # uvicorn passes the signal on after its own, orderly end. Whoever was told to stop, and did, ends with 0.
+    # uvicorn sends itself the signal again after its orderly shutdown; the exit code is then 0.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: sys.exit(0))
     host, taken = listener.getsockname()[:2]
@@ -62,23 +62,23 @@ async def _run(
     client = httpx.AsyncClient(
         base_url=base,
         verify=trusted,
-        # A proxy from the environment is for the way out, not for loopback.
+        # A proxy from the environment is for the web, not for loopback.
         trust_env=False,
         headers={"user-agent": "rarefed-gateway", "accept-encoding": "identity"},
         timeout=httpx.Timeout(limits.upstream_seconds, connect=_CONNECT_SECONDS),
-        # The SuperLink closes idle connections after 5 s; a request on one it is just closing would fail.
+        # The SuperLink closes idle connections after 5 s, and a request on a connection that it is closing would fail.
         limits=httpx.Limits(max_connections=limits.requests, keepalive_expiry=2),
     )
     async with client:
         config = uvicorn.Config(
             Gateway(client, limits),
-            # uvicorn calls this as it would the class.
+            # uvicorn calls this as it would call the class.
             http=cast(type[asyncio.Protocol], partial(Connection, limits=limits)),
             ws="none",
             lifespan="off",
             ssl_context_factory=lambda *_: tls,
             timeout_graceful_shutdown=limits.stop_seconds,
-            # Else an X-Forwarded-For from outside would choose the address that is counted.
+            # Otherwise callers could choose the address that is counted, by the header X-Forwarded-For.
             proxy_headers=False,
             server_header=False,
             access_log=False,
@@ -108,7 +108,7 @@ def _server_tls(certificate: Path, key: Path, ca_for_clients: Path | None) -> ss
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        # With a password given, if a wrong one, OpenSSL does not ask for it on the terminal.
+        # With any password given, OpenSSL does not ask for one on the terminal.
         context.load_cert_chain(_existing(certificate), _existing(key), password="")
     except ssl.SSLError as error:
         raise InputError(f"{certificate} and {key}: no certificate with its key ({error.reason or error})") from None
@@ -132,13 +132,13 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         raise InputError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    # Connections inherit it. asyncio sets it only on sockets that it made itself; without it each answer takes 40 ms.
+    # Connections inherit this option. asyncio sets it only on its own sockets; without it each answer takes 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def _raise_file_limit() -> None:
-    """Leave room for connections that never finish their TLS handshake: they count as files, not as connections."""
+    """Make room for connections that never finish their TLS handshake: they take files, and are not counted."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,4 +1,4 @@
-"""What the gateway lets through, and what it answers itself: an ASGI app in front of one SuperLink."""
+"""The gateway's ASGI app: which requests it forwards to the SuperLink, and which it answers itself."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from server.gateway.refusal import RefusedError
 
 _log = logging.getLogger(__name__)
 
-# What a registered SuperNode calls. Not register-node and unregister-node: the coordinator registers hospitals.
+# The calls of a registered SuperNode; without register-node and unregister-node, since the coordinator registers.
 FLEET_ROUTES = tuple(
     f"/v1/fleet/{name}"
     for name in (
@@ -29,7 +29,7 @@ FLEET_ROUTES = tuple(
     )
 )
 
-# What a SuperNode sends beside the body: its kind, the node's signature, Flower's version.
+# The headers that a SuperNode sends: content type, the node's signature, Flower's version.
 REQUEST_HEADERS = frozenset(
     {
         b"content-type",
@@ -56,9 +56,9 @@ class Gateway:
     Parameters
     ----------
     upstream : httpx.AsyncClient
-        Speaks to the SuperLink: has its address as base URL, its CA, and the time limit.
+        Client of the SuperLink, with its address as base URL, its CA and the time limit.
     limits : Limits
-        How much is taken from whom.
+        How much is accepted per address and altogether.
     """
 
     def __init__(self, upstream: httpx.AsyncClient, limits: Limits) -> None:
@@ -76,9 +76,9 @@ class Gateway:
         except RefusedError as refusal:
             await self._refuse(call, refusal)
         except asyncio.CancelledError:
-            # The gateway stops. Left to itself the server would answer 500, at which a SuperNode's worker ends.
+            # The gateway stops. uvicorn would answer 500, and a SuperNode's worker ends at that.
             await self._refuse(call, RefusedError(503, "the gateway stops"))
-        except Exception:  # noqa: BLE001  # for the same reason
+        except Exception:  # noqa: BLE001  # a 500 would end a SuperNode's worker here too
             _log.exception("a fault of the gateway")
             await self._refuse(call, RefusedError(503, "a fault of the gateway"))
 

@@ -1,4 +1,4 @@
-"""One request as it came in over the server's interface (ASGI), read and answered within bounds."""
+"""One request over ASGI, read and answered within limits of size and time."""
 
 import asyncio
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ Headers = list[tuple[bytes, bytes]]
 _PIECE = 2**16
 
 # How long the rest of a refused body is read and thrown away. A connection that is closed while bytes come in is reset,
-# and the reset can overtake the answer; the SuperNode would then try again forever instead of learning its 413.
+# and the reset can overtake the answer; the SuperNode would then never see its 413, and try again forever.
 _LINGER_SECONDS = 2
 
 
@@ -23,11 +23,11 @@ class Call:
     Attributes
     ----------
     address : str
-        Under which name the caller is counted and logged.
+        The name under which the caller is counted and logged.
     method : str
         The HTTP method.
     target : bytes
-        What the caller asked for, byte for byte: nothing decoded, no dots or slashes resolved, the query included.
+        Path and query exactly as sent: nothing decoded, no dots or slashes resolved.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +41,7 @@ class Call:
         self._answered = False
 
     def headers(self, names: Iterable[bytes]) -> Headers:
-        """Return those of the request's headers that have one of the names (in lower case)."""
+        """Return the request's headers whose name, in lower case, is among `names`."""
         return [(name, value) for name, value in self._headers if name in names]
 
     async def read_body(self, most_bytes: int, seconds: float) -> bytes:
@@ -50,7 +50,7 @@ class Call:
         Raises
         ------
         RefusedError
-            If it is larger, slower, or breaks off. What is said to be larger is not read at all.
+            If it is larger, slower, or breaks off. A body whose declared length is too large is not read at all.
         """
         if any(int(length) > most_bytes for _, length in self.headers([b"content-length"])):
             raise RefusedError(413, "body too large")
@@ -66,7 +66,7 @@ class Call:
         return bytes(body)
 
     async def answer(self, status: int, headers: Headers, body: bytes, seconds: float) -> None:
-        """Send the answer in pieces, and wait for the caller to take them; cut off whoever takes longer."""
+        """Send the answer in pieces; raises `RefusedError` if the caller does not take it within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._send_head(status, headers, len(body))
@@ -77,9 +77,9 @@ class Call:
             raise RefusedError(503, "answer taken too slowly") from None
 
     async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a short answer; if the request has not been read, throw some of the rest away, and hang up.
+        """Send a short answer and close the connection unless the whole request was read.
 
-        An answer that has begun cannot be taken back: the server then cuts the connection.
+        If an answer has begun, nothing is sent, and uvicorn cuts the connection.
         """
         if self._answered:
             return

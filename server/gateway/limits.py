@@ -1,4 +1,4 @@
-"""How much the gateway takes from one address and altogether, and the tables that keep count of it."""
+"""How much the gateway accepts per address and altogether, and the counters that enforce it."""
 
 import ipaddress
 import time
@@ -20,22 +20,23 @@ class Limits:
     body_bytes : int
         The largest request body. Flower cuts arrays into objects of 5 MiB.
     rate, burst : float, int
-        Requests a second and address, over time and at once. A round is a few dozen requests, an idle node one in 3 s.
+        Requests per second and address over time, and at once. A round takes a few dozen requests, an idle node sends
+        one in 3 s.
     requests, requests_per_address : int
-        Requests in hand at a time. `requests` times `body_bytes` bounds the memory.
+        Requests in progress at a time. `requests` times `body_bytes` bounds the memory.
     connections, connections_per_address : int
         Open connections at a time; a SuperNode has up to six.
     addresses : int
-        Addresses whose rate is remembered; the one that was quiet longest is forgotten first.
+        Addresses whose rate is remembered; the one that has been quiet longest is forgotten first.
     head_seconds : float
-        How long a connection may stay without a whole request head, idle between two requests included: longer than
-        the 5 s for which a SuperNode keeps it.
+        How long a connection may stay without a whole request head, also between two requests: longer than the 5 s for
+        which a SuperNode keeps it idle.
     transfer_seconds : float
-        How long a body may take to come in, and an answer to go out.
+        How long a body may take to arrive, and an answer to be taken.
     upstream_seconds : float
         How long the SuperLink may take; less than the 30 s that a SuperNode waits, so that it gets an answer.
     stop_seconds : int
-        How long requests in hand may take to end when the gateway stops; then they are answered 503, and tried again.
+        How long requests in progress may go on when the gateway stops; then they are answered 503, and tried again.
     """
 
     body_bytes: int = 8 * 2**20
@@ -75,9 +76,9 @@ def limits_with(settings: list[str]) -> Limits:
 
 
 def counted_as(host: str) -> str:
-    """Return under which name an address is counted: itself, or the /64 network of an IPv6 one.
+    """Return the name under which an address is counted: itself, or the /64 network of an IPv6 address.
 
-    Whoever has one IPv6 address has 2^64 of them.
+    Whoever has one IPv6 address usually has 2^64 of them.
     """
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv4Address):
@@ -88,14 +89,14 @@ def counted_as(host: str) -> str:
 
 
 class RateTable:
-    """A token bucket for each address, for a bounded number of addresses.
+    """One token bucket per address, for a bounded number of addresses.
 
     Parameters
     ----------
     limits : Limits
         Its `rate`, `burst` and `addresses`.
     now : callable
-        The clock, in seconds.
+        Returns the time in seconds, and never goes back.
     """
 
     def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
@@ -112,7 +113,7 @@ class RateTable:
         tokens, then = self._buckets.pop(address, (float(self._limits.burst), now))
         tokens = min(float(self._limits.burst), tokens + (now - then) * self._limits.rate)
         admitted = tokens >= 1
-        # Put back at the end: the first of the table is the one that was quiet longest.
+        # Put back at the end, so that the first of the table is the one that has been quiet longest.
         self._buckets[address] = (tokens - admitted, now)
         if len(self._buckets) > self._limits.addresses:
             del self._buckets[next(iter(self._buckets))]
@@ -120,7 +121,7 @@ class RateTable:
 
 
 class Places:
-    """The requests in hand: so many altogether, so many for one address."""
+    """Counts the requests in progress, and refuses those beyond the limits per address and altogether."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -128,7 +129,7 @@ class Places:
 
     @contextmanager
     def taken(self, address: str) -> Iterator[None]:
-        """Hold a place, or raise a `RefusedError` if there is none."""
+        """Count a request as in progress within the block; raises `RefusedError` if there are too many."""
         if self._taken.total() >= self._limits.requests:
             raise RefusedError(503, "too many requests in hand")
         if self._taken[address] >= self._limits.requests_per_address:

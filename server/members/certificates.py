@@ -1,6 +1,6 @@
-"""The federation's own certificate authority and the certificates that its server shows.
+"""The federation's certificate authority, and the certificates of its server.
 
-They hold to what OpenSSL 3 and Python's ``VERIFY_X509_STRICT`` ask of RFC 5280: key identifiers, critical
+They follow RFC 5280 as strictly as OpenSSL 3 and Python's ``VERIFY_X509_STRICT`` check it: key identifiers, critical
 constraints, and names in ``subjectAltName`` only.
 """
 
@@ -28,13 +28,13 @@ from common.security.certificates import read_certificate
 from common.system.files import write_bytes_atomically
 
 SERVER_VALIDITY = timedelta(days=397)
-"""Longer ones are refused by some TLS libraries."""
+"""The longest validity that all TLS libraries accept."""
 
 RENEWAL = timedelta(days=30)
-"""How long before its end a certificate is renewed."""
+"""How long before it expires a certificate is renewed."""
 
 _AUTHORITY_VALIDITY = timedelta(days=3653)
-# Hospitals whose clocks are slow shall not have to wait.
+# A hospital whose clock is slow need not wait for a new certificate.
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
@@ -62,7 +62,7 @@ class Credential:
     def write(self, certificate: Path, key: Path) -> None:
         """Write both as PEM files, the key readable by its owner only.
 
-        The key goes first: whoever is killed in between leaves a pair that `read` refuses, never a lost key.
+        The key is written first: if the process is killed in between, `read` refuses the pair, but no key is lost.
         """
         pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         write_bytes_atomically(key, pem, mode=0o600)
@@ -96,9 +96,9 @@ def issue_server_certificate(authority: Credential, name: str, hosts: Iterable[s
     authority : Credential
         From `make_authority`.
     name : str
-        For people; TLS looks at the hosts only.
+        For people to read; TLS checks the hosts only.
     hosts : iterable of str
-        Names and IP addresses under which clients reach the server, as a consortium file may have them.
+        Names and IP addresses under which clients reach the server, as in a consortium file.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def issue_server_certificate(authority: Credential, name: str, hosts: Iterable[s
 
 
 def why_renew(certificate: x509.Certificate, authority: x509.Certificate, hosts: Iterable[str]) -> str | None:
-    """Say why a server certificate must be issued again; None if it is as it should be."""
+    """Return why a server certificate must be issued again; None if it need not."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (InvalidSignature, ValueError, TypeError):
@@ -135,14 +135,14 @@ def why_renew(certificate: x509.Certificate, authority: x509.Certificate, hosts:
     if set(names) != set(_alternative_names(hosts)):
         return "the server's names have changed"
     end = certificate.not_valid_after_utc
-    # A certificate that ends with its authority cannot be replaced by one that lives longer.
+    # A certificate that expires with its authority cannot be replaced by one that is valid for longer.
     if end - datetime.now(UTC) < RENEWAL and end < authority.not_valid_after_utc:
         return f"it ends on {end:%Y-%m-%d}"
     return None
 
 
 def federation_of(certificate: x509.Certificate) -> str:
-    """Return the federation's name that stands in a certificate; empty if none does."""
+    """Return the name of the federation in a certificate; empty if there is none."""
     return "".join(str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
 
 

@@ -1,4 +1,4 @@
-"""`consortium.yaml`: the federation as the coordinator writes it down."""
+"""`consortium.yaml`: the coordinator's description of the federation: its server and its hospitals."""
 
 import ipaddress
 import re
@@ -38,11 +38,11 @@ class ServerSection(_Section):
 
     host: Host = Field(pattern=r"^[^\s:/*]+$", description="name or address that hospitals connect to")
     also: tuple[Host, ...] = Field((), description="more names and addresses for the certificate")
-    port: Port = Field(8443, description="the gateway's: the only one that hospitals reach")
+    port: Port = Field(8443, description="of the gateway, the only port that hospitals reach")
     listen: str = Field("0.0.0.0", description="address that the gateway listens on")
-    gateway: bool = Field(True, description="false: another proxy stands before the SuperLink; see deploy/")
-    superlink_port: Port = Field(9091, description="Flower's, on loopback")
-    runs: Path = Field(Path("runs"), description="folder of the run folders, from the server's folder")
+    gateway: bool = Field(True, description="false: another proxy stands in front of the SuperLink; see deploy/")
+    superlink_port: Port = Field(9091, description="of Flower's SuperLink, on loopback")
+    runs: Path = Field(Path("runs"), description="folder of the run folders, relative to the server's folder")
 
 
 class HospitalEntry(_Section):

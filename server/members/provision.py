@@ -1,7 +1,7 @@
-"""What makes a server's folder out of a consortium file, and keeps the folder equal to the file.
+"""Makes a server's folder from a consortium file, and brings it up to date when the file has changed.
 
-Each step looks at what is there and does what is missing. So the same command provisions, adds a hospital, renews a
-certificate, and mends what an interruption left.
+Each step checks what is there and does what is missing. So the same command provisions, adds a hospital, renews a
+certificate, and completes what an interruption left.
 """
 
 import contextlib
@@ -33,18 +33,18 @@ _RESTART = "restart the server to use it"
 
 
 def provision(consortium_file: Path, folder: ServerFolder, app_hash: str, say: Say) -> None:
-    """Make or mend a server's folder.
+    """Make a server's folder, or bring it up to date.
 
     Parameters
     ----------
     consortium_file : Path
-        As the coordinator wrote it; copied into the folder.
+        The coordinator's file; copied into the folder.
     folder : ServerFolder
-        Made if absent. Must be this federation's, or empty.
+        Made if absent; must belong to this federation or be empty.
     app_hash : str
-        SHA-256 of the Flower app that start kits shall approve; empty: hospitals fill it in themselves.
+        SHA-256 of the Flower app that start kits approve; empty: hospitals fill it in themselves.
     say : callable
-        Takes one line for everything that is done.
+        Takes one line per thing that is done.
 
     Raises
     ------
@@ -84,9 +84,11 @@ def _check_folder(folder: ServerFolder, consortium: Consortium) -> None:
                 "name another folder with --folder, or keep the federation's name"
             )
     elif folder.root.exists():
-        rooms = {path.name for path in (folder.consortium, folder.pki, folder.hospitals, folder.kits, folder.superlink)}
-        # A killed write leaves a ".name.part"; no one else's file is taken for the federation's.
-        strangers = [path.name for path in _list(folder.root) if path.name not in rooms and path.suffix != ".part"]
+        expected = {
+            path.name for path in (folder.consortium, folder.pki, folder.hospitals, folder.kits, folder.superlink)
+        }
+        # A write that was killed leaves a ".name.part" behind.
+        strangers = [path.name for path in _list(folder.root) if path.name not in expected and path.suffix != ".part"]
         if strangers:
             raise InputError(
                 f"{folder.root} holds something else ({strangers[0]}): name an empty or a new folder with --folder"
@@ -118,7 +120,7 @@ def _list(folder: Path) -> list[Path]:
 def _keep_authority(folder: ServerFolder, consortium: Consortium, say: Say) -> None:
     path = folder.certificate("ca")
     if not path.exists():
-        # A key without a certificate has signed nothing: it is what an interruption left.
+        # A key without a certificate is left from an interruption, and has signed nothing.
         authority = make_authority(consortium.name)
         authority.write(path, folder.key("ca"))
         say(f"{path}: made, SHA-256 {certificate_fingerprint(authority.certificate)}")
@@ -164,7 +166,7 @@ def _read_authority(folder: ServerFolder) -> Credential:
 
 
 def _hosts(consortium: Consortium) -> dict[str, tuple[str, ...]]:
-    """Return the server certificates' names, and what each shall be valid for."""
+    """Return the hosts for which each of the server's certificates must be valid, by name."""
     return {"gateway": (consortium.server.host, *consortium.server.also), "loopback": _LOOPBACK_HOSTS}
 
 

@@ -1,4 +1,4 @@
-"""The federation's members: one JSON file a hospital, which says what shall be; the running server makes it so."""
+"""The registry of hospitals: one JSON file per hospital, which the running server carries out."""
 
 import contextlib
 import difflib
@@ -29,15 +29,15 @@ class Hospital(BaseModel):
     state : {"invited", "approved", "revoked"}
         Only an approved hospital takes part.
     public_key : str or None
-        OpenSSH text; None before the first approval. A revoked hospital keeps it, so that Flower can be told.
+        OpenSSH text; None before the first approval. A revoked hospital keeps it, so that it can be unregistered.
     fingerprint : str or None
         Of the public key, as `ssh-keygen -l` prints it.
     invited, enrolled, approved, revoked : datetime or None
-        When: first provisioned; the request was signed; the coordinator approved it; the hospital was shut out.
+        When it was first provisioned, signed its request, was approved by the coordinator, and was revoked.
     node_id : int or None
         Flower's number for the hospital; the running server fills it in.
     revoked_keys : tuple of str
-        Former public keys. Flower never takes back a key that it has once let go.
+        Former public keys. Flower never accepts a key again that was unregistered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,7 +56,7 @@ class Hospital(BaseModel):
 
 
 class Registry:
-    """The files of `ServerFolder.hospitals`; what changes one of them holds their lock meanwhile.
+    """Reads and changes the files of `ServerFolder.hospitals`; a change holds their lock.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Registry:
         self._path = folder.hospitals
 
     def hospitals(self) -> dict[str, Hospital]:
-        """Return the members by name, sorted; raises `InputError` with the file that cannot be read."""
+        """Return the members by name, sorted; raises `InputError` that names a file that cannot be read."""
         return {path.stem: self._read(path.stem) for path in sorted(self._path.glob("*.json"))}
 
     def find(self, name: str) -> Hospital:
@@ -81,7 +81,7 @@ class Registry:
         raise InputError(f"there is no hospital {name!r} in this federation{hint}")
 
     def invite(self, name: str, contact: str) -> str | None:
-        """Enter a hospital, or its new contact; returns what was done, None if nothing."""
+        """Add a hospital, or change its contact; return what was done, None if nothing."""
         with self._locked():
             if not (self._path / f"{name}.json").exists():
                 self._write(Hospital(name=name, contact=contact, invited=_now()))
@@ -93,14 +93,14 @@ class Registry:
             return "contact changed"
 
     def approve(self, request: EnrolmentRequest) -> Hospital:
-        """Let a hospital in with the key of its request.
+        """Approve a hospital with the key of its request.
 
-        A key that it had before is shut out by the running server.
+        The running server unregisters the key that it had before.
 
         Returns
         -------
         Hospital
-            As it is now; unchanged if it was approved with this very key already.
+            Its new record; unchanged if it was approved with the same key before.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class Registry:
             return approved
 
     def revoke(self, name: str) -> bool:
-        """Shut a hospital out and its key with it; returns False if that was done before."""
+        """Revoke a hospital and its key; return False if that was done before."""
         with self._locked():
             hospital = self.find(name)
             if hospital.state == "revoked":
@@ -138,7 +138,7 @@ class Registry:
             return True
 
     def note_node(self, name: str, node_id: int | None) -> None:
-        """Write down Flower's number for a hospital; None once Flower has let it go."""
+        """Write down Flower's number for a hospital; None once it is unregistered."""
         with self._locked():
             self._write(self._read(name).model_copy(update={"node_id": node_id}))
 

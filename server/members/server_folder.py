@@ -1,16 +1,16 @@
-"""The server's folder: where each of its files lies."""
+"""The paths of the server's files."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 FOLDER_VARIABLE = "RAREFED_SERVER_FOLDER"
-"""Names the folder to commands, and to the ServerApp of a federation."""
+"""Environment variable with the folder, for commands and for the ServerApp of a federation."""
 
 
 @dataclass(frozen=True)
 class ServerFolder:
-    """Paths below the folder that `rarefed-server provision` makes; nothing here exists before that.
+    """Paths below the folder that `rarefed-server provision` makes.
 
     Attributes
     ----------
@@ -27,17 +27,17 @@ class ServerFolder:
 
     @cached_property
     def pki(self) -> Path:
-        """CA and certificates: ``ca``, ``gateway`` (what hospitals see), ``loopback`` (Flower's own), .crt and .key."""
+        """Certificates and keys (.crt, .key) of ``ca``, ``gateway`` (for hospitals) and ``loopback`` (for Flower)."""
         return self.root / "pki"
 
     @cached_property
     def hospitals(self) -> Path:
-        """One JSON file a hospital: its state, public key and Flower node."""
+        """One JSON file per hospital: its state, public key and Flower node."""
         return self.root / "hospitals"
 
     @cached_property
     def kits(self) -> Path:
-        """One start kit a hospital, as zip."""
+        """One start kit per hospital, as a zip file."""
         return self.root / "kits"
 
     @cached_property
@@ -52,17 +52,17 @@ class ServerFolder:
 
     @cached_property
     def logs(self) -> Path:
-        """Logs of the server and its children."""
+        """Logs of the server and its programs."""
         return self.root / "logs"
 
     @cached_property
     def status(self) -> Path:
-        """What the running server says of itself: processes, ports, versions."""
+        """Status of the running server: programs, ports, versions."""
         return self.root / "server.json"
 
     @cached_property
     def lock(self) -> Path:
-        """Held by the running server; it ends with the process."""
+        """Lock of the running server; it ends with the process."""
         return self.root / "server.lock"
 
     def certificate(self, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""A hospital's start kit: one zip with all that its IT needs, and nothing that is secret."""
+"""A hospital's start kit: a zip file with all that its IT needs and no secret."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from common.plan.families import FAMILIES
 from server.members.consortium import Consortium
 
 _FILES = ("README.md", "compose.yaml", "hospital.yaml", "rarefed-hospital.service")
-# The earliest time that a zip can hold; a kit tells when it changed by its content alone.
+# The earliest time that a zip can hold, so that a kit's bytes depend on its content alone.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
@@ -26,7 +26,7 @@ def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certi
     consortium : Consortium
         Names the federation and its server.
     hospital : str
-        Whose kit it is.
+        Name of the hospital.
     authority : Certificate
         The federation's CA, by which the hospital knows its server.
     app_hash : str
@@ -39,7 +39,7 @@ def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certi
         trim_blocks=True,
         autoescape=False,
     )
-    # What is a JSON string is a YAML string as well, whatever it looks like.
+    # Every JSON string is a YAML string.
     templates.filters["quote"] = json.dumps
     values = {
         "federation": consortium.name,
@@ -52,7 +52,7 @@ def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certi
     files = {name: templates.get_template(f"{name}.j2").render(values).encode() for name in _FILES}
     files["ca.crt"] = authority.public_bytes(Encoding.PEM)
     content = io.BytesIO()
-    # Stored, since what a compressor writes depends on its version.
+    # Not compressed, since the output of a compressor depends on its version.
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as kit:
         for name, text in sorted(files.items()):
             entry = zipfile.ZipInfo(name, _TIME)

@@ -1,4 +1,4 @@
-"""Keeps Flower's list of hospitals equal to the server's registry: `hospitals/<name>.json` is what shall be."""
+"""Registers approved hospitals with Flower and unregisters revoked keys."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,19 +11,19 @@ from server.members.server_folder import ServerFolder
 
 
 class Registration:
-    """Registers hospitals that are approved and shuts out keys that are revoked.
+    """Makes Flower's list of hospitals equal to the server's registry.
 
-    A hospital is recognised by its key. So nothing is lost when the server is killed between the registering and the
-    writing down, and hospitals are registered again when Flower's database is new.
+    A hospital is recognised by its key. So nothing is lost when the server is killed after it has registered a hospital
+    and before it has written down the node, and hospitals are registered again when Flower's database is new.
 
     Parameters
     ----------
     folder : ServerFolder
-        With the registry.
+        The folder with the registry.
     control : Control
         The running server.
     say : callable
-        Takes one line an event.
+        Takes one line per event.
     """
 
     def __init__(self, folder: ServerFolder, control: Control, say: Callable[[str], None]) -> None:
@@ -33,21 +33,21 @@ class Registration:
         self._troubles: dict[str, str] = {}
 
     def sync(self) -> None:
-        """Compare once and mend; raises a `RarefedError` when the registry or the list of nodes cannot be read."""
+        """Compare once, and register and unregister; raises `RarefedError` if registry or nodes cannot be read."""
         nodes = {node.key: node for node in self._control.list_nodes()}
         for name, hospital in self._registry.hospitals().items():
             try:
-                self._shut_out(hospital, nodes)
+                self._unregister_revoked(hospital, nodes)
                 if hospital.state == "approved" and hospital.public_key:
-                    self._let_in(hospital, hospital.public_key, nodes)
+                    self._register(hospital, hospital.public_key, nodes)
                 self._troubles.pop(name, None)
             except RarefedError as error:
-                # Said once, not every three seconds; and one hospital's trouble is not the others'.
+                # Said once, not every three seconds; and the other hospitals go on.
                 if self._troubles.get(name) != str(error):
                     self._say(f"hospital {name}: {error}")
                 self._troubles[name] = str(error)
 
-    def _let_in(self, hospital: Hospital, key: str, nodes: Mapping[bytes, Node]) -> None:
+    def _register(self, hospital: Hospital, key: str, nodes: Mapping[bytes, Node]) -> None:
         node = nodes.get(key_bytes(key))
         if node is not None:
             node_id = node.id
@@ -59,8 +59,8 @@ class Registration:
         if node_id != hospital.node_id:
             self._registry.note_node(hospital.name, node_id)
 
-    def _shut_out(self, hospital: Hospital, nodes: Mapping[bytes, Node]) -> None:
-        """Unregister the nodes of a hospital's revoked keys: its own, or one from before it made a new key."""
+    def _unregister_revoked(self, hospital: Hospital, nodes: Mapping[bytes, Node]) -> None:
+        """Unregister the nodes of a hospital's revoked keys: its last one, and those that it replaced."""
         for key in hospital.revoked_keys:
             node = nodes.get(key_bytes(key))
             if node is not None:

@@ -1,8 +1,8 @@
-"""The processes of the server: Flower's SuperLink and SuperExec on loopback, and the gateway before them.
+"""The programs of the server: Flower's SuperLink and SuperExec on loopback, and the gateway in front of them.
 
 The SuperLink serves operators and hospitals on one port and cannot tell them apart, so it listens on loopback, and
-hospitals reach it through the gateway only. ServerApps run under a SuperExec of their own, with a secret between the
-two: that way a run survives a killed SuperLink, and no one else can take its tasks.
+hospitals reach it only through the gateway. ServerApps run under a separate SuperExec that shares a secret with the
+SuperLink: a run survives a killed SuperLink, and nobody else can take its tasks.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 
 SUPERLINK, SUPEREXEC, GATEWAY = "superlink", "superexec", "gateway"
 
-# The supervisor itself asks every few seconds.
+# Requests that the supervisor makes every few seconds; they are left out of the log.
 _CHATTER = re.compile(r"ControlServicer\.List(Nodes|Runs)|/v1/control/list-(nodes|runs) .* 200$|GET /health ")
 _PROBE_SECONDS = 5.0
 # A SuperLink that moves large models may be slow to answer for a while.
@@ -30,7 +30,7 @@ _SUPERLINK_TIMING = Timing(grace=20, patience=12)
 
 
 def superlink_address(consortium: Consortium) -> str:
-    """Return where Flower serves, for commands on this machine."""
+    """Return host and port of the SuperLink, for commands on this machine."""
     return f"127.0.0.1:{consortium.server.superlink_port}"
 
 
@@ -44,7 +44,7 @@ def server_programs(folder: ServerFolder, consortium: Consortium, control: Contr
     consortium : Consortium
         Ports and addresses.
     control : Control
-        Asked whether the SuperLink is well.
+        Says whether the SuperLink answers.
     """
     environment = _environment(folder)
     address = superlink_address(consortium)
@@ -101,7 +101,7 @@ def _gateway(folder: ServerFolder, consortium: Consortium, environment: dict[str
 
 
 def _environment(folder: ServerFolder) -> dict[str, str]:
-    # What the operator's shell has for another Flower is not meant for this one.
+    # Settings for another Flower in the operator's shell are not meant for this one.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("FLWR_")}
     reach_loopback_directly(environment)
     return {
@@ -124,7 +124,7 @@ def _answers(listen: str, port: int, ca: Path) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)
     with contextlib.suppress(OSError):
         context = ssl.create_default_context(cafile=str(ca))
-        # The certificate names what hospitals dial, which need not be the address it listens on.
+        # The certificate names the host that hospitals connect to, which need not be the address it listens on.
         context.check_hostname = False
         with socket.create_connection((host, port), _PROBE_SECONDS) as plain, context.wrap_socket(plain):
             return True

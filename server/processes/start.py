@@ -1,4 +1,4 @@
-"""`rarefed-server start`: the server's processes, kept running in the foreground, and the registry kept in force."""
+"""`rarefed-server start`: keeps the server's programs running and Flower's list of hospitals up to date."""
 
 import contextlib
 import os
@@ -27,16 +27,16 @@ _STUCK = timedelta(seconds=30)
 
 
 def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[str], None]) -> None:
-    """Run the server until SIGTERM, SIGINT or SIGHUP; everything that it started has ended then.
+    """Run the server until SIGTERM, SIGINT or SIGHUP; all its processes have ended when this returns.
 
     Parameters
     ----------
     folder : ServerFolder
-        As `rarefed-server provision` made it.
+        Made by `rarefed-server provision`.
     consortium : Consortium
         Its consortium file.
     show : callable
-        Takes one line an event; the same lines go to `logs/server.log`.
+        Takes one line per event; the same lines go to `logs/server.log`.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[s
         def say(line: str) -> None:
             with one_at_a_time:
                 log.write(line)
-                # Whoever read it may be gone; the server is not for that.
+                # Whoever read the output may be gone; that must not end the server.
                 with contextlib.suppress(OSError):
                     show(line)
 
@@ -72,7 +72,7 @@ def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[s
 
 
 class _Server:
-    """What is done every few seconds beside keeping the processes running."""
+    """The server's regular work beside keeping its programs running."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class _Server:
         self._written: dict[str, Any] = {}
 
     def tick(self) -> None:
-        """Announce, register and unregister, look for stuck runs, write down how things are."""
+        """Announce the start, register and unregister hospitals, look for stuck runs, and write the status file."""
         if not self._announced and all(state.ready for state in self._supervisor.states()):
             self._announced = True
             self._say(f"started: {self._address()}")
@@ -107,7 +107,7 @@ class _Server:
                 self._trouble = None
             self._write_status()
         except (RarefedError, OSError) as error:
-            # A SuperLink that restarts, a full disk: the processes go on. What does not pass is said once.
+            # A SuperLink that restarts, a full disk: the programs go on. The same trouble is reported once.
             if str(error) != self._trouble:
                 self._say(str(error))
             self._trouble = str(error)
@@ -119,7 +119,7 @@ class _Server:
         return f"listening on {superlink_address(self._consortium)} only, for another proxy"
 
     def _free_stuck_runs(self) -> None:
-        """Restart a SuperExec that lives but takes no run, unless that would end one that goes on."""
+        """Restart a SuperExec that takes no run although one waits, unless that would end a run."""
         state = self._supervisor.state(SUPEREXEC)
         now = datetime.now(UTC)
         if state.since is None or now - datetime.fromtimestamp(state.since, UTC) < _STUCK:

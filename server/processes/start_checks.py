@@ -1,4 +1,4 @@
-"""What must be in order before the server starts: whatever is not is said in one line, with the way out."""
+"""What must be in order before the server starts; each error is one line that says how to mend it."""
 
 import socket
 import time
@@ -20,7 +20,7 @@ _PORT_SECONDS = 5.0
 
 
 def take_lock(folder: ServerFolder) -> IO[str]:
-    """Return the folder's lock, to be kept open as long as the server runs; raises `RunError` if another has it."""
+    """Return the folder's lock, to keep open while the server runs; raises `RunError` if another server has it."""
     try:
         stream = folder.lock.open("a")
     except OSError as error:
@@ -43,11 +43,11 @@ def is_running(folder: ServerFolder) -> bool:
 
 
 def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callable[[str], None]) -> None:
-    """Check that certificates and keys are there and valid; raises `InputError`; says which end within 30 days."""
+    """Raise `InputError` unless all certificates and keys are there and valid; say which expire within 30 days."""
     names = ["ca", "loopback", *(["gateway"] if consortium.server.gateway else [])]
     for name in names:
         path = folder.certificate(name)
-        # The CA's key may lie in a safe place elsewhere.
+        # The CA's key may be kept elsewhere.
         for file in (path, *([folder.key(name)] if name != "ca" else [])):
             if not file.is_file():
                 raise InputError(f"{file} is missing: `rarefed-server provision` makes it")
@@ -67,7 +67,7 @@ def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callab
 
 
 def check_ports(consortium: Consortium) -> None:
-    """Check that the server's ports are free; raises `RunError`."""
+    """Raise `RunError` unless the server's ports are free."""
     server = consortium.server
     _check_port("127.0.0.1", server.superlink_port, "server.superlink_port")
     if server.gateway:

@@ -21,16 +21,16 @@ from server.runs.run_display import describe_answer, draw_run
 
 
 def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[str, Any]:
-    """Return everything worth knowing as JSON values; also when the server is down.
+    """Return the state of server, hospitals and current run as JSON values, also when the server is down.
 
     Parameters
     ----------
     folder : ServerFolder
-        The server's.
+        Folder of the server.
     runs : Path
         Folder of the run folders.
     control : Control
-        Asked when the server runs.
+        Asked only while the server runs.
     """
     running = is_running(folder)
     trouble, nodes, statuses = None, [], {}
@@ -52,7 +52,7 @@ def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[st
 
 
 def draw_status(status: dict[str, Any]) -> RenderableType:
-    """Return the picture of what `gather_status` found."""
+    """Return tables of what `gather_status` found."""
     parts: list[RenderableType] = []
     if not status["running"]:
         parts.append(Text("the server is not running: `rarefed-server start`", style="bold red"))

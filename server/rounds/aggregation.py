@@ -1,4 +1,4 @@
-"""How hospitals' updates become the next global tail: Flower's strategies, behind rarefed's own reply checks."""
+"""How hospitals' checked updates become the next global tail, by Flower's strategies."""
 
 from collections.abc import Mapping
 
@@ -26,17 +26,17 @@ _MOMENTUM, _FIRST, _SECOND = "momentum", "first-moment", "second-moment"
 
 
 class Strategy:
-    """A Flower strategy, reduced to its arithmetic.
+    """The arithmetic of a Flower strategy.
 
     Flower's strategies expect whole models, not changes: server optimisers take the difference to the last model as a
-    pseudo-gradient. So the checked changes are added to the tail that they started from before Flower sees them, in the
-    order of the sites' names; but for Krum and Multi-Krum.
+    pseudo-gradient. So the changes are added to the tail that they started from, in the order of the sites' names,
+    before Flower sees them; except for Krum and Multi-Krum, which get the changes.
 
     Parameters
     ----------
     strategy : flwr.serverapp.strategy.FedAvg
-        Or a class derived from it; the weight of a site is its number of training images (McMahan et al. 2017,
-        Algorithm 1).
+        The strategy, of this class or a derived one; a site's weight is its number of training images (McMahan et al.
+        2017, Algorithm 1).
     """
 
     def __init__(self, strategy: FedAvg) -> None:
@@ -50,14 +50,14 @@ class Strategy:
         Parameters
         ----------
         round_number : int
-            From 1.
+            Number of the round, from 1.
         tail : ndarray of float32, shape (layout.size,)
-            What the updates are changes of.
+            The tail that the updates are changes of.
         updates : mapping of str to Update
-            By site name; at least one.
+            The sites' updates, at least one.
         """
-        # Krum asks which updates are nearest to the others. Distances do not depend on the start, but those of whole
-        # tails drown in the rounding of float32: a tail's squared norm is a million times that of a late change.
+        # Krum compares distances between updates. They do not depend on the start, but those of whole tails are lost in
+        # the rounding of float32: a tail's squared norm is a million times that of a late change.
         start = np.zeros_like(tail) if isinstance(self._strategy, MultiKrum) else tail
         replies = [_as_reply(start + updates[name].change, updates[name].report.images) for name in sorted(updates)]
         self._prepare(tail, len(replies))
@@ -69,7 +69,7 @@ class Strategy:
         return reached if start is tail else tail + reached
 
     def memory(self) -> dict[str, NDArray[np.floating]]:
-        """Return what a server optimiser carries from round to round; empty for strategies without one."""
+        """Return the moments that a server optimiser keeps from round to round; empty for other strategies."""
         optimizer = self._strategy
         if isinstance(optimizer, FedAvgM):
             return {_MOMENTUM: optimizer.momentum_vector[0]} if optimizer.momentum_vector else {}
@@ -78,7 +78,7 @@ class Strategy:
         return {}
 
     def remember(self, memory: Mapping[str, NDArray[np.floating]]) -> None:
-        """Take over the `memory` of a training that goes on."""
+        """Restore the `memory` of a resumed training."""
         optimizer = self._strategy
         if isinstance(optimizer, FedAvgM) and _MOMENTUM in memory:
             optimizer.momentum_vector = [memory[_MOMENTUM]]
@@ -87,14 +87,14 @@ class Strategy:
             optimizer.v_t = {messages.TAIL: memory[_SECOND]}
 
     def _prepare(self, tail: NDArray[np.float32], replies: int) -> None:
-        """Tell the strategy where the round started, as Flower's own loop does, or how many replies there are."""
+        """Give the strategy what Flower's own loop gives it: the round's first tail, or the number of replies."""
         strategy = self._strategy
         if isinstance(strategy, FedAvgM):
             strategy.current_arrays = messages.tail_record(tail)
         elif isinstance(strategy, FedAdam | FedYogi):
             strategy.current_arrays = {messages.TAIL: tail}
         elif isinstance(strategy, MultiKrum) and not isinstance(strategy, Krum):
-            # As many as are honest; Flower's number is fixed, and would take in the hostile when others do not reply.
+            # The number of honest sites. Flower's is fixed, and would include hostile sites when others do not reply.
             strategy.num_nodes_to_select = max(1, replies - strategy.num_malicious_nodes)
 
 
@@ -114,7 +114,7 @@ def make_strategy(plan: TrainingPlan) -> Strategy:
 def _flower_strategy(federation: FederationPlan) -> FedAvg:
     key = messages.IMAGES
     step = federation.server_learning_rate
-    # Hospitals fine-tune by thousandths: the tenths that Flower steps by default would wipe out the pretraining.
+    # Fine-tuning changes weights by thousandths; Flower's default steps of a tenth would destroy the pretraining.
     eta, tau = step or 1e-3, federation.server_adaptivity
     first, second = federation.server_momentum, federation.server_second_moment
     match federation.strategy:

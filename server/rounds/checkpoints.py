@@ -1,7 +1,7 @@
-"""Checkpoints of a federation: after every round, whole or absent, and known to be what was written.
+"""Checkpoints of a federation after every round: written whole or not at all, and checked by digest.
 
 A checkpoint is two files: `round-0007.safetensors` with the tensors, and `round-0007.json` with everything else, the
-tensors' digest and its own. The second is written last: a checkpoint without it does not exist.
+digest of the tensors and its own. The JSON file is written last; without it there is no checkpoint.
 """
 
 import hashlib
@@ -36,14 +36,14 @@ class Checkpoints:
     Parameters
     ----------
     folder : Path
-        Theirs alone; made with the first.
+        Holds nothing else; made with the first checkpoint.
     identity : str
-        Digest of everything that must be equal for one to be continued: plan, trunk, initial tail.
+        Digests of what must be equal for a checkpoint to be resumed: plan and trunk.
     rounds : int
-        Of the whole training.
+        Number of rounds of the whole training.
     keep : int
-        How many of the last are kept, at least 1, and beside them the one whose tail is the best so far; others go only
-        after the new one is safe.
+        How many of the last checkpoints are kept, at least 1, beside the one with the best tail so far. Others are
+        removed after the new one is written.
     """
 
     def __init__(self, folder: Path, identity: str, rounds: int, keep: int = 2) -> None:
@@ -79,12 +79,12 @@ class Checkpoints:
         remove_parts(self._folder)
 
     def latest(self, say: Callable[[str], None]) -> FederationState | None:
-        """Return the last state that is whole, and say which are not; None if there is none.
+        """Return the state of the last usable checkpoint; None if there is none.
 
         Parameters
         ----------
         say : callable
-            Takes one line for each checkpoint that cannot be used.
+            Takes one line per checkpoint that cannot be used.
         """
         for stem in reversed(self._stems()):
             try:
@@ -94,7 +94,7 @@ class Checkpoints:
         return None
 
     def _drop(self, stem: str) -> None:
-        # The JSON first: what is left of an interruption is no checkpoint.
+        # The JSON file first, so that an interruption leaves no checkpoint.
         (self._folder / f"{stem}.json").unlink(missing_ok=True)
         (self._folder / f"{stem}.safetensors").unlink(missing_ok=True)
 

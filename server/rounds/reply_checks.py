@@ -1,6 +1,6 @@
-"""What a hospital's reply must be before it touches the model.
+"""Checks on a hospital's reply before it touches the model.
 
-A bad reply leaves that hospital out of the round, by name and reason.
+A hospital whose reply fails a check is left out of the round, by name and reason.
 """
 
 from collections.abc import Mapping
@@ -16,30 +16,30 @@ from common.protocol import messages
 from common.protocol.evaluation_metrics import counts_from_metrics
 from common.protocol.receipt import RECEIPT
 
-# The closed list of what a hospital may say in numbers.
+# The closed list of metrics that a reply may hold.
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
 _SCORE = frozenset({messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM})
 _UPDATE = _SCORE | {messages.IMAGES, messages.TRAIN_LOSS}
-# And in words, beside the receipt of what it answers.
+# The values that a reply to a query may hold beside the receipt of the request.
 _IDENTITY = frozenset({messages.NAME, messages.VERSION, messages.TRUNK_DIGEST})
 
 
 class BadReply(Exception):  # noqa: N818 - what the server met, not a fault of the server
-    """A reply that cannot be used; the text is the reason, without the hospital's name."""
+    """A reply that cannot be used; its text is the reason, without the hospital's name."""
 
 
 @dataclass(frozen=True)
 class SiteInfo:
-    """What a hospital said of itself before the first round.
+    """What a hospital says of itself in reply to a query.
 
     Attributes
     ----------
     name, version, trunk_digest : str
-        Its own, of its rarefed, and of the frozen trunk that it computes with.
+        Its name, the version of its rarefed, and the digest of its frozen trunk.
     train_images : int
-        The most that it may weigh in an average.
+        Number of its training images: the largest weight that it may have in an average.
     validation_images, test_images : int or None
-        None where a hospital does not tell so small a count.
+        None where a hospital does not share so small a count.
     """
 
     name: str
@@ -52,14 +52,14 @@ class SiteInfo:
 
 @dataclass(frozen=True)
 class SiteReport:
-    """What a hospital said in one round, beside the change itself.
+    """What a hospital reports in one round beside the change.
 
     Attributes
     ----------
     images : int
-        It trained on; its weight in the average.
+        Number of images it trained on: its weight in the average.
     train_loss : float or None
-        Mean of its last local pass; None where a hospital does not share it.
+        Mean of its last local epoch; None where a hospital does not share it.
     change_norm : float
         L2 norm of the change.
     evaluation : EvaluationCounts or None
@@ -74,14 +74,14 @@ class SiteReport:
 
 @dataclass(frozen=True)
 class Update:
-    """A usable reply to one round: the change of the tail, of shape (layout.size,), and what came with it."""
+    """A usable reply to one round: the change of the tail, of shape (layout.size,), and its report."""
 
     change: NDArray[np.float32]
     report: SiteReport
 
 
 def check_receipt(reply: Message, receipt: Mapping[str, int | str]) -> None:
-    """Refuse a failure, and a reply to another request than `receipt` (of `receipt`); raises `BadReply`."""
+    """Raise `BadReply` for a failure, and for a reply to another request than that of the receipt."""
     told = _words(reply)
     for key, asked in receipt.items():
         if told.get(key) != asked:
@@ -143,7 +143,7 @@ def list_failures(failures: Mapping[str, str]) -> str:
 def _metrics(
     reply: Message, records: frozenset[str], metrics_allowed: frozenset[str], words: frozenset[str] = frozenset()
 ) -> MetricRecord:
-    """Return the reply's metrics if it holds nothing beside what was asked for."""
+    """Return the reply's metrics; raises `BadReply` if it holds anything that was not asked for."""
     refuse_error(reply)
     metrics = reply.content.get(messages.METRICS)
     if not isinstance(metrics, MetricRecord):

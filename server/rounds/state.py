@@ -21,16 +21,16 @@ class RoundReport:
     round : int
         From 1.
     seconds : float
-        From the first message to the aggregated tail.
+        Time from the first message until enough replies were in.
     sites : dict of str to SiteReport
-        By site: the replies that were used. The changes themselves are not kept, since they are as large as the model.
+        The replies that were used, by site, without the changes, which are as large as the model.
     failures : dict of str to str
-        By site: why a reply was left out.
+        Why there is no reply of the other sites, by site.
     evaluation : EvaluationCounts or None
-        Of the tail that the round *started* from, over all answering hospitals' validation images.
+        Of the tail that the round *started* from, over the validation images of all hospitals that share it.
     late, repeated : dict of str to int
-        By site: replies that came in this round and were discarded, since the time of their request was over, or since
-        they were not the first.
+        Number of replies that came during this round and were discarded, by site: those that came after the time of
+        their request, and those that were not the first.
     """
 
     round: int
@@ -43,7 +43,7 @@ class RoundReport:
 
     @property
     def train_loss(self) -> float | None:
-        """Mean over the images of all hospitals that took part and share it; None if none does."""
+        """Mean training loss over the images of all hospitals that share it; None if none does."""
         told = [(site.train_loss, site.images) for site in self.sites.values() if site.train_loss is not None]
         return sum(loss * images for loss, images in told) / sum(images for _, images in told) if told else None
 
@@ -55,18 +55,18 @@ class FederationState:
     Attributes
     ----------
     tail : ndarray of float32, shape (layout.size,)
-        What the next round starts from.
+        The tail that the next round starts from.
     federation : str
-        Names this federation to the hospitals, also after it was resumed: what they keep for its next round, or have
-        answered before, is no other's.
+        Identifies this federation to the hospitals, also after it was resumed, so that they find their own layers and
+        earlier replies again.
     kept : BestModel or None
-        What would be selected if it ended here.
+        The best model so far.
     optimizer : mapping of str to ndarray
-        The strategy's own memory: moments of a server optimiser. Empty for most strategies.
+        Moments of a server optimiser; empty for most strategies.
     rounds : tuple of RoundReport
-        Those that are over.
+        The finished rounds.
     quarantine : mapping of str to QuarantineStatus
-        By hospital; those without a fault are left out.
+        Status by hospital; those without faults are left out.
     """
 
     tail: NDArray[np.float32]

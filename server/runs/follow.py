@@ -1,4 +1,4 @@
-"""Follows a run to its end, also across a restart of the server."""
+"""Shows a run until it ends, also across a restart of the server."""
 
 import time
 from pathlib import Path
@@ -17,12 +17,12 @@ _PATIENCE_SECONDS = 180.0
 
 
 def follow_run(control: Control, runs: Path, run_id: int, console: Console) -> tuple[Run, RunView | None]:
-    """Show a run until it ends; return how it ended and the last view of its folder, if it ever had one.
+    """Show a run until it ends; return the ended run and the last view of its folder, if there is one.
 
     Raises
     ------
     RunError
-        If the server was out of reach for three minutes.
+        If the server could not be reached for three minutes.
     """
     with RunDisplay(console, run_id) as display:
         reached = time.monotonic()

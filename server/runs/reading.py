@@ -1,4 +1,4 @@
-"""A run's folder as it can be read from outside while the run goes on."""
+"""Reads a run folder from outside, also while the run goes on."""
 
 import json
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunView:
-    """What a run's folder says at this moment; every file may still be missing.
+    """The content of a run folder at this moment; every file may still be missing.
 
     Attributes
     ----------
     folder : Path
-        The run's, which loses its ".unfinished" when the run has been finished.
+        The run folder, by its present name.
     run_id : int or None
-        Flower's.
+        Flower's number for the run.
     planned : int or None
         Number of rounds of the plan.
     hospitals : dict of str to dict
-        What each hospital answered before the first round: version, whether it accepts the plan, and its image counts.
+        What each hospital answered to the query: its version, whether it accepts the plan, and its image counts.
     rounds : list of dict
-        One entry a finished round, as in `rounds.jsonl`.
+        One entry per finished round, as in `rounds.jsonl`.
     summary : dict or None
-        At the end of the run.
+        `summary.json`, once the run is finished.
     """
 
     folder: Path
@@ -82,5 +82,5 @@ def _read_rounds(path: Path) -> list[dict[str, Any]]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError:
         return []
-    # What follows the last newline is not yet whole.
+    # What follows the last newline is not whole yet.
     return [json.loads(line) for line in lines[:-1] if line]

@@ -1,4 +1,4 @@
-"""The released model of a run: one safetensors file that holds the whole network, and a card that says what it is."""
+"""The released model of a run: the whole network in one safetensors file, its plan, and a model card."""
 
 import json
 from pathlib import Path
@@ -35,16 +35,16 @@ def release_model(
     run : Path
         The run folder.
     plan : TrainingPlan
-        What the model was trained by.
+        The plan by which the model was trained.
     classes : tuple of str
         In label order.
     model : Classifier
-        Its trunk is kept as it is, and so are the pretrained layers in whose place each hospital has its own (fedbn);
-        the selected tail is loaded into it.
+        The network, into which the selected tail is loaded. With fedbn it keeps the pretrained normalisation layers,
+        since each hospital has its own.
     tail : ndarray of float32, shape (layout.size,)
-        The selected one.
+        The selected tail.
     summary : Summary
-        Of the run.
+        Summary of the run.
     """
     layout = TailLayout.of(model.tail, plan)
     layout.unpack(tail, model.tail)

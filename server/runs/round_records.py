@@ -29,7 +29,7 @@ def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:
         "late": report.late,
         "repeated": report.repeated,
         "train_loss": report.train_loss,
-        # The score of a round's message is of the tail that the round before made.
+        # A round's evaluation is of the tail that the round before it made.
         "start": curve_point_entry(CurvePoint((report.round - 1) / rounds, None, report.evaluation)),
     }
 
@@ -64,10 +64,10 @@ def federated_evaluation(result: FederationResult) -> FederatedEvaluationRecord 
 
 
 def metrics_of_counts(counts: EvaluationCounts) -> MetricsRecord:
-    """Return the metrics that counts and histograms allow, with intervals that take every image for a patient.
+    """Return the metrics that follow from counts and a histogram, with intervals that count each image as a patient.
 
     Hospitals do not tell which images belong to one patient: where some have several, the intervals are too narrow.
-    Shares have Wilson's interval, the AUC Newcombe's; with more than two classes macro rates have none.
+    Rates have Wilson's interval, the AUC has Newcombe's; with more than two classes, macro rates have none.
     """
     found = rates(counts.confusion)
     area = counts.histogram.auc()

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on: a picture that renews itself, or one plain line a round."""
+"""Shows a run while it goes on: a live display on a terminal, elsewhere one plain line per round."""
 
 from typing import Any, Self
 
@@ -18,9 +18,9 @@ class RunDisplay:
     Parameters
     ----------
     console : Console
-        On a terminal the picture stays in place; elsewhere every round is written once, as one line.
+        On a terminal the display is redrawn in place; elsewhere every round is written once, as one line.
     run_id : int
-        Flower's.
+        Flower's number for the run.
     """
 
     def __init__(self, console: Console, run_id: int) -> None:
@@ -41,7 +41,7 @@ class RunDisplay:
             self._live.stop()
 
     def show(self, status: str, view: RunView | None) -> None:
-        """Bring up to date; `view` is None while the run has no folder."""
+        """Show the present state; `view` is None while the run has no folder."""
         if self._live:
             self._live.update(draw_run(self._run_id, status, view), refresh=True)
             return
@@ -63,7 +63,7 @@ class RunDisplay:
 
 
 def draw_run(run_id: int, status: str, view: RunView | None) -> RenderableType:
-    """Return the picture of a run: rounds done, the hospitals, and the last rounds."""
+    """Return the display of a run: its progress, the hospitals, and the last rounds."""
     if view is None:
         return Text(f"run {run_id}: {status}")
     done, planned = len(view.rounds), view.planned or 0
@@ -93,7 +93,7 @@ def _hospital_table(view: RunView) -> Table:
 
 
 def describe_answer(answer: dict[str, Any]) -> str:
-    """Say in some words whether a hospital accepts the plan, and if not, which of its rules refuses."""
+    """Return in words whether a hospital accepts the plan, and if not, which of its rules refuses it."""
     if answer.get("accepts"):
         return "accepts the plan"
     rule = answer.get("refused_by")
@@ -105,7 +105,7 @@ def describe_round(entry: dict[str, Any], planned: int | None) -> str:
     words = [f"round {entry['round']}" + (f"/{planned}" if planned else "")]
     if entry.get("train_loss") is not None:
         words.append(f"train loss {entry['train_loss']:.4f}")
-    # Of the model that the round started from: hospitals score it before they train it.
+    # Metrics of the model that the round started from: hospitals evaluate it before they train it.
     for name, value in entry.get("start", {}).items():
         if name.startswith("validation_") and value is not None:
             words.append(f"before it {name.replace('_', ' ')} {value:.4f}")

@@ -42,7 +42,7 @@ class RunFolder:
     final : Path
         As given.
     path : Path
-        Where the files are at this moment.
+        Present folder of the files.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class RunFolder:
             point_link(self.final.with_name("latest"), self.final.name)
 
     def log(self, line: str) -> None:
-        """Add a line to `run.log`; a full disk costs the line, not the run."""
+        """Add a line to `run.log`; on a full disk the line is lost and the run goes on."""
         with contextlib.suppress(OSError):
             self._log.write(line + "\n")
 

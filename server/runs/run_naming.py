@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
-"""Set by whoever starts a run and must know its folder before the run does: to follow it, to tidy up after Ctrl-C."""
+"""Environment variable with the run folder's final name; a launcher that follows the run sets it."""
 
 ROUND_CHECKPOINTS = Path("checkpoints") / "rounds"
 """Where a run folder keeps the round checkpoints of its trainings, in one folder per training."""

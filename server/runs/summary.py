@@ -27,25 +27,25 @@ def summarise(
 ) -> Summary:
     """Return the summary of a federation of hospitals.
 
-    It has the form of the simulation's, so that the same tools read it. What only someone who sees all images could
-    know is empty: other arms, tests between them, patients, images of each class.
+    It has the form of the simulation's, so that the same tools read it. What is known only to someone who sees all
+    images is empty: other arms, tests between them, patients, images per class.
 
     Parameters
     ----------
     name : str
-        Of the consortium or the plan.
+        Name in the plan, else of the consortium.
     plan : TrainingPlan
-        What was done.
+        The plan that was run.
     classes : sequence of str
         In label order.
     infos : sequence of SiteInfo
         The hospitals that took part.
     model : Classifier
-        The network; whatever tail it holds.
+        The network, with any tail.
     result : FederationResult
-        What came of it.
+        Result of the federation.
     wall_seconds : float
-        From the first message to the last.
+        Time from the start of the run to the last reply.
     """
     arm = _arm(plan, model, result, wall_seconds)
     return Summary(

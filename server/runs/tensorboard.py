@@ -1,4 +1,4 @@
-"""TensorBoard event files of a run: losses and metrics by round, for all hospitals and for each."""
+"""TensorBoard event files of a run: losses and metrics by round, over all hospitals and per hospital."""
 
 import logging
 from pathlib import Path
@@ -8,12 +8,12 @@ _log = logging.getLogger(__name__)
 
 
 class RoundEvents:
-    """Writes rounds as TensorBoard scalars; does nothing but say so once where TensorBoard is not installed.
+    """Writes rounds as TensorBoard scalars; without TensorBoard it says so once and writes nothing.
 
     Parameters
     ----------
     folder : Path
-        Of the event files, made when it is not there.
+        Folder of the event files; made if absent.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,9 +40,9 @@ class RoundEvents:
 
 
 def _scalars(entry: dict[str, Any]) -> dict[str, float]:
-    """Return what of a round is a curve, by TensorBoard's names: the part before the slash is a group of plots."""
+    """Return a round's values by TensorBoard's names, in which the part before the slash is a group of plots."""
     named = {"all/train_loss": entry.get("train_loss"), "all/seconds": entry.get("seconds")}
-    # Of the model that the round started from.
+    # Metrics of the model that the round started from.
     named |= {f"start/{key}": value for key, value in entry.get("start", {}).items() if key != "train_loss"}
     for site, values in entry.get("sites", {}).items():
         named |= {f"{key}/{site}": value for key, value in values.items()}

@@ -111,6 +111,12 @@ def test_an_authority_key_that_lies_elsewhere_is_asked_for_only_when_needed(coor
         provision.renew(coordinator.folder, print)
 
 
+WRITERS = (
+    *("server.members.provision", "server.members.certificates"),
+    *("common.security.secret_file", "common.system.files"),
+)
+
+
 @pytest.mark.parametrize("writes", range(12))
 def test_an_interruption_anywhere_is_mended_by_the_next_run(
     coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch, writes: int
@@ -126,7 +132,12 @@ def test_an_interruption_anywhere_is_mended_by_the_next_run(
         real(path, content, mode)
 
     with monkeypatch.context() as patch:
-        for module in ("server.members.provision", "server.members.certificates", "common.system.files"):
+        for module in (
+            "server.members.provision",
+            "server.members.certificates",
+            "common.security.secret_file",
+            "common.system.files",
+        ):
             patch.setattr(f"{module}.write_bytes_atomically", interrupted)
         with pytest.raises(KeyboardInterrupt):
             coordinator.provision()
