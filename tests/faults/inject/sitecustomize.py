@@ -137,7 +137,7 @@ def _let_the_clock_jump() -> None:
 _WRAPPED: dict[str, tuple[str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
     "client.runner.training_process": ("TrainingProcess.answer", _before_work),
     "client.rules.egress_guard": ("release", _released),
-    "common.training.trainer": ("Trainer._learning_rate", _in_training),
+    "common.training.tail_optimizer": ("TailOptimizer._learning_rate", _in_training),
     "flwr.supernode.fleet_http_client": ("FleetHttpClient.PushObject", _while_uploading),
     "server.rounds.aggregation": ("Strategy.next_tail", _in_aggregation),
     "server.rounds.checkpoints": ("write_text_atomically", _while_checkpointing),
