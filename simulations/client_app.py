@@ -39,7 +39,7 @@ def train_one_unit(message: Message, context: Context) -> Message:
     """Train a unit that needs no federation; no hospital's ClientApp can do this."""
     request = read_request(message)
     outcome = train_alone(request.plan, str(request.config[study_messages.ARM]), str(request.config[messages.NAME]))
-    return _answer(message, outcome.model_dump_json())
+    return _answer(message, outcome.to_json_text())
 
 
 @app.evaluate(study_messages.PREDICT)

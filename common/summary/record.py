@@ -24,6 +24,10 @@ class Record(BaseModel):
         """Return the JSON object: the fields that were set, in the order of the class, under their names in files."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
+    def to_json_text(self) -> str:
+        """Return the JSON object as text; NaN becomes null."""
+        return self.model_dump_json(by_alias=True, exclude_unset=True)
+
     def fields(self) -> dict[str, Any]:
         """Return the fields that were set, by name."""
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}

@@ -1,4 +1,4 @@
-"""The metrics of a panel of predictions, as they are and in every resample of its patients, and their intervals.
+"""The metrics of predictions, as they are and in every resample of its patients, and their intervals.
 
 A metric of an arm is the mean over its sets of predictions (`predictions.Predictions`). Estimate and interval come from
 one function of the images' weights.
@@ -26,7 +26,7 @@ RESAMPLED_METRICS = (*RATES, "auc", "ece")
 
 @dataclass(frozen=True, eq=False)
 class ResampledMetrics:
-    """The metrics of a panel: the estimates first, then one value for each resample.
+    """The metrics of predictions: the estimates first, then one value for each resample.
 
     Attributes
     ----------
@@ -48,28 +48,30 @@ class ResampledMetrics:
         return None if np.isnan(value) else value
 
 
-def resample(panel: Predictions, bootstrap: Bootstrap | None) -> ResampledMetrics:
-    """Return the metrics of a panel at weights of one, and at those of each resample.
+def resample(predictions: Predictions, bootstrap: Bootstrap | None) -> ResampledMetrics:
+    """Return the metrics of predictions at weights of one, and at those of each resample.
 
     Raises
     ------
     ValueError
         When the bootstrap is of other patients.
     """
-    weights = np.ones((1, len(panel.labels)))
+    weights = np.ones((1, len(predictions.labels)))
     if bootstrap is not None:
-        if not np.array_equal(bootstrap.patients, panel.patients):
+        if not np.array_equal(bootstrap.patients, predictions.patients):
             raise ValueError("the bootstrap drew other patients than those of the predictions")
         weights = np.concatenate([weights, bootstrap.weights])
-    classes = panel.probabilities.shape[2]
+    classes = predictions.probabilities.shape[2]
     sets: dict[str, list[NDArray[np.float64]]] = {name: [] for name in RESAMPLED_METRICS}
     confusions, noises = [], []
-    for predicted, probabilities, folds in zip(panel.predicted, panel.probabilities, panel.folds, strict=True):
-        counts = weighted_confusions(panel.labels, predicted, classes, weights)
-        gaps = weighted_gaps(panel.labels, probabilities, weights)
+    for predicted, probabilities, folds in zip(
+        predictions.predicted, predictions.probabilities, predictions.folds, strict=True
+    ):
+        counts = weighted_confusions(predictions.labels, predicted, classes, weights)
+        gaps = weighted_gaps(predictions.labels, probabilities, weights)
         for name, rate in rates_of_confusions(counts).items():
             sets[name].append(rate)
-        sets["auc"].append(weighted_auc(panel.labels, probabilities, folds, weights))
+        sets["auc"].append(weighted_auc(predictions.labels, probabilities, folds, weights))
         sets["ece"].append(weighted_calibration_error(gaps))
         confusions.append(counts[0])
         noises.append(np.abs(gaps - gaps[0]).sum(axis=1))
@@ -77,52 +79,55 @@ def resample(panel: Predictions, bootstrap: Bootstrap | None) -> ResampledMetric
     return ResampledMetrics(metrics, np.mean(confusions, axis=0), nan_mean(np.stack(noises), axis=0))
 
 
-def interval_of(panel: Predictions, resampled: ResampledMetrics, name: str) -> tuple[float, float] | None:
+def interval_of(predictions: Predictions, resampled: ResampledMetrics, name: str) -> tuple[float, float] | None:
     """Return the 95 % interval of one metric; None where the metric is undefined."""
     value = resampled.estimate(name)
     if value is None:
         return None
     draws = resampled.metrics[name][1:]
     if name == "auc":
-        return resampled_auc_interval(value, draws, *_patients_to_rank(panel))
+        return resampled_auc_interval(value, draws, *_patients_to_rank(predictions))
     if name == "ece":
         return calibration_error_interval(value, draws, resampled.noise[1:])
-    return resampled_share_interval(value, draws, _effective_sizes(panel, name))
+    return resampled_share_interval(value, draws, _effective_sizes(predictions, name))
 
 
-def _effective_sizes(panel: Predictions, name: str) -> EffectiveSizes:
+def _effective_sizes(predictions: Predictions, name: str) -> EffectiveSizes:
     """Return what the predictions behind a rate may be worth.
 
     The F1 score is a share of true positives, counted twice, and errors. A mean over more than two classes is at least
     as sure as the rate of the class with the fewest patients.
     """
-    predicted = panel.predicted
-    labels = np.broadcast_to(panel.labels, predicted.shape)
+    predicted = predictions.predicted
+    labels = np.broadcast_to(predictions.labels, predicted.shape)
     if name == "accuracy":
-        return _sizes(panel, np.ones(labels.shape))
-    if panel.probabilities.shape[2] > 2:
-        return _sizes(panel, labels == _rarest_class(panel), most=labels.size)
+        return _sizes(predictions, np.ones(labels.shape))
+    if predictions.probabilities.shape[2] > 2:
+        return _sizes(predictions, labels == _rarest_class(predictions), most=labels.size)
     counted = {
         "sensitivity": labels == 1,
         "specificity": labels == 0,
         "precision": predicted == 1,
         "f1": (labels == 1).astype(np.int64) + (predicted == 1),
     }
-    return _sizes(panel, counted[name])
+    return _sizes(predictions, counted[name])
 
 
-def _sizes(panel: Predictions, counted: NDArray[np.generic], most: float | None = None) -> EffectiveSizes:
+def _sizes(predictions: Predictions, counted: NDArray[np.generic], most: float | None = None) -> EffectiveSizes:
     """Return the sizes of predictions that are counted so often, shape (S, N)."""
-    return EffectiveSizes.of_predictions(sum_by_patient(counted.sum(axis=0), panel.patients), most)
+    return EffectiveSizes.of_predictions(sum_by_patient(counted.sum(axis=0), predictions.patients), most)
 
 
-def _rarest_class(panel: Predictions) -> int:
+def _rarest_class(predictions: Predictions) -> int:
     """Return the class, of those that occur, with the fewest patients."""
-    patients = {int(label): np.unique(panel.patients[panel.labels == label]).size for label in np.unique(panel.labels)}
+    patients = {
+        int(label): np.unique(predictions.patients[predictions.labels == label]).size
+        for label in np.unique(predictions.labels)
+    }
     return min(patients, key=lambda label: patients[label])
 
 
-def _patients_to_rank(panel: Predictions) -> tuple[int, int]:
+def _patients_to_rank(predictions: Predictions) -> tuple[int, int]:
     """Return the number of patients with an image of the positive (of several: the rarest) class, and of another."""
-    positive = panel.labels == (1 if panel.probabilities.shape[2] == 2 else _rarest_class(panel))
-    return np.unique(panel.patients[positive]).size, np.unique(panel.patients[~positive]).size
+    positive = predictions.labels == (1 if predictions.probabilities.shape[2] == 2 else _rarest_class(predictions))
+    return np.unique(predictions.patients[positive]).size, np.unique(predictions.patients[~positive]).size

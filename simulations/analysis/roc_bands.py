@@ -13,17 +13,20 @@ _GRID = np.linspace(0, 1, 101)
 Floats = NDArray[np.float64]
 
 
-def mean_curve(panel: Predictions) -> RocCurve | None:
+def mean_curve(predictions: Predictions) -> RocCurve | None:
     """Return the mean of the curves of every fold of every set; None if no fold has two classes.
 
     Scores of different folds come from different models and are not ranked against each other. Every curve weighs the
     same, where the AUC of the summary weighs a fold by its pairs: unequal folds part the two in the third decimal.
     """
-    curves = [roc_curve(panel.labels[of_fold], panel.probabilities[one][of_fold]) for one, of_fold in _folds(panel)]
+    curves = [
+        roc_curve(predictions.labels[of_fold], predictions.probabilities[one][of_fold])
+        for one, of_fold in _folds(predictions)
+    ]
     return mean_roc([curve for curve in curves if curve is not None])
 
 
-def roc_band(panel: Predictions) -> tuple[Floats, Floats, Floats]:
+def roc_band(predictions: Predictions) -> tuple[Floats, Floats, Floats]:
     """Return the pointwise 95 % interval of `mean_curve` by the bootstrap over patients (percentiles).
 
     Each draw of patients averages the folds' curves vertically. A report that is redrawn has the same band.
@@ -38,13 +41,13 @@ def roc_band(panel: Predictions) -> tuple[Floats, Floats, Floats]:
     T. Fawcett (2006). An introduction to ROC analysis. Pattern Recognition Letters 27, 861-874, section 8 (vertical
     averaging).
     """
-    weights = Bootstrap.draw(panel.patients, _DRAWS).weights
+    weights = Bootstrap.draw(predictions.patients, _DRAWS).weights
     total, curves = np.zeros((_DRAWS, _GRID.size)), np.zeros((_DRAWS, 1))
-    classes = panel.probabilities.shape[2]
-    for one, of_fold in _folds(panel):
-        labels, share = panel.labels[of_fold], weights[:, of_fold]
+    classes = predictions.probabilities.shape[2]
+    for one, of_fold in _folds(predictions):
+        labels, share = predictions.labels[of_fold], weights[:, of_fold]
         for index in (1,) if classes == 2 else range(classes):
-            heights = _heights(labels == index, panel.probabilities[one][of_fold][:, index], share)
+            heights = _heights(labels == index, predictions.probabilities[one][of_fold][:, index], share)
             usable = np.isfinite(heights[:, :1])
             total += np.where(usable, heights, 0)
             curves += usable
@@ -55,9 +58,13 @@ def roc_band(panel: Predictions) -> tuple[Floats, Floats, Floats]:
     return _GRID, low, high
 
 
-def _folds(panel: Predictions) -> list[tuple[int, NDArray[np.bool_]]]:
+def _folds(predictions: Predictions) -> list[tuple[int, NDArray[np.bool_]]]:
     """Return (set, images) of every fold of every set."""
-    return [(one, panel.folds[one] == fold) for one in range(len(panel.folds)) for fold in np.unique(panel.folds[one])]
+    return [
+        (one, predictions.folds[one] == fold)
+        for one in range(len(predictions.folds))
+        for fold in np.unique(predictions.folds[one])
+    ]
 
 
 def _heights(relevant: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:

@@ -39,6 +39,11 @@ def test_files_keep_the_names_that_they_had() -> None:
     assert arm.to_json() == {"history": [], "image_passes": 7}
 
 
+def test_a_record_travels_as_text() -> None:
+    point = CurvePointRecord(progress=0.5, train_loss=float("nan"))
+    assert CurvePointRecord.model_validate_json(point.to_json_text()).to_json() == {"progress": 0.5, "train_loss": None}
+
+
 def test_keys_stand_in_the_order_of_the_class_whatever_was_set_first() -> None:
     assert list(MetricsRecord(total=4).extended(auc=0.5, correct=3).to_json()) == ["correct", "total", "auc"]
 

@@ -1,4 +1,4 @@
-"""Panels drawn from a model whose true metrics are known."""
+"""Predictions drawn from a model whose true metrics are known."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def patients_of(images: int, doubles: int = 0) -> NDArray[np.str_]:
     return np.array([f"p{max(index // 2, index - doubles):04d}" for index in range(images)])
 
 
-def draw_panels(
+def draw_predictions(
     generator: np.random.Generator,
     patients: NDArray[np.str_],
     separations: list[float],
@@ -25,7 +25,7 @@ def draw_panels(
     sites: int = 1,
     shared: float = 0.6,
 ) -> list[Predictions]:
-    """Draw one panel for each separation, from classifiers that find the same images hard.
+    """Draw predictions for each separation, from classifiers that find the same images hard.
 
     A patient is positive with the chance `POSITIVE`. A score is +-separation / 2 by class, and a normal deviate: half
     patient and half image, of which classifiers and sets have the share `shared` in common. So sensitivity, specificity
@@ -40,18 +40,18 @@ def draw_panels(
 
     common = deviates()
     fold = generator.permutation(patient.max() + 1)[patient] % folds
-    panels = []
+    drawn = []
     for separation in separations:
         rows = []
         for _ in range(sets):
             latent = separation * (labels - 0.5) + np.sqrt(shared) * common + np.sqrt(1 - shared) * deviates()
             positive = expit(2 * latent)
             rows.append(np.stack([1 - positive, positive], axis=1))
-        panels.append(make_panel(patients, labels, np.array(rows), folds=np.tile(fold, (sets, 1)), sites=sites))
-    return panels
+        drawn.append(make_predictions(patients, labels, np.array(rows), folds=np.tile(fold, (sets, 1)), sites=sites))
+    return drawn
 
 
-def make_panel(
+def make_predictions(
     patients: NDArray[Any],
     labels: NDArray[Any],
     probabilities: NDArray[Any],

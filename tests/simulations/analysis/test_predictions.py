@@ -7,17 +7,17 @@ from tests.simulations.report.cases import RunFactory
 
 def test_images_are_aligned_by_name_and_not_by_line(make_run: RunFactory) -> None:
     run = make_run()
-    panel = read_predictions(run, ["negative", "positive"])["federated"]
+    predictions = read_predictions(run, ["negative", "positive"])["federated"]
     turned = Predictions(
-        panel.images[::-1],
-        panel.sites[::-1],
-        panel.patients[::-1],
-        panel.labels[::-1],
-        panel.repeats,
-        panel.folds[:, ::-1],
-        panel.probabilities[:, ::-1],
+        predictions.images[::-1],
+        predictions.sites[::-1],
+        predictions.patients[::-1],
+        predictions.labels[::-1],
+        predictions.repeats,
+        predictions.folds[:, ::-1],
+        predictions.probabilities[:, ::-1],
     )
-    aligned = turned.aligned_with(panel)
+    aligned = turned.aligned_with(predictions)
     assert aligned is not None
-    assert (aligned.probabilities == panel.probabilities).all()
-    assert turned.of_images(turned.labels == 1).aligned_with(panel) is None
+    assert (aligned.probabilities == predictions.probabilities).all()
+    assert turned.of_images(turned.labels == 1).aligned_with(predictions) is None

@@ -10,30 +10,30 @@ from tests.simulations.report.cases import ALL_ARMS, RunFactory
 
 def test_every_arms_predictions_are_of_the_same_images(make_run: RunFactory) -> None:
     classes = ["negative", "positive"]
-    panels = read_predictions(make_run(arms=ALL_ARMS, folds=5, repeats=3), classes)
-    assert set(panels) == {*ALL_ARMS, "local-all"}
-    for key, panel in panels.items():
+    by_arm = read_predictions(make_run(arms=ALL_ARMS, folds=5, repeats=3), classes)
+    assert set(by_arm) == {*ALL_ARMS, "local-all"}
+    for key, predictions in by_arm.items():
         sets = 12 if key == "local-all" else 3
-        assert panel.probabilities.shape == (sets, 200, 2)
-        assert panel.folds.shape == (sets, 200)
-        assert sorted(set(panel.repeats.tolist())) == [0, 1, 2]
+        assert predictions.probabilities.shape == (sets, 200, 2)
+        assert predictions.folds.shape == (sets, 200)
+        assert sorted(set(predictions.repeats.tolist())) == [0, 1, 2]
         for name in ("images", "sites", "patients", "labels"):
-            assert (getattr(panel, name) == getattr(panels["federated"], name)).all()
-    everywhere = panels["local-all"]
+            assert (getattr(predictions, name) == getattr(by_arm["federated"], name)).all()
+    everywhere = by_arm["local-all"]
     # At home: of every hospital's model, its own images.
     for repeat in range(3):
         of_repeat = everywhere.of_repeat(repeat).probabilities
-        own = panels["local"].of_repeat(repeat).probabilities[0]
+        own = by_arm["local"].of_repeat(repeat).probabilities[0]
         assert all((of_repeat[:, image] == own[image]).all(axis=1).any() for image in range(200))
 
 
 def test_predictions_and_summary_agree(make_run: RunFactory) -> None:
     run = make_run(arms=ALL_ARMS, repeats=3)
-    summary, panels = read_summary(run), read_predictions(run, ["negative", "positive"])
+    summary, by_arm = read_summary(run), read_predictions(run, ["negative", "positive"])
     for key, arm in summary.arms.items():
-        right = (panels[key].predicted == panels[key].labels).sum(axis=1)
+        right = (by_arm[key].predicted == by_arm[key].labels).sum(axis=1)
         assert right.mean() == pytest.approx(arm.correct)
-        curve = mean_curve(panels[key])
+        curve = mean_curve(by_arm[key])
         assert curve is not None
         if key != "local":
             assert curve.area() == pytest.approx(arm.auc)

@@ -10,7 +10,7 @@ from simulations.analysis.roc_bands import roc_band
 def test_a_band_surrounds_its_curve_and_narrows_with_more_patients() -> None:
     generator = np.random.default_rng(3)
 
-    def panel(images: int) -> Predictions:
+    def predictions(images: int) -> Predictions:
         labels = generator.integers(0, 2, images)
         scores = (1 / (1 + np.exp(-generator.normal(1.5 * (2 * labels - 1), 1.5)))).round(3)
         names = np.array([str(index) for index in range(images)])
@@ -20,7 +20,7 @@ def test_a_band_surrounds_its_curve_and_narrows_with_more_patients() -> None:
 
     widths = []
     for images in (60, 600):
-        drawn = panel(images)
+        drawn = predictions(images)
         grid, low, high = roc_band(drawn)
         curve = roc_curve(drawn.labels, drawn.probabilities[0])
         assert curve is not None

@@ -64,21 +64,21 @@ def trained(variant: Variant) -> Trained:
 
 
 def test_every_patient_is_judged_at_home_and_by_every_hospitals_model(variant: Variant, trained: Trained) -> None:
-    panels = predictions_of(variant, trained)
-    assert {name: panel.probabilities.shape for name, panel in panels.items()} == {
+    by_arm = predictions_of(variant, trained)
+    assert {name: predictions.probabilities.shape for name, predictions in by_arm.items()} == {
         "federated": (2, 24, 2),
         "centralized": (2, 24, 2),
         "local": (2, 24, 2),
         "local-all": (4, 24, 2),
     }
-    assert (panels["local"].predicted == panels["local"].labels).all()
-    home = panels["local-all"].sites == "north"
-    north, south = (panels["local-all"].predicted[model] == panels["local-all"].labels for model in (0, 1))
+    assert (by_arm["local"].predicted == by_arm["local"].labels).all()
+    home = by_arm["local-all"].sites == "north"
+    north, south = (by_arm["local-all"].predicted[model] == by_arm["local-all"].labels for model in (0, 1))
     assert (north == home).all()
     assert (south == ~home).all()
-    assert panels["local-all"].repeats.tolist() == [0, 0, 1, 1]
-    for panel in panels.values():
-        assert panel.images.tolist() == panels["federated"].images.tolist()
+    assert by_arm["local-all"].repeats.tolist() == [0, 0, 1, 1]
+    for predictions in by_arm.values():
+        assert predictions.images.tolist() == by_arm["federated"].images.tolist()
 
 
 def test_the_summary_counts_each_image_once_and_averages_over_repeats(variant: Variant, trained: Trained) -> None:

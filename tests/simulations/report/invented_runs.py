@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.statistics.paired_tests import mcnemar_test
 from simulations.analysis.evaluation import metrics_of
-from tests.simulations.analysis.drawn_predictions import make_panel
+from tests.simulations.analysis.drawn_predictions import make_predictions
 
 Floats = NDArray[np.float64]
 Sets = dict[tuple[int, str], Floats]
@@ -168,7 +168,7 @@ def _mean(labels: NDArray[Any], sets: Sequence[Floats]) -> dict[str, Any]:
     """Return means over the sets; None where no set has a number."""
     if not sets:
         return {"correct": 0.0, "total": len(labels), "confusion": None, "ci95": {}} | dict.fromkeys(RATES)
-    mean = metrics_of(make_panel(np.arange(len(labels)), labels, np.array(sets))).to_json()
+    mean = metrics_of(make_predictions(np.arange(len(labels)), labels, np.array(sets))).to_json()
     mean["ci95"] = {
         key: None if mean[key] is None else _limits(mean[key], max(len(labels), 1), 0.0, 1.0) for key in RATES
     }

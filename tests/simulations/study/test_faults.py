@@ -21,7 +21,7 @@ from simulations.study.faults import DROPPED_OUT, FaultyTransport, with_faults
 from simulations.study.trainings import units_of
 from simulations.study.variants import Variant, variants_of
 from tests.server.rounds.hospitals_in_process import LAYOUT, TRUNK, Hospital, InProcessTransport, RecordingObserver
-from tests.simulations.analysis.drawn_predictions import draw_panels, patients_of
+from tests.simulations.analysis.drawn_predictions import draw_predictions, patients_of
 
 SITES = 5
 
@@ -205,9 +205,9 @@ def test_a_sweep_over_faults_names_its_variants_and_compares_them_with_the_undis
     names = [variant.name.removeprefix("efficientnet_lite0-") for variant in variants]
     assert names[:3] == ["fedavg-dirichlet-5", "fedavg-dirichlet-5-1scaled", "fedavg-dirichlet-5-1flipped"]
     assert len({unit.key for variant in variants for unit in units_of(variant)}) == len(variants) == 6
-    drawn = draw_panels(np.random.default_rng(1), patients_of(60), [1.0, 1.2, 1.4, 1.6, 1.8, 2.0])
-    panels = dict(zip(variants, drawn, strict=True))
-    against = [against_undisturbed(panels)[variant] for variant in variants]
+    drawn = draw_predictions(np.random.default_rng(1), patients_of(60), [1.0, 1.2, 1.4, 1.6, 1.8, 2.0])
+    by_variant = dict(zip(variants, drawn, strict=True))
+    against = [against_undisturbed(by_variant)[variant] for variant in variants]
     assert [sorted(found) for found in against] == [
         [],
         ["first", "same"],
@@ -220,7 +220,7 @@ def test_a_sweep_over_faults_names_its_variants_and_compares_them_with_the_undis
     tested = against[4]["first"].accuracy
     assert tested is not None
     difference = tested.difference
-    accuracy = [float((panel.predicted == panel.labels).mean()) for panel in panels.values()]
+    accuracy = [float((predictions.predicted == predictions.labels).mean()) for predictions in by_variant.values()]
     assert difference == pytest.approx(accuracy[4] - accuracy[0])
 
 
