@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -24,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from common.system.ports import free_port
 from server.flower.control_api import Control
 from server.members.server_folder import ServerFolder
+from tests.waiting import wait_for
 
 SERVER_COMMAND = [sys.executable, "-c", "from server.cli.main import main; main()"]
 _NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rarefed test CA")])
@@ -95,15 +95,6 @@ def write_hospital(folder: ServerFolder, name: str, **fields: Any) -> None:
 def read_hospital(folder: ServerFolder, name: str) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder.hospitals / f"{name}.json").read_text())
     return record
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 40) -> Any:
-    """Return the first true value of the condition."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-    return value
 
 
 @dataclass

@@ -11,8 +11,9 @@ from server.flower.app_bundle import app_folder
 from server.flower.control_api import Control, reach_loopback_directly
 from server.flower.node_key import key_bytes
 from server.flower.nodes_and_runs import FINISHED
-from tests.server.federation_folder import RunningServer, make_folder, new_public_key, wait_for
+from tests.server.federation_folder import RunningServer, make_folder, new_public_key
 from tests.server.federation_folder import running_server as serve
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

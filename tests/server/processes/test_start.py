@@ -31,11 +31,11 @@ from tests.server.federation_folder import (
     read_hospital,
     run_command,
     running_server,
-    wait_for,
     write_certificates,
     write_consortium,
     write_hospital,
 )
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +149,7 @@ def test_kill_9_leaves_no_process_and_the_next_start_works(folder: ServerFolder)
         family = server.family()
         server.process.kill()
         server.process.wait()
-        wait_for(lambda: not any(lives(process) for process in family), 10)
+        wait_for(lambda: not any(lives(process) for process in family), seconds=10)
     with running_server(folder) as again:
         assert lives(psutil.Process(again.program(SUPERLINK)["pid"]))
 
