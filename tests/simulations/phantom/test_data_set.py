@@ -38,8 +38,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return phantom_folder(tmp_path_factory.mktemp("cache"))
+def folder(phantom: Path) -> Path:
+    return phantom
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +142,8 @@ def test_cached_folder_is_not_drawn_twice(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_concurrent_processes_end_with_one_whole_folder(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        folders = pool.map(partial(phantom_folder, images=MINIMUM_IMAGES), [tmp_path / "cache"] * 4, chunksize=1)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        folders = pool.map(partial(phantom_folder, images=MINIMUM_IMAGES), [tmp_path / "cache"] * 2, chunksize=1)
     assert len(set(folders)) == 1
     assert list((tmp_path / "cache").iterdir()) == [folders[0]]
     assert len(rows_of(folders[0])) == len(list((folders[0] / "images").iterdir())) == MINIMUM_IMAGES
