@@ -4,13 +4,13 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 
 from common.system.ports import free_port
+from tests.federation.marks import marked
 from tests.places import ROOT
 
 
@@ -18,7 +18,7 @@ from tests.places import ROOT
 def flower_by_hand(folder: Path, environment: dict[str, str]) -> Iterator[Callable[[str], str]]:
     """Hand out a function that runs `flwr run` with a run config in `folder` and returns what it printed.
 
-    `environment` must set RAREFED_TEST, by which the processes to end are known.
+    `environment` must be marked, so that the processes to end are known.
     """
     by_hand = {
         **environment,
@@ -35,8 +35,8 @@ def flower_by_hand(folder: Path, environment: dict[str, str]) -> Iterator[Callab
     try:
         yield run
     finally:
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get("RAREFED_TEST") == environment["RAREFED_TEST"]:
-                    process.terminate()
-        time.sleep(3)
+        left = marked(environment)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        psutil.wait_procs(left, timeout=30)

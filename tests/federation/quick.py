@@ -1,6 +1,10 @@
 """The installed command with a plan that trains in seconds."""
 
+import signal
+import subprocess
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 COMMAND = str(Path(sys.executable).parent / "rarefed-sim")
@@ -18,3 +22,16 @@ def settings(**changes: str) -> list[str]:
     """Return the quick plan as options; `federation__rounds="3"` changes `federation.rounds`."""
     named = QUICK | {key.replace("__", "."): value for key, value in changes.items()}
     return [word for key, value in named.items() for word in ("--set", f"{key}={value}")]
+
+
+def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """Start a command whose output is read line by line, and that a Ctrl-C may interrupt."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A test run in the background has Ctrl-C ignored, and hands that down.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )

@@ -2,52 +2,55 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from safetensors.numpy import load_file
 
 from common.evaluation.roc import auc
+from common.models.tail_layout import tail_digest
+from common.plan.training_plan import TrainingPlan
 from tests.federation.by_hand import flower_by_hand
 from tests.federation.data import manifest
-from tests.federation.quick import COMMAND, QUICK, settings
+from tests.federation.in_process import federate
+from tests.federation.marks import leaving_nothing
+from tests.federation.quick import COMMAND, QUICK, settings, start
 from tests.places import ROOT
+
+# What a program does in a network namespace whose only way out is a dead end that is counted.
+COUNT_PACKETS = f"""
+    sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null
+    ip link set lo up
+    ip link add out type veth peer name wall && ip addr add 192.0.2.1/24 dev out
+    ip link set out up && ip link set wall up && ip route add default via 192.0.2.254
+    sent() {{ awk '$1 == "out:" {{print $11}}' /proc/net/dev; }}
+    sleep 2; before=$(sent)
+    "$@" || exit 1
+    echo "packets: $(( $(sent) - before ))"
+    {sys.executable} -c 'import socket; s = socket.socket(); s.settimeout(1); s.connect_ex(("198.51.100.1", 80))'
+    echo "packets with one attempt: $(( $(sent) - before ))"
+"""
+
+
+def counted(command: list[str]) -> list[str]:
+    """Return a command that runs another one and counts the packets that leave, on a machine where that can be done."""
+    apart = ["unshare", "--net"]
+    if not shutil.which("unshare") or not shutil.which("ip") or subprocess.run([*apart, "true"]).returncode:
+        return command
+    return [*apart, "sh", "-c", COUNT_PACKETS, "sh", *command]
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """An environment whose processes can be told from all others, and which must leave none behind."""
-    # Short, since Ray's sockets go below it.
-    temporary = Path(tempfile.mkdtemp(prefix="rf", dir="/tmp"))
-    mark = f"rarefed-test-{os.getpid()}-{time.monotonic_ns()}"
-    yield {**os.environ, "RAREFED_CACHE": str(tmp_path / "cache"), "TMPDIR": str(temporary), "RAREFED_TEST": mark}
-    assert marked(mark) == []
-    # torch makes an empty folder of its own wherever it is imported.
-    assert [path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor")] == []
-    shutil.rmtree(temporary)
-
-
-def marked(mark: str) -> list[str]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("RAREFED_TEST") == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return found
+    with leaving_nothing(tmp_path / "cache") as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +61,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     arguments = " ".join([*settings(), "--output", str(base / "runs")])
     if not (ROOT / ".venv" / ".installed").is_file():
         pytest.skip("the environment of the Makefile is not there: run the tests with `make test`")
-    done = subprocess.run(
-        ["make", "--no-print-directory", "-C", str(ROOT), "simulate", "DATA=mydata", f"ARGS={arguments}"],
-        cwd=base,
-        env={**os.environ, "PWD": str(base), "RAREFED_CACHE": str(base / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+    make = ["make", "--no-print-directory", "-C", str(ROOT), "simulate", "DATA=mydata", f"ARGS={arguments}"]
+    with leaving_nothing(base / "cache") as environment:
+        done = subprocess.run(
+            counted(make),
+            cwd=base,
+            env={**environment, "PWD": str(base)},
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     return base / "runs" / "latest", done
 
@@ -149,60 +154,31 @@ def test_progress_and_table_are_printed(finished: tuple[Path, subprocess.Complet
     assert "Flower" not in printed
 
 
-def start_and_await(words: str, folder: Path, environment: dict[str, str], rounds: int) -> subprocess.Popen[str]:
-    """Start a run of a federation alone, and return it once it has printed some words."""
-    if not (folder / "data").exists():
-        manifest(folder / "data")
-    process = subprocess.Popen(
-        federation_of(rounds),
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        # A test run in the background has Ctrl-C ignored, and hands that down.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stdout is not None
-    assert any(words in line for line in process.stdout)
-    return process
+def test_flower_adds_nothing_to_the_arithmetic(finished: tuple[Path, Any], tmp_path: Path) -> None:
+    """The weights are those of the same plan without Flower's processes, bit for bit."""
+    plan = TrainingPlan.model_validate(json.loads((finished[0] / "plan.json").read_text())["plan"])
+    summary = json.loads((finished[0] / "summary.json").read_text())
+    digest = tail_digest(federate(plan, tmp_path).tail)
+    assert summary["arms"]["federated"]["weights_digest"] == {"global": digest}
 
 
-def federation_of(rounds: int) -> list[str]:
-    changes = settings(federation__rounds=str(rounds), federation__local_epochs="4", study__arms="federated")
-    return [COMMAND, "run", "--data", "data", *changes]
+def test_no_packet_leaves_the_machine(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    printed = finished[1].stdout
+    if "packets: " not in printed:
+        pytest.skip("needs root, unshare (util-linux) and ip (iproute2)")
+    assert "packets: 0\n" in printed
+    assert "packets with one attempt: 0\n" not in printed
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
-    process = start_and_await("24 images", tmp_path, environment, rounds=500)
+    manifest(tmp_path / "data")
+    changes = settings(federation__rounds="500", federation__local_epochs="4", study__arms="federated")
+    process = start([COMMAND, "run", "--data", "data", *changes], tmp_path, environment)
+    assert process.stdout is not None
+    assert any("24 images" in line for line in process.stdout)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert list((tmp_path / "runs").iterdir()) == []
-
-
-@pytest.mark.slow
-def test_a_killed_run_goes_on_within_its_federation(tmp_path: Path, environment: dict[str, str]) -> None:
-    for name in ("killed", "undisturbed"):
-        (tmp_path / name).mkdir()
-    process = start_and_await("federated round 2/6", tmp_path / "killed", environment, rounds=6)
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 60
-    while marked(environment["RAREFED_TEST"]) and time.monotonic() < deadline:
-        time.sleep(1)
-    manifest(tmp_path / "undisturbed" / "data")
-    digests, printed = [], []
-    for name in ("killed", "undisturbed"):
-        done = subprocess.run(
-            federation_of(6), cwd=tmp_path / name, env=environment, capture_output=True, text=True, timeout=200
-        )
-        assert done.returncode == 0, done.stderr
-        run = tmp_path / name / "runs" / "latest"
-        printed.append(done.stdout)
-        digests.append(json.loads((run / "summary.json").read_text())["arms"]["federated"]["weights_digest"])
-        assert [json.loads(line)["round"] for line in (run / "rounds.jsonl").read_text().splitlines()] == [*range(1, 7)]
-    assert "federated: going on after round" in printed[0]
-    assert "going on" not in printed[1]
-    assert digests[0] == digests[1]
 
 
 def test_a_failed_run_says_why_and_exits_with_1(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -230,35 +206,3 @@ def test_flwr_run_by_hand(tmp_path: Path, environment: dict[str, str]) -> None:
     assert not (tmp_path / "home" / "runtime-envs").exists()
     assert "uv sync" not in done
     assert "data.path nowhere does not exist" in "\n".join(bad.splitlines()[-8:])
-
-
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("ip"),
-    reason="needs root, unshare (util-linux) and ip (iproute2)",
-)
-def test_no_packet_leaves_the_machine(tmp_path: Path, environment: dict[str, str]) -> None:
-    """In a network namespace whose only way out is a counted, dead end."""
-    manifest(tmp_path / "data")
-    script = f"""
-        sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null
-        ip link set lo up
-        ip link add out type veth peer name wall && ip addr add 192.0.2.1/24 dev out
-        ip link set out up && ip link set wall up && ip route add default via 192.0.2.254
-        sent() {{ awk '$1 == "out:" {{print $11}}' /proc/net/dev; }}
-        sleep 2; before=$(sent)
-        {COMMAND} run --data data {" ".join(settings())} || exit 1
-        echo "packets: $(( $(sent) - before ))"
-        {sys.executable} -c 'import socket; s = socket.socket(); s.settimeout(1); s.connect_ex(("198.51.100.1", 80))'
-        echo "packets with one attempt: $(( $(sent) - before ))"
-    """
-    done = subprocess.run(
-        ["unshare", "--net", "sh", "-c", script],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "packets: 0\n" in done.stdout
-    assert "packets with one attempt: 0\n" not in done.stdout

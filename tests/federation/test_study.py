@@ -2,10 +2,9 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from PIL import Image
 
 from tests.federation.by_hand import flower_by_hand
 from tests.federation.data import manifest
-from tests.federation.quick import COMMAND, QUICK, settings
+from tests.federation.marks import leaving_nothing, with_mark
+from tests.federation.quick import COMMAND, QUICK, settings, start
 
 # A round and an epoch more, so that there is something to interrupt.
 LONGER = {"federation__rounds": "3", "study__centralized_epochs": "3"}
@@ -45,36 +45,34 @@ def predictions(run: Path) -> list[list[str]]:
         return list(csv.reader(stream))
 
 
-def test_a_study_killed_again_and_again_ends_with_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
-    manifest(tmp_path / "data")
-    command = study(tmp_path, "--folds", "2", "--repeats", "2")
-    undisturbed = finish(command, tmp_path)
-    whole = (tmp_path / "runs" / "latest").resolve()
-    for killed_after, how in ((2, signal.SIGKILL), (7, signal.SIGINT)):
-        process = subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+def interrupt(command: list[str], folder: Path, how: signal.Signals, reached: Callable[[str], bool]) -> str:
+    """Start a study, end it at a line that it prints, and return what it had printed."""
+    # What ends the processes of a killed launcher does so a moment later.
+    with leaving_nothing(folder / "cache", patience=60) as environment:
+        process = start(command, folder, environment)
         assert process.stdout is not None
-        finished = 0
+        printed = ""
         for line in process.stdout:
-            finished += " right, " in line and "round" not in line
-            if "trainings are there already" in line:
-                finished += int(line.split("going on: ")[1].split()[0])
-            if finished >= killed_after:
+            printed += line
+            if reached(line):
                 process.send_signal(how)
                 break
         process.wait(timeout=60)
-        # The janitor of a killed launcher ends its processes a moment later.
-        deadline = time.monotonic() + 30
-        (unfinished,) = (tmp_path / "runs").glob("*.unfinished")
-        while len(list((unfinished / "units").glob("*.json"))) < killed_after and time.monotonic() < deadline:
-            time.sleep(0.2)
+    return printed
+
+
+@pytest.mark.slow
+def test_a_study_killed_again_and_again_ends_with_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
+    manifest(tmp_path / "data")
+    command = study(tmp_path, "--folds", "2", "--repeats", "2", "--arms", "federated,local")
+    undisturbed = finish(command, tmp_path)
+    whole = (tmp_path / "runs" / "latest").resolve()
+    # Within a federation, and after some trainings of either kind.
+    interrupt(command, tmp_path, signal.SIGKILL, lambda line: " round 2/3: " in line)
+    printed = interrupt(command, tmp_path, signal.SIGINT, lambda line: "federated" in line and " right, " in line)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "going on after round" in printed
     assert "trainings are there already" in done.stdout
     continued = (tmp_path / "runs" / "latest").resolve()
     assert continued != whole
@@ -83,9 +81,10 @@ def test_a_study_killed_again_and_again_ends_with_the_numbers_of_an_undisturbed_
     assert without_times(json.loads((continued / "summary.json").read_text())) == without_times(undisturbed)
     with (continued / "results.csv").open() as stream:
         rows = list(csv.reader(stream))
-    assert len(rows) == 1 + 2 * 2 * (1 + 1 + 2 + 1)
+    assert len(rows) == 1 + 2 * 2 * (1 + 2)
     entries = [json.loads(line) for line in (continued / "rounds.jsonl").read_text().splitlines()]
     assert len({(e["unit"], e.get("round"), e.get("progress")) for e in entries}) == len(entries)
+    assert [e["round"] for e in entries if e["arm"] == "federated"].count(2) == 2 * 2
 
 
 def shuffled(root: Path, patients: int = 60) -> None:
@@ -156,7 +155,7 @@ def test_flwr_run_with_folds_is_the_same_study(tmp_path: Path) -> None:
         "study.arms": '"federated,centralized"',
         "data.path": f'"{tmp_path / "data"}"',
     }
-    with flower_by_hand(tmp_path, {**os.environ, "RAREFED_TEST": str(tmp_path)}) as flwr_run:
+    with flower_by_hand(tmp_path, with_mark()) as flwr_run:
         printed = flwr_run(" ".join(f"{key}={value}" for key, value in changes.items()))
     assert (tmp_path / "runs" / "latest" / "summary.json").is_file(), printed[-3000:]
     by_flower = predictions((tmp_path / "runs" / "latest").resolve())

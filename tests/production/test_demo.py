@@ -1,14 +1,13 @@
 """`make demo`'s command: it ends in the files that the simulation ends in, and leaves no process."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
 from common.summary.summary import Summary
+from tests.federation.marks import marked, with_mark
 from tests.federation.quick import COMMAND
 from tests.production.small import PLAN
 
@@ -18,11 +17,11 @@ pytestmark = pytest.mark.slow
 def test_a_demo_ends_in_a_released_model_and_leaves_no_process(tmp_path: Path) -> None:
     changes = {key: value for key, value in PLAN.items() if key not in ("data.classes", "federation.rounds")}
     settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
-    mark = f"demo-{os.getpid()}-{tmp_path.name}"
+    environment = with_mark()
     done = subprocess.run(
         [COMMAND, "demo", "--folder", "demo", "--output", "runs", "--rounds", "2", *settings],
         cwd=tmp_path,
-        env={**os.environ, "RAREFED_TEST": mark},
+        env=environment,
         capture_output=True,
         text=True,
     )
@@ -33,14 +32,7 @@ def test_a_demo_ends_in_a_released_model_and_leaves_no_process(tmp_path: Path) -
     assert (tmp_path / "runs" / "latest" / "model" / "model.safetensors").is_file()
     assert "records, unbroken" in done.stdout
     assert "exit code 0" in done.stdout
-    assert [process for process in psutil.process_iter() if is_of(process, mark)] == []
-
-
-def is_of(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.environ().get("RAREFED_TEST") == mark and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    assert marked(environment) == []
 
 
 def test_a_folder_that_holds_something_else_is_not_emptied(tmp_path: Path) -> None:
