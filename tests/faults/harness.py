@@ -2,20 +2,18 @@
 
 import contextlib
 import json
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from simulations.local_federation.rehearsal import Rehearsal
-from tests.places import ROOT
-from tests.production.small import PLAN, online_consortium
+from tests.production.small import PLAN, environment, online_consortium
+from tests.waiting import wait_for
 
-INJECT = Path(__file__).parent / "inject"
 HOSPITALS = ("north", "south")
 
 # All must take part in every round: so what is lost must be made good, and the weights can be compared bit for bit. The
@@ -47,18 +45,23 @@ class Stage:
     def __init__(self, rehearsal: Rehearsal, folder: Path) -> None:
         self.rehearsal = rehearsal
         self._folder = folder
+        self._resumed = 0
 
     def arm(self, point: str, hospital: str | None = None, round_number: int | None = None) -> None:
         """Have the next process that comes to a point wait there."""
-        for left in self._folder.glob("*.reached"):
-            left.unlink()
+        (self._folder / f"{point}.reached").unlink(missing_ok=True)
         wanted = {"hospital": hospital, "round": round_number}
         (self._folder / point).write_text(json.dumps({key: value for key, value in wanted.items() if value}))
 
     def wait_reached(self, point: str, seconds: float = 240) -> psutil.Process:
-        """Wait until a process has come to an armed point; it stays there until `release`."""
+        """Wait until a process has come to an armed point, resuming a lost run; it stays there until `release`."""
         reached = self._folder / f"{point}.reached"
-        wait_for(f"{point} to be reached", lambda: reached.exists() and reached.read_text() != "", seconds)
+
+        def is_reached() -> bool:
+            self._resume_if_lost()
+            return reached.exists() and reached.read_text() != ""
+
+        wait_for(is_reached, f"{point} to be reached", seconds)
         return psutil.Process(int(reached.read_text()))
 
     def release(self, point: str) -> None:
@@ -126,6 +129,7 @@ class Stage:
 
     def launch(self, plan: dict[str, Any]) -> None:
         """Start a run and leave it alone."""
+        self._resumed = 0
         assert self.rehearsal.run(plan, "--detach") == 0
 
     def launch_to(
@@ -148,19 +152,22 @@ class Stage:
         folder : Path
             Of the finished run.
         resumed : int
-            How often.
+            How often since it was launched.
         """
-        deadline, resumed = time.monotonic() + seconds, 0
+        deadline = time.monotonic() + seconds
         while not (new := self.folders() - before):
             if time.monotonic() > deadline:
                 raise AssertionError(f"the run did not end; server: {self.rehearsal.log('server')[-3000:]}")
-            if self._lost():
-                time.sleep(2)  # it may be about to start, or about to rename its folder
-                if self._lost():
-                    resumed += 1
-                    self.rehearsal.server("resume", check=False)
+            self._resume_if_lost()
             time.sleep(0.3)
-        return new.pop(), resumed
+        return new.pop(), self._resumed
+
+    def _resume_if_lost(self) -> None:
+        if self._lost():
+            time.sleep(2)  # it may be about to start, or about to rename its folder
+            if self._lost() and self.rehearsal.server("resume", "--detach", check=False).returncode == 0:
+                self._resumed += 1
+                wait_for(lambda: self.processes("serverapp"), "a ServerApp to start", 120)
 
     def _lost(self) -> bool:
         return any(self.rehearsal.runs.glob("*.unfinished")) and not self.processes("serverapp")
@@ -174,7 +181,7 @@ class Stage:
         """Wait until server and hospitals are as they were before any fault."""
         for hospital in HOSPITALS:
             self.rehearsal.wait_online(hospital)
-            wait_for(f"{hospital}'s runner", lambda hospital=hospital: len(self.processes("runner", hospital)) == 1)
+            wait_for(lambda hospital=hospital: self.processes("runner", hospital), f"{hospital}'s runner", 120)
 
 
 @contextlib.contextmanager
@@ -182,19 +189,9 @@ def stage(base: Path, **options: Any) -> Iterator[Stage]:
     """A consortium that is online and whose processes stop at armed points."""
     folder = base / "faults"
     folder.mkdir(parents=True)
-    paths = [str(INJECT), str(ROOT)]
-    changed = {"RAREFED_FAULTS": str(folder), "PYTHONPATH": os.pathsep.join(paths)}
-    before = {key: os.environ.get(key) for key in changed}
-    os.environ.update(changed)
-    try:
-        with online_consortium(base, hospitals=HOSPITALS, settings=SETTINGS, **options) as rehearsal:
-            yield Stage(rehearsal, folder)
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
+    options = {"hospitals": HOSPITALS, "settings": SETTINGS, **options}
+    with environment(RAREFED_FAULTS=str(folder)), online_consortium(base, impatient=True, **options) as rehearsal:
+        yield Stage(rehearsal, folder)
 
 
 def weights_of(folder: Path) -> str:
@@ -206,15 +203,6 @@ def weights_of(folder: Path) -> str:
 def rounds_of(folder: Path) -> list[dict[str, Any]]:
     """Return the entries of a run's rounds."""
     return [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
-
-
-def wait_for(what: str, done: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.1)
 
 
 def _words(process: psutil.Process) -> list[str]:

@@ -10,14 +10,21 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.faults.harness import ALL_MUST, Stage, rounds_of, stage, wait_for, weights_of
+from tests.faults.harness import ALL_MUST, Stage, rounds_of, stage, weights_of
+from tests.server.federation_folder import lives
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")]
 
-PLAN = ALL_MUST | {"federation.rounds": 4, "federation.keep_checkpoints": 4}
+# Small messages: what matters here is what is written.
+PLAN = ALL_MUST | {
+    "federation.rounds": 3,
+    "federation.keep_checkpoints": 3,
+    "model.freeze": "all",
+    "data.size": 32,
+}
 
 
 @pytest.fixture(scope="module")
@@ -78,23 +85,24 @@ def read_only(disk: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def unfinished_log(theatre: Stage) -> str:
-    (folder,) = theatre.rehearsal.runs.glob("*.unfinished")
-    return (folder / "run.log").read_text()
+def says_so(theatre: Stage) -> bool:
+    """Return whether a run that goes on has heard that the hospital north cannot write."""
+    logs = theatre.rehearsal.runs.glob("*.unfinished/run.log")
+    return any("north: failed: state" in log.read_text() for log in logs)
 
 
 def test_a_full_disk_of_the_server_costs_no_round(theatre: Stage, undisturbed: str) -> None:
     theatre.everything_is_up()
     before = theatre.folders()
-    serverapp = theatre.launch_to("checkpoint", PLAN, round_number=3)
+    serverapp = theatre.launch_to("checkpoint", PLAN, round_number=2)
     with filled(server_disk(theatre)):
         theatre.release("checkpoint")
-        wait_for("the run to stop", lambda: not serverapp.is_running() or serverapp.status() == psutil.STATUS_ZOMBIE)
+        wait_for(lambda: not lives(serverapp), "the run to stop", 120)
     folder, _ = theatre.finish(before)
     assert weights_of(folder) == undisturbed
     log = (folder / "run.log").read_text()
-    assert "going on after round 2/4" in log
-    assert [entry["round"] for entry in rounds_of(folder)] == [1, 2, 3, 4]
+    assert "going on after round 1/3" in log
+    assert [entry["round"] for entry in rounds_of(folder)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +120,12 @@ def test_a_hospital_that_cannot_write_says_so_and_is_waited_for(
     theatre.launch_to("before-training", PLAN, hospital="north", round_number=2)
     with fault(hospital_disk(theatre)):
         theatre.release("before-training")
-        wait_for("the hospital to say so", lambda: "north: failed: state" in unfinished_log(theatre))
+        wait_for(lambda: says_so(theatre) or theatre.folders() - before, "the hospital to say so", 120)
+        if not says_so(theatre):
+            # A full disk still had room for a few lines in the last page of the audit log.
+            before = theatre.folders()
+            theatre.launch(PLAN)
+            wait_for(lambda: says_so(theatre), "the hospital to say so", 120)
     folder, resumed = theatre.finish(before)
     assert resumed == 0
     assert weights_of(folder) == undisturbed
@@ -135,10 +148,10 @@ def test_a_daemon_does_not_start_on_a_state_folder_that_it_cannot_write(theatre:
 def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(theatre: Stage, undisturbed: str, suffix: str) -> None:
     theatre.everything_is_up()
     before = theatre.folders()
-    theatre.launch_to("aggregation", PLAN, round_number=4)
+    theatre.launch_to("aggregation", PLAN, round_number=3)
     theatre.kill("serverapp")
     theatre.release("aggregation")
-    (checkpoint,) = theatre.rehearsal.runs.glob(f"*.unfinished/checkpoints/rounds/*/round-0003.{suffix}")
+    (checkpoint,) = theatre.rehearsal.runs.glob(f"*.unfinished/checkpoints/rounds/*/round-0002.{suffix}")
     content = bytearray(checkpoint.read_bytes())
     content[len(content) // 2] ^= 1
     checkpoint.write_bytes(content)
@@ -146,8 +159,8 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(theatre: Stage,
     assert resumed == 1
     assert weights_of(folder) == undisturbed
     log = (folder / "run.log").read_text()
-    assert re.search(r"round-0003: (was damaged since it was written|cannot be read); the one before is used", log)
-    assert "going on after round 2/4" in log
+    assert re.search(r"round-0002: (was damaged since it was written|cannot be read); the one before is used", log)
+    assert "going on after round 1/3" in log
 
 
 def test_a_run_goes_on_from_a_copy_of_the_servers_folder(theatre: Stage, undisturbed: str) -> None:
@@ -169,7 +182,7 @@ def test_a_run_goes_on_from_a_copy_of_the_servers_folder(theatre: Stage, undistu
         folder, resumed = theatre.finish(before)
         assert resumed == 1
         assert weights_of(folder) == undisturbed
-        assert "going on after round 2/4" in (folder / "run.log").read_text()
+        assert "going on after round 2/3" in (folder / "run.log").read_text()
     finally:
         rehearsal.kill("server", signal.SIGTERM)
         rehearsal.server_folder, rehearsal.runs = original, original / "runs"
@@ -183,7 +196,7 @@ def test_clocks_that_jump_stop_nobody_for_good(theatre: Stage, undisturbed: str)
     theatre.launch_to("before-training", PLAN, hospital="north", round_number=2)
     theatre.shift_clock("north", 3600)
     theatre.release("before-training")
-    wait_for("the daemon to say so", lambda: "clock is 3" in theatre.rehearsal.log("north"), 200)
+    wait_for(lambda: "clock is 3" in theatre.rehearsal.log("north"), "the daemon to say so", 200)
     theatre.shift_clock("north", 0)
     folder, _ = theatre.finish(before)
     assert weights_of(folder) == undisturbed

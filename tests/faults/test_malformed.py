@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.harness import ALL_MUST, INJECT, Stage, rounds_of, weights_of
+from tests.faults.harness import ALL_MUST, Stage, rounds_of, weights_of
+from tests.production.small import INJECT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -2,14 +2,19 @@
 
 import contextlib
 import csv
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from simulations.local_federation.rehearsal import Rehearsal
 from tests.federation.data import label, picture
+from tests.places import ROOT
+
+INJECT = ROOT / "tests" / "faults" / "inject"
 
 HOSPITALS = ("east", "north", "south")
 PATIENTS = 20
@@ -46,14 +51,31 @@ def images_of_all(folder: Path, hospitals: Sequence[str] = HOSPITALS) -> dict[st
 
 
 @contextlib.contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set variables that every process started in the block inherits."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
+
+
+@contextlib.contextmanager
 def joined_consortium(
-    base: Path, hospitals: Sequence[str] = HOSPITALS, settings: Mapping[str, Any] | None = None, **options: Any
+    base: Path,
+    hospitals: Sequence[str] = HOSPITALS,
+    settings: Mapping[str, Any] | None = None,
+    impatient: bool = False,
+    **options: Any,
 ) -> Iterator[Rehearsal]:
-    """A running server and hospitals that have joined, with `settings` in their files; no daemon runs yet."""
+    """A running server and hospitals that have joined, with `settings` in their files; no daemon runs yet.
+
+    `impatient` hospitals ask for messages many times in the seconds in which Flower's SuperNode asks once.
+    """
     options = {"runs": base / "runs", **options}
     images = images_of_all(base / "images", hospitals)
     rules = dict.fromkeys(images, RULES)
-    with Rehearsal(base / "consortium", images, print, rules=rules, **options) as rehearsal:
+    injected = {"PYTHONPATH": os.pathsep.join([str(INJECT), str(ROOT)])} if impatient else {}
+    with environment(**injected), Rehearsal(base / "consortium", images, print, rules=rules, **options) as rehearsal:
         rehearsal.provision()
         for hospital in hospitals:
             rehearsal.join(hospital)
