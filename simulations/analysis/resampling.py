@@ -93,10 +93,10 @@ def interval_of(predictions: Predictions, resampled: ResampledMetrics, name: str
 
 
 def _effective_sizes(predictions: Predictions, name: str) -> EffectiveSizes:
-    """Return what the predictions behind a rate may be worth.
+    """Return the effective numbers of predictions behind a rate.
 
     The F1 score is a share of true positives, counted twice, and errors. A mean over more than two classes is at least
-    as sure as the rate of the class with the fewest patients.
+    as precise as the rate of the class with the fewest patients.
     """
     predicted = predictions.predicted
     labels = np.broadcast_to(predictions.labels, predicted.shape)

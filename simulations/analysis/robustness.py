@@ -1,4 +1,4 @@
-"""What a federation is worth when hospitals fail: the two measurements of `rarefed-sim robustness`, and their tests."""
+"""What a federation loses when hospitals fail: the two measurements of `rarefed-sim robustness`, and their tests."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,8 @@ from simulations.analysis.arm_comparison import compare_predictions
 from simulations.analysis.predictions import Predictions
 from simulations.study.variants import Variant
 
-# All images are tested, since three points of one split would be one image. The smaller tail takes a third of the time.
+# All images are tested, since in a single split one image is nearly three points. The smaller tail takes a third of
+# the time.
 _COMMON: dict[str, Scalar] = {"study.arms": "federated", "study.folds": 5, "model.freeze": "block5"}
 _MEASUREMENTS: dict[str, dict[str, Scalar]] = {
     "dropout": {
@@ -45,7 +46,7 @@ def is_disturbed(variant: Variant) -> bool:
 def against_undisturbed(
     predictions: Mapping[Variant, Predictions],
 ) -> dict[Variant, dict[str, PairedTestRecord]]:
-    """Test the federated arm of every variant with faults against its like without.
+    """Test the federated arm of every variant against the undisturbed ones.
 
     Parameters
     ----------

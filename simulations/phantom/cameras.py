@@ -1,8 +1,8 @@
-"""The phantom's cameras: how each of the four sites sees a scene, and what gets in the way (hairs, rulers, ink).
+"""The phantom's cameras: how each of the four sites pictures a scene, with hairs, rulers and ink marks.
 
 Sites differ in optics, white balance and compression, as dermatoscopes do, and in two habits that a model trained at
 one site mistakes for the disease: how often a ruler or an ink mark accompanies a positive case, and how warm the light
-is then. The habits point in opposite directions at different sites, so what they teach does not travel.
+is then. The habits point in opposite directions at different sites, so what a model learns from them is wrong elsewhere.
 """
 
 import io

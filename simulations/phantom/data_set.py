@@ -55,9 +55,9 @@ class _Case:
 def phantom_folder(cache: Path, *, seed: int = 1, images: int = 200) -> Path:
     """Return the folder of a phantom data set, drawing it on first use.
 
-    The pictures are drawn in a temporary folder beside the final one, which then takes the final name in one rename:
-    whoever sees the name sees the whole data set, whatever was interrupted or ran at the same time. Only a process that
-    is killed outright leaves its hidden `.part` folder behind; it is never read and may be deleted.
+    The pictures are drawn in a temporary folder beside the final one, which then takes the final name in one rename. So
+    the final name always stands for a whole data set, also after an interruption or with two processes at once. Only a
+    process that is killed leaves its hidden `.part` folder behind; it is never read and may be deleted.
 
     Parameters
     ----------

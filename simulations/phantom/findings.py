@@ -3,7 +3,7 @@
 What makes a lesion *positive* is structure, not colour: sharply bounded, closely packed vascular lakes parted by pale
 septa, or a central scar crossed by bright strands inside a ring of delicate network. Negatives have look-alikes of
 both (soft scattered globules; a smooth pale patch, off centre, in an even network) in the same colours, and the mild
-cases of both classes fade into one another, so that neither a colour nor one layer alone gives the class away.
+cases of both classes overlap, so that neither a colour nor one layer alone tells the class.
 """
 
 from dataclasses import dataclass

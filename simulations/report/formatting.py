@@ -1,4 +1,4 @@
-"""Numbers as a reader meets them: counts, rates, intervals, sizes and times."""
+"""Numbers as the report writes them: counts, rates, intervals, sizes and times."""
 
 from common.summary.arm import MetricsRecord
 from common.summary.record import Interval
@@ -60,7 +60,7 @@ def share_limits(interval: Interval | None) -> str:
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """Return a difference with its sign, as typography writes it."""
+    """Return a difference with its sign, with a true minus sign."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
 

@@ -1,4 +1,4 @@
-"""What a reviewer sees of a run: one self-contained page, and its figures and tables as files for a paper.
+"""The report of a run: one self-contained page, and its figures and tables as files for a paper.
 
 The page has no script and makes no request; it is readable on a phone, in the dark and on paper.
 """
@@ -38,7 +38,7 @@ def write_report(run: Path) -> Path:
     Returns
     -------
     Path
-        The page; it is replaced in one step, so a reader never meets half of it.
+        The page; it is replaced in one step, so nobody reads half of it.
 
     Raises
     ------

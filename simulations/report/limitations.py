@@ -1,4 +1,4 @@
-"""What a study cannot say: which differences its test images hide, and what its intervals leave out."""
+"""What a study cannot say: which differences its test images cannot show, and what its intervals leave out."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -29,7 +29,7 @@ def list_caveats(summary: Summary, found: Mapping[str, MetricsRecord]) -> list[s
 
 
 def tell_faults(summary: Summary) -> list[str]:
-    """Return what was done to the federation of a study on purpose, one sentence each."""
+    """Return one sentence for each fault that the federation of a study was given on purpose."""
     return describe_faults(summary.plan.get("study", {}), len(summary.dataset.sites))
 
 

@@ -23,7 +23,7 @@ TABLE_WIDTH = 110
 def render_table(summary: Summary) -> Group:
     """Return the comparison as rich renderables: the arms, the sites, the variants, the verdict; fits 110 columns."""
     parts: list[RichTable | Text] = _synthetic(summary)
-    parts += [Text(told, style="bold") for told in tell_faults(summary)]
+    parts += [Text(sentence, style="bold") for sentence in tell_faults(summary)]
     parts += draw_table(arms_table(summary), "Test patients: correct images, and rates with their 95 % intervals below")
     if summary.dataset.sites:
         parts += draw_table(sites_table(summary))
@@ -61,7 +61,7 @@ def draw_table(table: Table, title: str = "") -> list[RichTable | Text]:
     narrow = len(table.columns) > _MANY_COLUMNS
     # Text, not str: a name in square brackets would be taken for markup.
     for index, heading in enumerate(table.columns):
-        # Where columns are many, rich would rather cut a heading off than break it.
+        # With many columns rich cuts a heading off instead of breaking it.
         name = heading.text.replace(" ", "\n", 1) if narrow and index and not heading.note else heading.text
         stacked = Text(name + (f"\n({heading.note})" if heading.note else ""))
         if index == 0:

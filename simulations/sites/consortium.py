@@ -20,7 +20,7 @@ from simulations.sites.partition import partition
 
 @dataclass(frozen=True)
 class SimulatedConsortium:
-    """Everything that is fixed about the data before any training.
+    """The images and sites of a simulation, fixed before any training.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class SimulatedConsortium:
 
 
 def load_consortium(plan: TrainingPlan) -> SimulatedConsortium:
-    """Read the plan's data set and make its sites; every process that asks gets the same ones.
+    """Read the plan's data set and make its sites, which are the same in every process.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsorti
     dataset = _dataset(data.path, DatasetSettings.of(data, data.class_names))
     kind, groups = partition(dataset.records, study)
     sites = []
-    # A patient whom two hospitals know must not be trained on in one and tested in the other.
+    # A patient of two hospitals must not be trained on in one and tested in the other.
     decided: dict[str, SplitName] = {}
     for name, records in groups.items():
         split = split_records(

@@ -1,4 +1,4 @@
-"""One data set dealt out to folders, a hospital each: for a real federation on one machine, or a rehearsal of one."""
+"""One data set dealt out to one folder per hospital, for a rehearsal of a real federation on one machine."""
 
 import csv
 import io
@@ -15,8 +15,8 @@ from simulations.sites.consortium import SimulatedConsortium
 def hand_out(consortium: SimulatedConsortium, folder: Path) -> dict[str, Path]:
     """Copy each simulated hospital's images into a folder of its own, with a `manifest.csv`.
 
-    A hospital that reads its folder has the same images, patients and split as the simulation gives it; so a federation
-    over the folders trains the same weights.
+    A hospital that reads its folder has the same images, patients and split as in the simulation, so a federation over
+    the folders trains the same weights.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Hospitals out of one data set: by the sites it names, or drawn, without ever parting a patient."""
+"""Simulated hospitals: one data set parted by the sites that it names, or at random, but never within a patient."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ class _Patient:
 
     @property
     def label(self) -> int:
-        """The class most of the patient's images have; of equals the lower."""
+        """The class that most of the patient's images have; the lower one of two equals."""
         labels = [record.label for record in self.records]
         return min(set(labels), key=lambda label: (-labels.count(label), label))
 
 
 def partition(records: Sequence[ImageRecord], study: StudyPlan) -> tuple[str, Sites]:
-    """Deal a data set out to hospitals.
+    """Part a data set into hospitals.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _natural(records: Sequence[ImageRecord], named: set[str], wanted: int) -> Si
 def _deal(
     patients: list[_Patient], count: int, shares: _Shares, alpha: float, rng: np.random.Generator
 ) -> list[list[_Patient]]:
-    """Deal patients class by class by the shares drawn; draw again until every site can be split in three."""
+    """Deal patients out class by class, by the shares drawn; draw again until every site can be split in three."""
     least = min(3, len(patients) // count)
     classes = sorted({patient.label for patient in patients})
     groups: list[list[_Patient]] = []
@@ -100,13 +100,13 @@ def _deal(
         for label, share in zip(classes, drawn, strict=True):
             members = [patient for patient in patients if patient.label == label]
             order = rng.permutation(len(members))
-            # Rounding the cumulated shares keeps every patient and is off by at most one a site.
+            # Rounding the cumulated shares keeps every patient and is off by at most one per site.
             bounds = np.rint(np.cumsum(share) * len(members)).astype(int)
             for group, chosen in zip(groups, np.split(order, bounds[:-1]), strict=True):
                 group.extend(members[index] for index in chosen)
         if min(len(group) for group in groups) >= least:
             return groups
-    # So many sites for so few patients that no draw suffices: the largest sites give.
+    # So many sites for so few patients that no draw suffices: the largest sites give patients to the smallest.
     while min(len(group) for group in groups) < least:
         max(groups, key=len).sort(key=lambda patient: patient.records[0].name)
         min(groups, key=len).append(max(groups, key=len).pop())

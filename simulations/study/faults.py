@@ -1,4 +1,4 @@
-"""Hospitals that drop out or are hostile, on purpose: what stands between a simulated federation and its sites."""
+"""Simulated hospitals that fail on purpose: a transport that loses their replies, or makes them hostile."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,32 +17,32 @@ FACTORS = {"scaled": 100.0, "flipped": -1.0}
 """What `study.hostile` multiplies an update by."""
 
 
-def with_faults(courier: Transport, plan: TrainingPlan, sites: int) -> Transport:
-    """Return what a federation of `sites` sites sends its messages by: the courier itself in a plan without faults."""
+def with_faults(transport: Transport, plan: TrainingPlan, sites: int) -> Transport:
+    """Return the transport with the faults of a plan; the transport itself where the plan has none."""
     faulty = plan.study.dropout or plan.study.hostile_sites
-    return FaultyTransport(courier, plan, sites) if faulty else courier
+    return FaultyTransport(transport, plan, sites) if faulty else transport
 
 
 class FaultyTransport:
     """Loses replies to training rounds, and has hostile sites change theirs; everything else it leaves alone.
 
-    Hostile replies are changed before the server sees them, so that they pass its checks or do not, as those of a real
-    hospital would. A lost reply is one that nobody trained for: its error is there at once.
+    Hostile replies are changed before the server checks them, as those of a real hospital would be. For a reply that is
+    lost nobody trains: its error arrives at once.
 
     Parameters
     ----------
-    courier : Transport
-        What reaches the sites.
+    transport : Transport
+        Reaches the sites.
     plan : TrainingPlan
         `study.dropout`, `study.hostile_sites` and `study.hostile` are read.
     sites : int
         How many there are.
     """
 
-    def __init__(self, courier: Transport, plan: TrainingPlan, sites: int) -> None:
-        self._courier = courier
+    def __init__(self, transport: Transport, plan: TrainingPlan, sites: int) -> None:
+        self._transport = transport
         self._dropout = plan.study.dropout
-        # The folds and repeats of a study suffer differently, or they would all tell of one and the same luck.
+        # The folds and repeats of a study lose other replies, or all would repeat one and the same draw.
         self._seeds = (plan.study.seed, plan.training.seed, plan.data.fold)
         self._hostile = range(sites - plan.study.hostile_sites, sites)
         self._factor = np.float32(FACTORS[plan.study.hostile])
@@ -51,11 +51,11 @@ class FaultyTransport:
         self._changed: set[str] = set()
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        """Send messages but those whose reply will be lost, as `Grid.push_messages`."""
+        """Send messages, except those whose reply will be lost, as `Grid.push_messages`."""
         asked = list(messages)
         lost = [self._loses(message) for message in asked]
         sent = [message for message, gone in zip(asked, lost, strict=True) if not gone]
-        ids = iter(self._courier.push_messages(sent) if sent else [])
+        ids = iter(self._transport.push_messages(sent) if sent else [])
         return [
             self._lose(message) if gone else self._remember(message, next(ids))
             for message, gone in zip(asked, lost, strict=True)
@@ -67,13 +67,12 @@ class FaultyTransport:
         lost = [self._lost.pop(each) for each in asked if each in self._lost]
         gone = {reply.metadata.reply_to_message_id for reply in lost}
         waiting = [each for each in asked if each not in gone]
-        return [*lost, *(self._change(reply) for reply in (self._courier.pull_messages(waiting) if waiting else []))]
+        return [*lost, *(self._change(reply) for reply in (self._transport.pull_messages(waiting) if waiting else []))]
 
     def _loses(self, message: Message) -> bool:
-        """Say whether the reply to a message will be lost: a matter of seeds, round, site and attempt alone.
+        """Say whether the reply to a message will be lost; it depends on seeds, round, site and attempt alone.
 
-        So a federation that goes on after an interruption meets the same losses, and a round that is repeated for want
-        of replies meets others.
+        So a resumed federation loses the same replies, and a round that is repeated for want of replies loses others.
         """
         if not self._dropout or message.metadata.message_type != MessageType.TRAIN:
             return False

@@ -18,9 +18,10 @@ from server.rounds.state import FederationState, RoundReport
 from server.runs.round_records import federated_evaluation, learning_curve
 from server.runs.run_folder import RunFolder
 from simulations.study.faults import with_faults
+from simulations.study.layer_folders import LayerFolderTransport
 from simulations.study.outcomes import Outcome
 from simulations.study.trainings import Unit
-from simulations.study.workers import LayerFolderTransport, Workers
+from simulations.study.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class _UnitObserver(RequireAllHospitals):
 def run_federated(
     unit: Unit, workers: Workers, folder: RunFolder, on_round: Callable[[RoundReport], None], say: Callable[[str], None]
 ) -> Federated:
-    """Run one federation, one message a site and round, and test the selected model on every site's patients.
+    """Run one federation, one message per site and round, and test the selected model on every site's patients.
 
     Parameters
     ----------
@@ -65,9 +66,9 @@ def run_federated(
     workers : Workers
         Where the sites compute.
     folder : RunFolder
-        Keeps a checkpoint of every round; a federation that was interrupted goes on from the last.
+        Keeps a checkpoint of every round; an interrupted federation resumes from the last.
     on_round : callable
-        Called after each round, in this thread; also for those of before an interruption.
+        Called after each round, in this thread; also for the rounds from before an interruption.
     say : callable
         Takes a line about checkpoints and repeated rounds.
     """

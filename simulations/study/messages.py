@@ -1,12 +1,16 @@
 """The simulation's own kinds of message, and their keys in the config record."""
 
-# The simulation's own kinds of message, and their keys in messages.CONFIG.
 ALONE = "alone"
+"""Kind of the message that has a unit trained which needs no federation."""
 
 PREDICT = "predict"
+"""Kind of the message that has all sites' test images predicted."""
 
 ARM = "arm"
+"""Key of the arm of a unit to train."""
 
 LAYERS = "layers"
+"""Key of the folder in which simulated sites keep the layers that they do not exchange."""
 
 RESULT = "result"
+"""Key of a reply's content, as JSON."""

@@ -1,4 +1,4 @@
-"""What came of each training, kept on disk as soon as it is there: an interrupted study goes on from them."""
+"""The outcome of each training, on disk as soon as it is known, so that an interrupted study can be resumed."""
 
 import csv
 import threading
@@ -59,13 +59,13 @@ class Outcome(Record):
 
 
 def rounded(probabilities: NDArray[np.float64]) -> list[list[float]]:
-    """Return probabilities as they are written everywhere, so that every file says the same."""
+    """Return probabilities with as many decimals as all files have, so that all say the same."""
     values: list[list[float]] = np.round(probabilities, _DECIMALS).tolist()
     return values
 
 
 class OutcomeStore:
-    """The outcomes of a study in its run folder: one file a unit under `units/`, and one line each in `results.csv`.
+    """The outcomes of a study in its run folder: one file per unit under `units/`, one line each in `results.csv`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class OutcomeStore:
         return len(self._found)
 
     def add(self, unit: Unit, outcome: Outcome) -> None:
-        """Keep an outcome; once this returns it survives whatever happens to the process."""
+        """Keep an outcome; once this returns, it is on disk."""
         with self._lock:
             write_json_atomically(self._units / f"{unit.key}.json", outcome.to_json())
             self._found[unit.key] = outcome
@@ -119,7 +119,7 @@ def correct_of(unit: Unit, outcome: Outcome) -> int:
 
 def _row(unit: Unit, outcome: Outcome) -> list[Any]:
     plan = unit.plan
-    # What has no influence on the training is left empty, since the same training may serve several variants.
+    # Left empty: what does not influence the training, since one training may serve several variants.
     strategy, failing = "", ""
     if unit.arm == FEDERATED:
         strategy = plan.federation.strategy

@@ -41,7 +41,7 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
     Outcome
         Tested on the test patients of all hospitals.
     """
-    # Where all images lie in one place, all layers do: no strategy leaves some of them elsewhere.
+    # Where all images lie in one place, no strategy leaves some of the layers elsewhere.
     plan = plan.changed({"federation.strategy": "fedavg"})
     return TRAININGS[arm](plan, load_consortium(plan), site or arm)
 
@@ -49,7 +49,7 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
 def predict_with(
     plan: TrainingPlan, tail: NDArray[np.float32], layers_of: Callable[[int, Site], NDArray[np.float32] | None]
 ) -> list[list[float]]:
-    """Return what a tail says of the test images of all hospitals.
+    """Return the probabilities that a tail gives the test images of all hospitals.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def predict_with(
     tail : ndarray of float32, shape (layout.size,)
         The global one.
     layers_of : callable
-        Returns the layers of its own with which a site, given by number and itself, uses the tail.
+        Takes a site's number and the site; returns the layers that it keeps to itself, or None.
     """
     consortium = load_consortium(plan)
     bench = workbench(plan, len(consortium.dataset.classes))
@@ -104,7 +104,7 @@ def _train(
     validation: Sequence[ImageRecord],
     batch_size: int,
 ) -> Outcome:
-    """Train on images that lie in one place, from the same start as the federation."""
+    """Train on images that lie in one place, from the same initial weights as the federation."""
     started = time.monotonic()
     bench = workbench(plan, len(consortium.dataset.classes))
     trainer, layout, tail = bench.trainer, bench.layout, bench.trainer.model.tail

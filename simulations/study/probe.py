@@ -18,17 +18,17 @@ from common.training.workbench import workbench
 from simulations.sites.consortium import SimulatedConsortium
 from simulations.study.outcomes import Outcome, rounded
 
-# The inverse strengths of the probe's regularisation to choose from, and into how many parts the choice splits.
-_PROBE_STRENGTHS = tuple(10.0**exponent for exponent in range(-5, 3))
-
-_PROBE_PARTS = 4
+# Inverse strengths of the regularisation to choose from (`C` of scikit-learn), and the folds of the choice.
+_STRENGTHS = tuple(10.0**exponent for exponent in range(-5, 3))
+_FOLDS = 4
 
 
 def fit_probe(plan: TrainingPlan, consortium: SimulatedConsortium) -> Outcome:
     """Fit a logistic regression on the features of the wholly frozen network (Alain & Bengio 2016).
 
-    The pooled hospitals' training and validation images, without augmentation. The strength of the L2 regularisation is
-    the one with the lowest log loss over an inner cross-validation over their patients; of equal ones the strongest.
+    It is fitted to the training and validation images of all hospitals, without augmentation. The strength of the L2
+    regularisation is the one with the lowest log loss in an inner cross-validation over their patients; the strongest of
+    equal ones.
     """
     started = time.monotonic()
     classes = len(consortium.dataset.classes)
@@ -55,17 +55,17 @@ def _choose_strength(
     records: Sequence[ImageRecord], features: NDArray[np.float64], labels: NDArray[np.int64], seed: int
 ) -> float:
     rows = {record.name: row for row, record in enumerate(records)}
-    losses = dict.fromkeys(_PROBE_STRENGTHS, 0.0)
-    for part in range(_PROBE_PARTS):
-        split = split_records(records, test_fraction=1 / _PROBE_PARTS, validation_fraction=0, fold=part, seed=seed)
+    losses = dict.fromkeys(_STRENGTHS, 0.0)
+    for fold in range(_FOLDS):
+        split = split_records(records, test_fraction=1 / _FOLDS, validation_fraction=0, fold=fold, seed=seed)
         train, test = ([rows[record.name] for record in chosen] for chosen in (split.train, split.test))
         if not test or len(set(labels[train])) < 2:
             continue
-        for strength in _PROBE_STRENGTHS:
+        for strength in _STRENGTHS:
             model = _regression(strength).fit(features[train], labels[train])
             probabilities = _probabilities(model, features[test], labels.max() + 1)
             losses[strength] += len(test) * mean_log_loss(labels[test], probabilities)
-    return min(_PROBE_STRENGTHS, key=lambda strength: (losses[strength], strength))
+    return min(_STRENGTHS, key=lambda strength: (losses[strength], strength))
 
 
 def _regression(strength: float) -> Pipeline:

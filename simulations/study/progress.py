@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one line a step, with the share done and the time left."""
+"""What a person sees while a study runs: one line per step, with the share done and the time left."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class StudyProgress:
         self._total = max(total, 1)
         self._emit = emit
         self._done = 0
-        # Rates count from the end of the first step, which starts processes and fills caches that later ones find.
+        # The rate counts from the end of the first step, which also starts processes and fills caches.
         self._first: tuple[int, float] | None = None
 
     def step(self, samples: int, text: str | None) -> None:

@@ -1,4 +1,4 @@
-"""A comparison study from data to trained models: all its trainings, side by side on the machine, each kept at once."""
+"""A comparison study from data to trained models: all its trainings, side by side on one machine."""
 
 import os
 import threading
@@ -59,11 +59,11 @@ class Study:
         self._noting = threading.Lock()
 
     def outcomes(self, variant: Variant) -> list[tuple[Unit, Outcome]]:
-        """Return a variant's trainings with what came of them."""
+        """Return a variant's trainings with their outcomes."""
         return [(unit, self._store[unit]) for unit in units_of(variant)]
 
     def train(self, grid: Grid) -> None:
-        """Do all trainings that are not done yet.
+        """Do the trainings that an interrupted study has not left.
 
         Raises
         ------
@@ -85,8 +85,8 @@ class Study:
     def _share_out(self, units: list[Unit], workers: Workers) -> None:
         """Train in as many threads as there are workers, so that none is idle.
 
-        A federation must never wait for the end of somebody's long training, since its rounds have a time limit: so
-        the other trainings leave it room as long as one is going on.
+        The rounds of a federation have a time limit, so it must not wait for a worker that is busy with a long training.
+        As long as a federation is running, the other trainings leave enough workers free for its sites.
         """
         federated = deque(unit for unit in units if unit.arm == FEDERATED)
         alone = deque(unit for unit in units if unit.arm != FEDERATED)
@@ -102,7 +102,7 @@ class Study:
                 workers.stop()
         failures = [error for thread in threads if (error := thread.exception())]
         if failures:
-            # Those that were stopped because of it only say so.
+            # The others only say that they were stopped because of it.
             raise next((error for error in failures if not isinstance(error, StoppedError)), failures[0])
 
     def _work(self, queues: list[deque[Unit]], workers: Workers) -> None:
@@ -140,7 +140,9 @@ class Study:
         rounds = unit.plan.federation.rounds
         sites = ", ".join(f"{name} {site.train_loss:.3f}" for name, site in report.sites.items())
         start = (
-            f"; start scored {_say_score(report.evaluation)}" if report.evaluation and report.evaluation.images else ""
+            f"; start scored {_describe_evaluation(report.evaluation)}"
+            if report.evaluation and report.evaluation.images
+            else ""
         )
         text = f"{unit.title} round {report.round}/{rounds}: loss {report.train_loss:.3f} ({sites}){start}"
         for site, reason in report.failures.items():
@@ -189,5 +191,5 @@ def _place(unit: Unit) -> dict[str, Any]:
     return {"arm": unit.arm, "repeat": unit.repeat, "fold": unit.fold} | ({"site": unit.site} if unit.site else {})
 
 
-def _say_score(score: EvaluationCounts) -> str:
-    return f"{score.correct}/{score.images} right, loss {score.loss:.3f}"
+def _describe_evaluation(evaluation: EvaluationCounts) -> str:
+    return f"{evaluation.correct}/{evaluation.images} right, loss {evaluation.loss:.3f}"

@@ -1,4 +1,4 @@
-"""What a study consists of: variants of the plan, and in each the single trainings that can be done one by one."""
+"""The units of a study: the single trainings that it consists of."""
 
 import hashlib
 import json
@@ -42,9 +42,9 @@ class Unit:
 
     @cached_property
     def key(self) -> str:
-        """Digest of everything that the outcome depends on; two units of one key need one training."""
+        """Digest of everything that the outcome depends on; units with equal keys are trained once."""
         plan = self.plan.model_dump()
-        # The sites and their splits are in the digest of the hospitals; of the rest of the study only faults change a
+        # The sites and their splits are in the digest of the consortium; of the rest of the study only faults change a
         # training.
         study = plan.pop("study")
         if self.arm == FEDERATED and (study["dropout"] or study["hostile_sites"]):
@@ -58,7 +58,7 @@ class Unit:
 
     @property
     def title(self) -> str:
-        """How progress lines call it."""
+        """Its name in lines of progress."""
         where = f" {self.site}" if self.site else ""
         if not self.plan.study.folds:
             return f"{self.arm}{where}"

@@ -14,7 +14,7 @@ from simulations.study.arms import WITHOUT_PRETRAINING
 
 _SWEPT = ("study.models", "study.strategies", "study.partitions", "study.site_counts", "study.faults")
 
-# What each word of study.faults makes of a plan that says how many drop out or are hostile.
+# What each word of study.faults changes in a plan that says how many drop out or are hostile.
 _FAULTS: dict[str, dict[str, Scalar]] = {
     "none": {"study.dropout": 0.0, "study.hostile_sites": 0},
     "dropout": {"study.hostile_sites": 0},
@@ -84,7 +84,7 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
     for changes, strategy, partition, count, fault in itertools.product(
         families, strategies, partitions, counts, faults
     ):
-        # The sites that the data name are as many as they are.
+        # Nobody chooses the number of natural sites.
         sites = 0 if partition == "natural" and study.site_counts else count
         variant = Variant(
             plan.changed(

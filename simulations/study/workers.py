@@ -1,4 +1,4 @@
-"""How the study hands work to Flower's workers: several threads share one Grid, each waits for its own replies."""
+"""Flower's workers: several threads of the study share one Grid, and each waits for its own replies."""
 
 import json
 import threading
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.messages import CONFIG, FEDERATION, NAME, ROUND, request_content
-from server.rounds.messaging import Transport
 from server.rounds.reply_checks import BadReply, refuse_error
 from simulations.study.messages import ALONE, ARM, LAYERS, PREDICT, RESULT
 from simulations.study.outcomes import Outcome
@@ -28,7 +27,7 @@ class StoppedError(RunError):
 
 
 class Workers:
-    """Flower's Grid for several threads; what a federation and the study's other trainings send their messages by.
+    """Flower's Grid for several threads: the transport of federations and of all other trainings.
 
     Parameters
     ----------
@@ -46,7 +45,7 @@ class Workers:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Make every thread that waits for a reply give up, since one of them has failed."""
+        """Make every thread that waits for a reply raise `StoppedError`, since one of them has failed."""
         self._stopped.set()
 
     def node(self, number: int) -> int:
@@ -115,37 +114,6 @@ class Workers:
         config_of_reply = replies[0].content[CONFIG]
         assert isinstance(config_of_reply, ConfigRecord)
         return str(config_of_reply[RESULT])
-
-
-class LayerFolderTransport:
-    """A courier whose messages say where simulated hospitals keep what is their own.
-
-    A real one has a disk. In a simulation any process answers for any hospital, so it must be told.
-
-    Parameters
-    ----------
-    courier : Transport
-        Takes the messages.
-    layers : Path
-        Absolute; each site has a folder in it.
-    """
-
-    def __init__(self, courier: Transport, layers: Path) -> None:
-        self._courier = courier
-        self._layers = layers
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Send messages, as `Grid.push_messages`."""
-        told = list(messages)
-        for message in told:
-            config = message.content[CONFIG]
-            assert isinstance(config, ConfigRecord)
-            config[LAYERS] = str(self._layers)
-        return self._courier.push_messages(told)
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Return the replies that are there, as `Grid.pull_messages`."""
-        return self._courier.pull_messages(message_ids)
 
 
 def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:

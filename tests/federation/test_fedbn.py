@@ -18,8 +18,8 @@ from server.rounds.messaging import Member
 from server.rounds.state import FederationResult, FederationState
 from simulations.client_app import app
 from simulations.sites.consortium import load_consortium
+from simulations.study.layer_folders import LayerFolderTransport
 from simulations.study.pooled_and_local import predict_with, train_alone
-from simulations.study.workers import LayerFolderTransport
 from tests.federation.data import manifest
 from tests.server.rounds.hospitals_in_process import InProcessTransport, RecordingObserver
 

@@ -27,7 +27,7 @@ class Bars:
 def draw_accuracy(
     name: str, title: str, caption: str, rows: Sequence[tuple[str, str]], bars: Sequence[Bars]
 ) -> Drawing:
-    """Draw accuracies with 95 % intervals, one bar an arm in every row; rows come as (key, label)."""
+    """Draw accuracies with 95 % intervals, one bar per arm in every row; rows come as (key, label)."""
     height = 0.8 / max(len(bars), 1)
     inches = min(1.1 + 0.17 * ((len(bars) + 1) // 2) + len(rows) * (0.17 * len(bars) + 0.12), _TALLEST)
 

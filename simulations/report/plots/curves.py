@@ -49,7 +49,7 @@ class Line:
     spread : list of (float, float, float)
         Share of the budget, and the limits around the value; may be empty.
     selected : float or None
-        The share at which the model that was kept was taken.
+        The share at which the selected model was taken.
     """
 
     key: str
@@ -78,7 +78,7 @@ def draw_roc(bands: Sequence[RocBand], caption: str) -> Drawing:
 
 
 def draw_learning(name: str, quantity: str, caption: str, lines: Sequence[Line]) -> Drawing:
-    """Draw learning curves over the share of the training budget; a dot marks the model that was kept."""
+    """Draw learning curves over the share of the training budget; a dot marks the model that was selected."""
 
     def draw(figure: Figure, palette: Palette) -> None:
         axes = plain_axes(figure, "Share of the training budget (%)", quantity)
@@ -90,8 +90,8 @@ def draw_learning(name: str, quantity: str, caption: str, lines: Sequence[Line])
             x, y = np.array(line.points, dtype=np.float64).reshape(-1, 2).T
             axes.plot(100 * x, y, color=colour, linestyle=ARMS[line.key].dash, label=line.label)
             if line.selected is not None and x.size:
-                kept = float(np.interp(line.selected, x, y))
-                axes.plot(100 * line.selected, kept, "o", color=colour, markersize=6)
+                value = float(np.interp(line.selected, x, y))
+                axes.plot(100 * line.selected, value, "o", color=colour, markersize=6)
         axes.set_xlim(0, 102)
         legend_below(figure, axes, columns=3)
 
@@ -99,7 +99,7 @@ def draw_learning(name: str, quantity: str, caption: str, lines: Sequence[Line])
 
 
 def draw_reliability(key: str, title: str, bins: Sequence[ReliabilityBinRecord]) -> Drawing:
-    """Draw what came true over what was predicted; the area of a dot is the number of its images."""
+    """Draw the share that came true over the predicted probability; the area of a dot is the number of its images."""
 
     def draw(figure: Figure, palette: Palette) -> None:
         axes = plain_axes(figure, "Predicted", "Observed")

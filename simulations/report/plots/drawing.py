@@ -29,7 +29,7 @@ _style_lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure that is yet to be drawn.
+    """A figure, and how to draw it.
 
     Attributes
     ----------
@@ -64,7 +64,9 @@ class Drawing:
             vector, pixels = io.StringIO(), io.BytesIO()
             # Without a date, the same study gives the same bytes.
             figure.savefig(vector, format="svg", metadata={"Date": None})
-            figure.set_layout_engine("none")  # found already; finding it again takes as long as all the rest
+            figure.set_layout_engine(
+                "none"
+            )  # the layout is found already; finding it again takes as long as all the rest
             figure.savefig(pixels, format="png", dpi=PNG_DPI, metadata={"Software": None})
         return {".svg": vector.getvalue().encode(), ".png": pixels.getvalue()}
 

@@ -1,4 +1,4 @@
-"""Hospitals that fail on purpose: what the courier loses, what it changes, and what the server makes of it."""
+"""Hospitals that fail on purpose: what the transport loses, what it changes, and what the server makes of it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -54,12 +54,12 @@ def message(kind: str, site: int, number: int = 1) -> Message:
 
 
 def lost(plan: TrainingPlan, rounds: Iterable[int] = range(1, 41)) -> list[tuple[int, int]]:
-    """Return the rounds and sites of which the courier loses the first reply."""
-    courier = FaultyTransport(Sites(), plan, SITES)
+    """Return the rounds and sites of which the transport loses the first reply."""
+    transport = FaultyTransport(Sites(), plan, SITES)
     found = []
     for number in rounds:
-        ids = courier.push_messages([message("train", site, number) for site in range(SITES)])
-        replies = {reply.metadata.reply_to_message_id: reply for reply in courier.pull_messages(ids)}
+        ids = transport.push_messages([message("train", site, number) for site in range(SITES)])
+        replies = {reply.metadata.reply_to_message_id: reply for reply in transport.pull_messages(ids)}
         assert set(replies) == set(ids)
         found += [(number, site) for site, each in enumerate(ids) if replies[each].has_error()]
     return found
@@ -99,20 +99,20 @@ def test_a_later_round_loses_the_same_replies_whether_or_not_the_earlier_were_se
 
 
 def test_a_repeated_round_meets_other_losses() -> None:
-    courier = FaultyTransport(Sites(), plan_with(dropout=0.5), SITES)
+    transport = FaultyTransport(Sites(), plan_with(dropout=0.5), SITES)
     patterns = []
     for _ in range(8):
-        ids = courier.push_messages([message("train", site) for site in range(SITES)])
-        replies = {reply.metadata.reply_to_message_id: reply for reply in courier.pull_messages(ids)}
+        ids = transport.push_messages([message("train", site) for site in range(SITES)])
+        replies = {reply.metadata.reply_to_message_id: reply for reply in transport.pull_messages(ids)}
         patterns.append(tuple(replies[each].has_error() for each in ids))
     assert len(set(patterns)) > 3
 
 
 def test_a_lost_reply_is_an_error_at_once_and_nobody_trains_for_it() -> None:
     sites = Sites()
-    courier = FaultyTransport(sites, plan_with(dropout=0.999), SITES)
-    (identity,) = courier.push_messages([message("train", 2)])
-    (reply,) = courier.pull_messages([identity])
+    transport = FaultyTransport(sites, plan_with(dropout=0.999), SITES)
+    (identity,) = transport.push_messages([message("train", 2)])
+    (reply,) = transport.pull_messages([identity])
     assert sites.reached == []
     assert (reply.error.code, reply.error.reason) == (DROPPED_OUT, "dropped out of this round")
     assert reply.metadata.reply_to_message_id == identity
@@ -121,24 +121,24 @@ def test_a_lost_reply_is_an_error_at_once_and_nobody_trains_for_it() -> None:
 @pytest.mark.parametrize("kind", ["query", "evaluate"])
 def test_only_replies_to_training_are_lost_or_changed(kind: str) -> None:
     plan = plan_with(dropout=0.999, hostile_sites=4)
-    courier = FaultyTransport(Sites(), plan, SITES)
+    transport = FaultyTransport(Sites(), plan, SITES)
     asked = [message(kind, site) for site in range(SITES)]
     plain = Sites()
     expected = plain.pull_messages(plain.push_messages([message(kind, site) for site in range(SITES)]))
-    for reply, other in zip(courier.pull_messages(courier.push_messages(asked)), expected, strict=True):
+    for reply, other in zip(transport.pull_messages(transport.push_messages(asked)), expected, strict=True):
         assert reply.content == other.content
 
 
 @pytest.mark.parametrize(("hostile", "factor"), [("scaled", 100), ("flipped", -1)])
 def test_the_last_sites_send_changed_updates(hostile: str, factor: int) -> None:
-    courier = FaultyTransport(Sites(), plan_with(hostile_sites=2, hostile=hostile), SITES)
-    replies = courier.pull_messages(courier.push_messages([message("train", site) for site in range(SITES)]))
+    transport = FaultyTransport(Sites(), plan_with(hostile_sites=2, hostile=hostile), SITES)
+    replies = transport.pull_messages(transport.push_messages([message("train", site) for site in range(SITES)]))
     sent = [read_tail(reply.content)[0] for reply in replies]
     assert sent == [1, 2, 3, 4 * factor, 5 * factor]  # a hospital trains by adding its node's number
     assert all(read_tail(reply.content).dtype == np.float32 for reply in replies)
 
 
-def test_a_plan_without_faults_has_no_courier_of_its_own() -> None:
+def test_a_plan_without_faults_has_no_transport_of_its_own() -> None:
     sites = Sites()
     assert with_faults(sites, plan_with(), SITES) is sites
 
