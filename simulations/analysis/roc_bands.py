@@ -17,7 +17,8 @@ def mean_curve(predictions: Predictions) -> RocCurve | None:
     """Return the mean of the curves of every fold of every set; None if no fold has two classes.
 
     Scores of different folds come from different models and are not ranked against each other. Every curve weighs the
-    same, where the AUC of the summary weighs a fold by its pairs: with unequal folds the two differ in the third decimal.
+    same, where the AUC of the summary weighs a fold by its pairs: with unequal folds the two differ in the third
+    decimal.
     """
     curves = [
         roc_curve(predictions.labels[of_fold], predictions.probabilities[one][of_fold])
@@ -29,7 +30,7 @@ def mean_curve(predictions: Predictions) -> RocCurve | None:
 def roc_band(predictions: Predictions) -> tuple[Floats, Floats, Floats]:
     """Return the pointwise 95 % interval of `mean_curve` by the bootstrap over patients (percentiles).
 
-    Each draw of patients averages the folds' curves vertically. The resamples are the same every time a report is drawn.
+    Each draw of patients averages the folds' curves vertically. The draws are the same every time a report is drawn.
 
     Returns
     -------

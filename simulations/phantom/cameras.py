@@ -2,7 +2,8 @@
 
 Sites differ in optics, white balance and compression, as dermatoscopes do, and in two habits that a model trained at
 one site mistakes for the disease: how often a ruler or an ink mark accompanies a positive case, and how warm the light
-is then. The habits point in opposite directions at different sites, so what a model learns from them is wrong elsewhere.
+is then. The habits point in opposite directions at different sites, so what a model learns from them is wrong
+elsewhere.
 """
 
 import io

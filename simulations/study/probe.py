@@ -27,8 +27,8 @@ def fit_probe(plan: TrainingPlan, consortium: SimulatedConsortium) -> Outcome:
     """Fit a logistic regression on the features of the wholly frozen network (Alain & Bengio 2016).
 
     It is fitted to the training and validation images of all hospitals, without augmentation. The strength of the L2
-    regularisation is the one with the lowest log loss in an inner cross-validation over their patients; the strongest of
-    equal ones.
+    regularisation is the one with the lowest log loss in an inner cross-validation over their patients; of equal ones
+    the strongest.
     """
     started = time.monotonic()
     classes = len(consortium.dataset.classes)

@@ -70,7 +70,7 @@ class Study:
         RarefedError
             Of the first training that failed; those that were finished before are kept.
         """
-        for line in self._describe():
+        for line in self._opening_lines():
             self._progress.say(line)
         found = self._store.restore(self._units)
         if found:
@@ -85,8 +85,8 @@ class Study:
     def _share_out(self, units: list[Unit], workers: Workers) -> None:
         """Train in as many threads as there are workers, so that none is idle.
 
-        The rounds of a federation have a time limit, so it must not wait for a worker that is busy with a long training.
-        As long as a federation is running, the other trainings leave enough workers free for its sites.
+        The rounds of a federation have a time limit, so it must not wait for a worker that is busy with a long
+        training. As long as a federation is running, the other trainings leave enough workers free for its sites.
         """
         federated = deque(unit for unit in units if unit.arm == FEDERATED)
         alone = deque(unit for unit in units if unit.arm != FEDERATED)
@@ -139,11 +139,8 @@ class Study:
     def _note_round(self, unit: Unit, report: RoundReport) -> None:
         rounds = unit.plan.federation.rounds
         sites = ", ".join(f"{name} {site.train_loss:.3f}" for name, site in report.sites.items())
-        start = (
-            f"; start scored {_describe_evaluation(report.evaluation)}"
-            if report.evaluation and report.evaluation.images
-            else ""
-        )
+        evaluation = report.evaluation
+        start = f"; start scored {_describe_evaluation(evaluation)}" if evaluation and evaluation.images else ""
         text = f"{unit.title} round {report.round}/{rounds}: loss {report.train_loss:.3f} ({sites}){start}"
         for site, reason in report.failures.items():
             text += f"; {site} left out: {reason}"
@@ -152,7 +149,7 @@ class Study:
             self._progress.step(samples_of(unit, report), text)
             self._folder.append_round(entry)
 
-    def _describe(self) -> list[str]:
+    def _opening_lines(self) -> list[str]:
         """Say in a few lines what is about to be trained on."""
         lines = describe(self.variants[0])
         for family, reason in self.missing.items():

@@ -20,7 +20,7 @@ from server.rounds.observer import RequireAllHospitals
 from server.rounds.state import FederationResult, FederationState
 from simulations.client_app import app as client_app
 from simulations.sites.consortium import load_consortium
-from simulations.study.workers import LayerFolderTransport
+from simulations.study.layer_folders import LayerFolderTransport
 from tests.server.rounds.hospitals_in_process import InProcessTransport
 
 

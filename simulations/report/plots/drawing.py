@@ -64,9 +64,8 @@ class Drawing:
             vector, pixels = io.StringIO(), io.BytesIO()
             # Without a date, the same study gives the same bytes.
             figure.savefig(vector, format="svg", metadata={"Date": None})
-            figure.set_layout_engine(
-                "none"
-            )  # the layout is found already; finding it again takes as long as all the rest
+            # The layout is found already; finding it again would take as long as all the rest.
+            figure.set_layout_engine("none")
             figure.savefig(pixels, format="png", dpi=PNG_DPI, metadata={"Software": None})
         return {".svg": vector.getvalue().encode(), ".png": pixels.getvalue()}
 
