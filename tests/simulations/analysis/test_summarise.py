@@ -16,7 +16,6 @@ from simulations.analysis.out_of_fold import prediction_rows, predictions_of
 from simulations.analysis.predictions_csv import write_predictions
 from simulations.analysis.summarise import summarise
 from simulations.study.outcomes import Outcome
-from simulations.study.progress import StudyProgress
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import Variant, variants_of
 from tests.federation.data import manifest
@@ -132,25 +131,3 @@ def test_predictions_have_a_line_for_each_image_model_and_repeat(
     first = rows[0]
     assert (first["arm"], first["model"], first["fold"], first["site"]) == ("federated", "", "0", "north")
     assert float(first["p_healthy"]) + float(first["p_sick"]) == pytest.approx(1)
-
-
-def test_progress_tells_the_share_and_the_time_left() -> None:
-    lines: list[str] = []
-    progress = StudyProgress(200, lines.append)
-    progress.step(50, "one")
-    progress.step(50, None)
-    progress.step(60, "two")
-    progress.step(100, "more than planned")
-    progress.say("done")
-    assert lines[0] == "[ 25%          ] one"
-    assert lines[1].startswith("[ 80%  0:00 left] two")
-    assert lines[2].startswith("[100%  0:00 left] more")
-    assert lines[3] == "done"
-
-
-def test_work_that_is_done_already_does_not_count() -> None:
-    lines: list[str] = []
-    progress = StudyProgress(200, lines.append)
-    progress.skip(100)
-    progress.step(50, "half of the rest")
-    assert lines == ["[ 50%          ] half of the rest"]
