@@ -132,12 +132,7 @@ def test_an_interruption_anywhere_is_mended_by_the_next_run(
         real(path, content, mode)
 
     with monkeypatch.context() as patch:
-        for module in (
-            "server.members.provision",
-            "server.members.certificates",
-            "common.security.secret_file",
-            "common.system.files",
-        ):
+        for module in WRITERS:
             patch.setattr(f"{module}.write_bytes_atomically", interrupted)
         with pytest.raises(KeyboardInterrupt):
             coordinator.provision()
