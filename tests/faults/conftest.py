@@ -28,9 +28,15 @@ def undisturbed(theatre: Stage) -> str:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print how each run ended in which a process was killed."""
-    if table.OUTCOMES:
+    outcomes = {
+        (value[0], value[1]): value[2]
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == table.PROPERTY
+    }
+    if outcomes:
         terminalreporter.write_sep(
             "=", "killed with SIGKILL, by phase: how the run ended; always with the undisturbed weights"
         )
-        for line in table.lines():
+        for line in table.lines(outcomes):
             terminalreporter.write_line(line)

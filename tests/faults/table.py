@@ -1,21 +1,25 @@
 """What became of each process killed in each phase, for the end of the tests' output."""
 
-OUTCOMES: dict[tuple[str, str], str] = {}
+from collections.abc import Mapping
+
+PROPERTY = "how a run ended in which a process was killed"
+"""Name of the property of a test that holds process, phase and outcome; xdist hands properties on from its workers."""
 
 
-def record(process: str, phase: str, how: str, seconds: float) -> None:
-    """Note how a run ended."""
-    OUTCOMES[process, phase] = f"{how}, {seconds:.0f} s"
+def lines(outcomes: Mapping[tuple[str, str], str]) -> list[str]:
+    """Return the table, a row for each process that was killed.
 
-
-def lines() -> list[str]:
-    """Return the table, a row for each process that was killed."""
-    processes = list(dict.fromkeys(process for process, _ in OUTCOMES))
-    phases = list(dict.fromkeys(phase for _, phase in OUTCOMES))
-    width = max(16, *(len(outcome) + 2 for outcome in OUTCOMES.values()))
+    Parameters
+    ----------
+    outcomes : mapping of (str, str) to str
+        By process and phase.
+    """
+    processes = list(dict.fromkeys(process for process, _ in outcomes))
+    phases = list(dict.fromkeys(phase for _, phase in outcomes))
+    width = max(16, *(len(outcome) + 2 for outcome in outcomes.values()))
     head = "killed".ljust(12) + "".join(phase.ljust(width) for phase in phases)
     rows = [
-        process.ljust(12) + "".join(OUTCOMES.get((process, phase), "").ljust(width) for phase in phases)
+        process.ljust(12) + "".join(outcomes.get((process, phase), "").ljust(width) for phase in phases)
         for process in processes
     ]
     return [head.rstrip(), *(row.rstrip() for row in rows)]

@@ -1,13 +1,14 @@
 """Every process of a federation, killed in every phase of a round: the weights are those of an undisturbed run."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from tests.faults.harness import ALL_MUST, HOSPITALS, Stage, weights_of
-from tests.faults.table import record
+from tests.faults.table import PROPERTY
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +67,13 @@ def test_all_processes_killed_in_one_run_cost_no_work(theatre: Stage, undisturbe
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_killed_process_costs_no_work(theatre: Stage, undisturbed: str, process: str, phase: str) -> None:
+def test_a_killed_process_costs_no_work(
+    theatre: Stage,
+    undisturbed: str,
+    process: str,
+    phase: str,
+    record_property: Callable[[str, object], None],
+) -> None:
     theatre.everything_is_up()
     before, trained, started = theatre.folders(), theatre.trainings("south"), time.monotonic()
     arm(theatre, phase)
@@ -76,7 +83,8 @@ def test_a_killed_process_costs_no_work(theatre: Stage, undisturbed: str, proces
     assert weights_of(folder) == undisturbed
     # Whom nobody killed trains each round once, and sends that again if the server asks again.
     assert theatre.trainings("south") == trained + ALL_MUST["federation.rounds"]
-    record(process, phase, "resumed" if resumed else "by itself", time.monotonic() - started)
+    outcome = f"{'resumed' if resumed else 'by itself'}, {time.monotonic() - started:.0f} s"
+    record_property(PROPERTY, (process, phase, outcome))
 
 
 def personal_layers(theatre: Stage, hospital: str) -> dict[str, np.ndarray]:
