@@ -142,6 +142,7 @@ def test_a_daemon_does_not_start_on_a_state_folder_that_it_cannot_write(theatre:
     (line,) = done.stdout.strip().splitlines()
     assert "cannot be used (Read-only file system)" in line
     theatre.mend()
+    theatre.everything_is_up()
 
 
 @pytest.mark.parametrize("suffix", ["json", pytest.param("safetensors", marks=pytest.mark.exhaustive)])
