@@ -1,22 +1,22 @@
-"""The simulation's ServerApp: all trainings of the plan's study, then the run folder."""
+"""The simulation's ServerApp: all trainings of the plan's study, then the run folder.
+
+It imports what it needs step by step: Flower's workers load theirs in the meantime.
+"""
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
-from rich.console import Console
 
 from common.errors import RarefedError
 from common.plan.training_plan import TrainingPlan
 from server.runs.run_folder import RunFolder
-from server.runs.run_naming import RUN_FOLDER_VARIABLE
-from simulations.analysis.summarise import write_results
-from simulations.report.html import write_report
-from simulations.report.terminal import TABLE_WIDTH, render_table
-from simulations.sites.consortium import load_consortium
-from simulations.study.earlier_runs import resume_or_reserve
-from simulations.study.runner import Study
+from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
+
+if TYPE_CHECKING:
+    from simulations.study.runner import Study
 
 app = ServerApp()
 
@@ -24,25 +24,44 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the plan in Flower's run config and write the run folder."""
-    plan = TrainingPlan.from_flat(dict(context.run_config))
-    with RunFolder(_run_path(plan)) as folder:
+    settings = dict(context.run_config)
+    chosen = str(settings.pop(f"{GROUP}.{RUN_FOLDER}", ""))
+    workers = int(settings.pop(f"{GROUP}.{WORKERS}", max(1, (os.cpu_count() or 2) // 2)))
+    plan = TrainingPlan.from_flat(settings)
+    with RunFolder(Path(chosen) if chosen else _reserve(plan)) as folder:
         try:
-            _compare(plan, folder, grid)
+            _run_study(plan, folder, grid, workers)
         except Exception as error:
             # Flower marks the run as failed and prints the traceback; the folder keeps the reason in one line.
             folder.log(f"error: {error if isinstance(error, RarefedError) else repr(error)}")
             raise
 
 
-def _compare(plan: TrainingPlan, folder: RunFolder, grid: Grid) -> None:
+def _run_study(plan: TrainingPlan, folder: RunFolder, grid: Grid, workers: int) -> None:
+    from simulations.study.workers import warm_up
+
+    warm_up(grid, plan, workers)
+
     def emit(line: str) -> None:
         print(line, flush=True)
         folder.log(line)
 
+    from simulations.study.runner import Study
+
     folder.write_plan(plan)
-    study = Study(plan, folder, emit)
+    study = Study(plan, folder, emit, workers)
     study.train(grid)
     emit("statistics and report")
+    _report(study, folder)
+
+
+def _report(study: "Study", folder: RunFolder) -> None:
+    from rich.console import Console
+
+    from simulations.analysis.summarise import write_results
+    from simulations.report.html import write_report
+    from simulations.report.terminal import TABLE_WIDTH, render_table
+
     summary = write_results(study, folder)
     write_report(folder.path)
     console = Console(width=TABLE_WIDTH, color_system=None)
@@ -50,9 +69,10 @@ def _compare(plan: TrainingPlan, folder: RunFolder, grid: Grid) -> None:
     console.print(f"run folder: {folder.final}", soft_wrap=True)
 
 
-def _run_path(plan: TrainingPlan) -> Path:
-    chosen = os.environ.get(RUN_FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen)
+def _reserve(plan: TrainingPlan) -> Path:
+    """Return the run folder of a run that was started by `flwr run`, whose paths count from where Flower stands."""
+    from simulations.sites.consortium import load_consortium
+    from simulations.study.earlier_runs import resume_or_reserve
+
     output = Path(plan.study.output or "runs").expanduser().absolute()
     return resume_or_reserve(output, plan.study.name or load_consortium(plan).dataset.name, plan.digest)

@@ -42,6 +42,15 @@ class PretrainedWeights:
     source: str
     sha256: str
 
+    def was_verified(self) -> bool:
+        """Say whether this very file was read and found whole before, so that `state_dict` cannot fail.
+
+        Packaged weights have a known digest, and `fetch` records the digest of what it has verified.
+        """
+        if self.source == "packaged":
+            return self.sha256 == _PACKAGED_SHA256
+        return _recorded_digest(self.path) == self.sha256
+
     def state_dict(self) -> "dict[str, torch.Tensor]":
         """Read the tensors under timm's names, ImageNet classifier included.
 
@@ -161,9 +170,8 @@ def verify(weights: PretrainedWeights) -> str | None:
     """
     record = _record_of(weights.path)
     if record.is_file():
-        try:
-            recorded = json.loads(record.read_bytes())["sha256"]
-        except (ValueError, KeyError, TypeError, OSError):
+        recorded = _recorded_digest(weights.path)
+        if recorded is None:
             return f"{record.name} beside it does not say which SHA-256 it had when it was fetched"
         if recorded != weights.sha256:
             return f"SHA-256 is {weights.sha256}, not the one recorded in {record.name} when it was fetched"
@@ -187,6 +195,14 @@ def available() -> dict[str, PretrainedWeights | None]:
 
 def _record_of(path: Path) -> Path:
     return path.with_suffix(".json")
+
+
+def _recorded_digest(path: Path) -> str | None:
+    """Return the digest that `fetch` recorded beside a weights file; None if there is none that can be read."""
+    try:
+        return str(json.loads(_record_of(path).read_bytes())["sha256"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
 
 
 def _packaged_file(family: Family) -> Path | None:

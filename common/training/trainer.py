@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -147,14 +147,36 @@ class Trainer:
             How many augmented views of each image are averaged with the prediction for the unchanged image (test-time
             augmentation: Krizhevsky et al. 2012, section 4.1).
         """
+        batches = self.predict_views(records, range(views + 1))
+        return average_views(batches) if batches else np.empty((0, self.model.classes))
+
+    @torch.inference_mode()
+    def predict_views(self, records: Sequence[ImageRecord], views: Iterable[int]) -> list[NDArray[np.float64]]:
+        """Return class probabilities of several views of each image, so that processes can share the work of `predict`.
+
+        Parameters
+        ----------
+        records : sequence of ImageRecord
+            Any number.
+        views : iterable of int
+            0 is the unchanged image, and number n its augmented view n - 1.
+
+        Returns
+        -------
+        list of ndarray of float64, shape (views, images, classes)
+            One per batch: the last bits of a probability depend on the batch, so that batches must not be changed.
+        """
         self.model.eval()
-        rows = []
-        for start in range(0, len(records), _SCORING_BATCH):
-            batch = records[start : start + _SCORING_BATCH]
-            inputs = [self._activations.plain_batch(batch)]
-            inputs += [self._activations.training_batch(batch, view) for view in range(views)]
-            rows.append(torch.stack([functional.softmax(self._tail(one).cpu().double(), 1) for one in inputs]).mean(0))
-        return torch.cat(rows).numpy() if rows else np.empty((0, self.model.classes))
+        chosen = list(views)
+        return [
+            np.stack([self._probabilities(records[start : start + _SCORING_BATCH], view) for view in chosen])
+            for start in range(0, len(records), _SCORING_BATCH)
+        ]
+
+    def _probabilities(self, batch: Sequence[ImageRecord], view: int) -> NDArray[np.float64]:
+        inputs = self._activations.training_batch(batch, view - 1) if view else self._activations.plain_batch(batch)
+        probabilities: NDArray[np.float64] = functional.softmax(self._tail(inputs).cpu().double(), 1).numpy()
+        return probabilities
 
     @torch.inference_mode()
     def features(self, records: Sequence[ImageRecord]) -> NDArray[np.float64]:
@@ -179,6 +201,11 @@ def _class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
     """Return weights, of mean 1 over the images, that make all classes with images count the same."""
     counts = torch.bincount(labels, minlength=classes)
     return len(labels) / (torch.count_nonzero(counts) * counts.clamp(min=1))
+
+
+def average_views(batches: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the mean of all views' probabilities, shape (images, classes), of one or more batches of all views."""
+    return torch.cat([torch.from_numpy(batch).mean(0) for batch in batches]).numpy()
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from common.system.files import (
     write_text_atomically,
 )
 from server.rounds.checkpoints import Checkpoints
-from server.runs.run_naming import ROUND_CHECKPOINTS, unfinished
+from server.runs.run_naming import LATEST, ROUND_CHECKPOINTS, unfinished
 
 
 class RunFolder:
@@ -65,7 +65,7 @@ class RunFolder:
             self._log.close()
         if error_type is None:
             self.path = publish_folder(self.path, self.final)
-            point_link(self.final.with_name("latest"), self.final.name)
+            point_link(self.final.with_name(LATEST), self.final.name)
 
     def log(self, line: str) -> None:
         """Add a line to `run.log`; on a full disk the line is lost and the run goes on."""

@@ -9,11 +9,11 @@ import re
 import time
 from pathlib import Path
 
-RUN_FOLDER_VARIABLE = "RAREFED_RUN_FOLDER"
-"""Environment variable with the run folder's final name; a launcher that follows the run sets it."""
-
 ROUND_CHECKPOINTS = Path("checkpoints") / "rounds"
 """Where a run folder keeps the round checkpoints of its trainings, in one folder per training."""
+
+LATEST = "latest"
+"""The link beside the run folders that points to the run that was finished last."""
 
 _UNFINISHED = ".unfinished"
 
@@ -31,6 +31,12 @@ def reserve_run(output: Path, name: str) -> Path:
                 unfinished(final).mkdir(parents=True)
                 return final
     raise AssertionError("unreachable")
+
+
+def is_published(final: Path) -> bool:
+    """Say whether a run has its final name, and `latest` points to it."""
+    latest = final.with_name(LATEST)
+    return final.is_dir() and latest.is_symlink() and latest.readlink().name == final.name
 
 
 def unfinished(final: Path) -> Path:

@@ -162,24 +162,10 @@ def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:
 
 def _train(plan: TrainingPlan, fresh: bool, console: Console) -> Path:
     """Run a plan in a Flower of its own, or go on with an interrupted run of it, and return its folder."""
-    from server.runs.run_naming import reserve_run
-    from simulations.launcher.launch import simulate
-    from simulations.study.earlier_runs import resume_or_reserve
-    from simulations.study.trainings import units_of
-    from simulations.study.variants import variants_of
+    from simulations.launcher.launch import launch_run
 
-    # Whatever is wrong with plan or data is found here, before Flower starts and could only say "failed".
-    variants, _ = variants_of(plan)
-    units = [unit for variant in variants for unit in units_of(variant)]
-    for variant in variants:
-        _check_weights(variant.plan)
-    output, name = Path(plan.study.output), plan.study.name or variants[0].consortium.dataset.name
-    path = reserve_run(output, name) if fresh else resume_or_reserve(output, name, plan.digest)
     with _Follow(console) as follow:
-        sites = max(len(variant.consortium.sites) for variant in variants)
-        trainings = sum(sites if unit.arm == "federated" else 1 for unit in units)
-        simulate(plan, sites, trainings, path, follow.line)
-    return path
+        return launch_run(plan, fresh, follow.line)
 
 
 @app.command()
@@ -304,15 +290,6 @@ def _with_paths(plan: TrainingPlan, data: Path | None, sites: int, output: Path)
     if plan.model.weights not in ("auto", "none"):
         changes["model.weights"] = str(Path(plan.model.weights).expanduser().absolute())
     return plan.changed(changes)
-
-
-def _check_weights(plan: TrainingPlan) -> None:
-    from common.models.pretrained_weights import find_weights
-
-    weights = find_weights(FAMILIES[plan.model.family], plan.model.weights)
-    if weights is not None:
-        # Refuses a file that cannot be read, or is another family's.
-        weights.state_dict()
 
 
 def _family(name: str) -> Family:

@@ -1,5 +1,8 @@
 """The simulation's own kinds of message, and their keys in the config record."""
 
+WARM_UP = "warm_up"
+"""Kind of the message that has a worker read the data and build the model."""
+
 ALONE = "alone"
 """Kind of the message that has a unit trained which needs no federation."""
 
@@ -11,6 +14,9 @@ ARM = "arm"
 
 LAYERS = "layers"
 """Key of the folder in which simulated sites keep the layers that they do not exchange."""
+
+VIEWS = "views"
+"""Key of the numbers of the views to predict, as JSON; see `Trainer.predict_views`."""
 
 RESULT = "result"
 """Key of a reply's content, as JSON."""

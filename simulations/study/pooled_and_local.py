@@ -6,10 +6,6 @@ They run in the workers of the simulation, each on one message, so that they sha
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from client.training.site import Site
 from common.dataset.records import ImageRecord
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.learning_curve import CurvePoint, curve_point_entry
@@ -44,33 +40,6 @@ def train_alone(plan: TrainingPlan, arm: str, site: str) -> Outcome:
     # Where all images lie in one place, no strategy leaves some of the layers elsewhere.
     plan = plan.changed({"federation.strategy": "fedavg"})
     return TRAININGS[arm](plan, load_consortium(plan), site or arm)
-
-
-def predict_with(
-    plan: TrainingPlan, tail: NDArray[np.float32], layers_of: Callable[[int, Site], NDArray[np.float32] | None]
-) -> list[list[float]]:
-    """Return the probabilities that a tail gives the test images of all hospitals.
-
-    Parameters
-    ----------
-    plan : TrainingPlan
-        Of the federation.
-    tail : ndarray of float32, shape (layout.size,)
-        The global one.
-    layers_of : callable
-        Takes a site's number and the site; returns the layers that it keeps to itself, or None.
-    """
-    consortium = load_consortium(plan)
-    bench = workbench(plan, len(consortium.dataset.classes))
-    views = plan.augmentation.tested
-    if not bench.personal.names:
-        bench.load(tail)
-        return rounded(bench.trainer.predict(consortium.pooled("test"), views))
-    parts = []
-    for number, site in enumerate(consortium.sites):
-        bench.load(tail, layers_of(number, site))
-        parts.append(bench.trainer.predict(site.split.test, views))
-    return rounded(np.concatenate(parts))
 
 
 def _train_on_pooled_images(plan: TrainingPlan, consortium: SimulatedConsortium, arm: str) -> Outcome:

@@ -1,6 +1,5 @@
 """A comparison study from data to trained models: all its trainings, side by side on one machine."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,17 +14,14 @@ from server.rounds.state import RoundReport
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
 from simulations.study.arms import FEDERATED
+from simulations.study.description import describe_study
 from simulations.study.earlier_runs import keep_rounds
-from simulations.study.fault_descriptions import describe_faults
 from simulations.study.federated import run_federated, samples_of
 from simulations.study.outcomes import Outcome, OutcomeStore, correct_of
 from simulations.study.progress import StudyProgress
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import Variant, variants_of
 from simulations.study.workers import StoppedError, Workers, wait_for_nodes
-
-WORKERS_VARIABLE = "RAREFED_WORKERS"
-"""Set by the launcher: how many trainings Flower's pool runs at the same time."""
 
 
 class Study:
@@ -39,6 +35,8 @@ class Study:
         May hold outcomes of an interrupted study of the same plan; they are not trained again.
     emit : callable
         Takes each line of progress.
+    workers : int
+        How many trainings Flower's pool of workers runs at the same time.
 
     Attributes
     ----------
@@ -48,8 +46,9 @@ class Study:
         Families without weights, and why.
     """
 
-    def __init__(self, plan: TrainingPlan, folder: RunFolder, emit: Callable[[str], None]) -> None:
+    def __init__(self, plan: TrainingPlan, folder: RunFolder, emit: Callable[[str], None], workers: int) -> None:
         self._plan = plan
+        self._workers = workers
         self._folder = folder
         self.variants, self.missing = variants_of(plan)
         self._store = OutcomeStore(folder.path)
@@ -70,7 +69,7 @@ class Study:
         RarefedError
             Of the first training that failed; those that were finished before are kept.
         """
-        for line in self._opening_lines():
+        for line in describe_study(self.variants, self.missing):
             self._progress.say(line)
         found = self._store.restore(self._units)
         if found:
@@ -79,7 +78,7 @@ class Study:
         self._progress.skip(sum(unit.samples_seen for unit in self._units if unit in self._store))
         missing = [unit for unit in self._units if unit not in self._store]
         if missing:
-            workers = Workers(grid, wait_for_nodes(grid, 1, self._plan.federation.wait_seconds))
+            workers = Workers(grid, wait_for_nodes(grid, 1, self._plan.federation.wait_seconds), self._workers)
             self._share_out(missing, workers)
 
     def _share_out(self, units: list[Unit], workers: Workers) -> None:
@@ -90,9 +89,8 @@ class Study:
         """
         federated = deque(unit for unit in units if unit.arm == FEDERATED)
         alone = deque(unit for unit in units if unit.arm != FEDERATED)
-        pool = int(os.environ.get(WORKERS_VARIABLE) or max(1, (os.cpu_count() or 2) // 2))
-        federations = min(len(federated), max(1, pool // len(units[0].consortium.sites)))
-        queues = [[federated, alone]] * federations + [[alone]] * (pool - federations)
+        federations = min(len(federated), max(1, self._workers // len(units[0].consortium.sites)))
+        queues = [[federated, alone]] * federations + [[alone]] * (self._workers - federations)
         with ThreadPoolExecutor(len(queues)) as executor:
             threads = [executor.submit(self._work, queue, workers) for queue in queues]
             wait(threads, return_when=FIRST_EXCEPTION)
@@ -148,39 +146,6 @@ class Study:
         with self._noting:
             self._progress.step(samples_of(unit, report), text)
             self._folder.append_round(entry)
-
-    def _opening_lines(self) -> list[str]:
-        """Say in a few lines what is about to be trained on."""
-        lines = describe(self.variants[0])
-        for family, reason in self.missing.items():
-            lines.append(f"{family} left out: {reason}")
-        if len(self.variants) > 1:
-            lines.append(f"variants: {', '.join(variant.name for variant in self.variants)}")
-        return lines
-
-
-def describe(variant: Variant) -> list[str]:
-    """Say what images and sites a variant has."""
-    consortium, plan = variant.consortium, variant.plan
-    dataset = consortium.dataset
-    labels = [record.label for record in dataset.records]
-    counts = ", ".join(f"{labels.count(index)} {name}" for index, name in enumerate(dataset.classes))
-    patients = len({record.patient for record in dataset.records})
-    lines = [
-        f"{dataset.name}{' (synthetic)' if consortium.synthetic else ''}: {len(labels)} images ({counts}) of "
-        f"{patients} patients ({dataset.patient_source}), {len(consortium.sites)} sites "
-        f"({consortium.partition}), {plan.model.family}"
-    ]
-    for image in dataset.excluded[:10]:
-        lines.append(f"left out: {image.name}: {image.reason}")
-    if len(dataset.excluded) > 10:
-        lines.append(f"left out: {len(dataset.excluded) - 10} more images; summary.json names them all")
-    lines += describe_faults(plan.study.model_dump(), len(consortium.sites))
-    for site in consortium.sites:
-        present = {record.label for record in (*site.split.train, *site.split.validation, *site.split.test)}
-        if len(present) == 1:
-            lines.append(f"{site.name} has images of one class only ({dataset.classes[present.pop()]})")
-    return lines
 
 
 def _place(unit: Unit) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from flwr.app import ConfigRecord, Message, MessageType
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
@@ -15,8 +15,9 @@ from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.messages import CONFIG, FEDERATION, NAME, ROUND, request_content
 from server.rounds.reply_checks import BadReply, refuse_error
-from simulations.study.messages import ALONE, ARM, LAYERS, PREDICT, RESULT
-from simulations.study.outcomes import Outcome
+from simulations.study.held_out_predictions import join_shares, shares_of_views
+from simulations.study.messages import ALONE, ARM, LAYERS, PREDICT, RESULT, VIEWS, WARM_UP
+from simulations.study.outcomes import Outcome, rounded
 from simulations.study.trainings import Unit
 
 _PAUSE_SECONDS = 0.1
@@ -35,11 +36,14 @@ class Workers:
         Of the ServerApp.
     nodes : list of int
         Connected nodes.
+    count : int
+        How many workers compute at the same time.
     """
 
-    def __init__(self, grid: Grid, nodes: list[int]) -> None:
+    def __init__(self, grid: Grid, nodes: list[int], count: int) -> None:
         self._grid = grid
         self._nodes = nodes
+        self._count = count
         self._next = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -67,13 +71,13 @@ class Workers:
     def train_alone(self, unit: Unit) -> Outcome:
         """Have a worker train a unit that needs no federation, and wait for it."""
         config: dict[str, int | str] = {ARM: unit.arm, NAME: unit.site}
-        text = self._ask(f"{MessageType.TRAIN}.{ALONE}", unit.plan, config, None, unit.title)
+        (text,) = self._ask(f"{MessageType.TRAIN}.{ALONE}", unit.plan, [config], None, unit.title)
         return Outcome.model_validate_json(text)
 
     def predict(
-        self, unit: Unit, tail: NDArray[Any], federation: str, after_round: int, layers: Path
+        self, unit: Unit, tail: NDArray[np.float32], federation: str, after_round: int, layers: Path
     ) -> list[list[float]]:
-        """Have a worker predict a unit's test images, and wait for it.
+        """Have the workers predict a unit's test images side by side, and wait for them.
 
         Parameters
         ----------
@@ -88,32 +92,59 @@ class Workers:
         layers : Path
             Where the sites keep their own layers.
         """
-        kind = f"{MessageType.EVALUATE}.{PREDICT}"
-        config: dict[str, int | str] = {
-            FEDERATION: federation,
-            ROUND: after_round,
-            LAYERS: str(layers),
-        }
-        probabilities: list[list[float]] = json.loads(self._ask(kind, unit.plan, config, tail, unit.title))
-        return probabilities
+        shares = shares_of_views(unit.plan, self._count)
+        common: dict[str, int | str] = {FEDERATION: federation, ROUND: after_round, LAYERS: str(layers)}
+        configs = [{**common, VIEWS: json.dumps(views)} for views in shares]
+        texts = self._ask(f"{MessageType.EVALUATE}.{PREDICT}", unit.plan, configs, tail, unit.title)
+        batches = [[np.array(batch) for batch in json.loads(text)] for text in texts]
+        return rounded(join_shares(dict(zip(map(tuple, shares), batches, strict=True))))
 
     def _ask(
-        self, kind: str, plan: TrainingPlan, config: dict[str, int | str], tail: NDArray[Any] | None, title: str
-    ) -> str:
-        content = request_content(plan, config, tail)
-        with self._lock:
-            node = self.node(self._next)
-            self._next += 1
-        (message_id,) = self.push_messages([Message(content, message_type=kind, dst_node_id=node)])
-        while not (replies := list(self.pull_messages([message_id]))):
+        self,
+        kind: str,
+        plan: TrainingPlan,
+        configs: Sequence[dict[str, int | str]],
+        tail: NDArray[np.float32] | None,
+        title: str,
+    ) -> list[str]:
+        """Send one message per config, wait for the replies, and return their texts in the same order."""
+        asked = []
+        for config in configs:
+            with self._lock:
+                node = self.node(self._next)
+                self._next += 1
+            asked.append(Message(request_content(plan, config, tail), message_type=kind, dst_node_id=node))
+        ids = list(self.push_messages(asked)) if asked else []
+        replies: dict[str, str] = {}
+        while len(replies) < len(ids):
+            for reply in self.pull_messages([each for each in ids if each not in replies]):
+                replies[reply.metadata.reply_to_message_id] = _text_of(reply, title)
             time.sleep(_PAUSE_SECONDS)
-        try:
-            refuse_error(replies[0])
-        except BadReply as error:
-            raise RunError(f"{title}: {error}") from error
-        config_of_reply = replies[0].content[CONFIG]
-        assert isinstance(config_of_reply, ConfigRecord)
-        return str(config_of_reply[RESULT])
+        return [replies[each] for each in ids]
+
+
+def _text_of(reply: Message, title: str) -> str:
+    try:
+        refuse_error(reply)
+    except BadReply as error:
+        raise RunError(f"{title}: {error}") from error
+    config = reply.content[CONFIG]
+    assert isinstance(config, ConfigRecord)
+    return str(config[RESULT])
+
+
+def warm_up(grid: Grid, plan: TrainingPlan, workers: int) -> None:
+    """Have each of Flower's workers read the data and build the model; wait for none of them.
+
+    One message per worker, sent before there are any: each worker takes one as soon as it has started. A warm-up that
+    fails is no error here, since the first training fails in the same way.
+    """
+    nodes = wait_for_nodes(grid, 1, plan.federation.wait_seconds)
+    kind = f"{MessageType.QUERY}.{WARM_UP}"
+    grid.push_messages(
+        Message(request_content(plan, {}, None), message_type=kind, dst_node_id=nodes[number % len(nodes)])
+        for number in range(workers)
+    )
 
 
 def wait_for_nodes(grid: Grid, count: int, seconds: float) -> list[int]:

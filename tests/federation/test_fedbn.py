@@ -18,8 +18,9 @@ from server.rounds.messaging import Member
 from server.rounds.state import FederationResult, FederationState
 from simulations.client_app import app
 from simulations.sites.consortium import load_consortium
+from simulations.study.held_out_predictions import join_shares, predict_share, shares_of_views
 from simulations.study.layer_folders import LayerFolderTransport
-from simulations.study.pooled_and_local import predict_with, train_alone
+from simulations.study.pooled_and_local import train_alone
 from tests.federation.data import manifest
 from tests.server.rounds.hospitals_in_process import InProcessTransport, RecordingObserver
 
@@ -105,7 +106,9 @@ def test_a_hospital_is_scored_with_the_layers_of_the_selected_round(plan: Traini
         assert score.loss == result.test[site.name].loss
         assert score.loss != evaluate_tail(plan, site, result.tail, "test").loss
     # One by one the images are predicted by the same models.
-    rows = np.array(predict_with(plan, result.tail, lambda number, site: own[number]))
+    shares = shares_of_views(plan, 2)
+    predicted = [predict_share(plan, result.tail, views, lambda number, site: own[number]) for views in shares]
+    rows = join_shares({tuple(views): batches for views, batches in zip(shares, predicted, strict=True)})
     labels = [record.label for record in consortium.pooled("test")]
     right = sum(score.correct for score in result.test.values())
     assert (rows.argmax(axis=1) == labels).sum() == right

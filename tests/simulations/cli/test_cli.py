@@ -15,8 +15,10 @@ import client.cli.main
 import server.cli.main
 import simulations.cli.main
 from common.plan.training_plan import TrainingPlan
-from simulations.launcher.launch import _environment, write_app
-from simulations.study.runner import describe
+from simulations.launcher.environment import simulation_environment
+from simulations.launcher.flower import write_app
+from simulations.study.description import describe_variant
+from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
 from simulations.study.variants import Variant
 from tests.federation.data import manifest
 from tests.simulations.report.invented_runs import write_run
@@ -118,14 +120,14 @@ def test_a_site_with_one_class_is_allowed_and_said(tmp_path: Path) -> None:
     rows = [line for line in lines.splitlines() if not (",sick," in line and ",north," in line)]
     (path / "manifest.csv").write_text("\n".join(rows) + "\n")
     plan = TrainingPlan.from_flat({"data.path": str(path)})
-    assert "north has images of one class only (healthy)" in describe(Variant(plan))
+    assert "north has images of one class only (healthy)" in describe_variant(Variant(plan))
 
 
 def test_an_unreadable_image_is_named_and_left_out(tmp_path: Path) -> None:
     class_folders(tmp_path / "data")
     (tmp_path / "data" / "negative" / "3.png").write_bytes(b"\x89PNG broken")
     plan = TrainingPlan.from_flat({"data.path": str(tmp_path / "data")})
-    said = describe(Variant(plan))
+    said = describe_variant(Variant(plan))
     assert "11 images (5 negative, 6 positive)" in said[0]
     assert said[1].startswith("left out: negative/3.png: ")
 
@@ -178,10 +180,11 @@ def test_every_command_knows_its_version_and_its_help(run: Run, main: Callable[[
 
 def test_the_app_of_a_run_carries_the_plan_and_no_code(tmp_path: Path) -> None:
     plan = TrainingPlan.from_flat({"training.seed": 7, "data.path": str(tmp_path)})
-    write_app(tmp_path / "app", plan)
+    write_app(tmp_path / "app", plan, tmp_path / "run", 2)
     (only,) = (tmp_path / "app").iterdir()
     assert only.name == "pyproject.toml"
     nested = tomllib.loads(only.read_text())["tool"]["flwr"]["app"]["config"]
+    assert nested.pop(GROUP) == {RUN_FOLDER: str(tmp_path / "run"), WORKERS: 2}
     flat = {f"{group}.{key}": value for group, values in nested.items() for key, value in values.items()}
     assert TrainingPlan.from_flat(flat).digest == plan.digest
 
@@ -191,7 +194,7 @@ def test_a_run_sees_neither_a_foreign_ray_nor_the_users_python_path(
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    environment = _environment(tmp_path, tmp_path / "home", "mark", tmp_path / "run")
+    environment = simulation_environment(tmp_path, tmp_path / "home", "mark")
     assert not {"RAY_ADDRESS", "PYTHONPATH"} & environment.keys()
     assert environment["FLWR_TELEMETRY_ENABLED"] == "0"
     assert environment["FLWR_HOME"] == str(tmp_path / "home")

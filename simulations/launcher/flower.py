@@ -1,0 +1,156 @@
+"""A Flower of a run's own: private home and port, nothing downloaded.
+
+Flower alone would leave a daemon running, share its port with whoever was first, install the app's dependencies again,
+import code from the folder that the daemon was started in, and exit with 0 when the run failed.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import tomli_w
+
+from common.errors import RunError
+from common.plan.training_plan import TrainingPlan
+from common.system.ports import free_port
+from simulations.launcher.environment import simulation_environment
+from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
+
+_START_SECONDS = 60
+_CONNECTION = "simulation"
+_TRAININGS_PER_GPU = 2
+
+
+class PrivateFlower:
+    """One SuperLink with its home, and one run on it.
+
+    Parameters
+    ----------
+    workplace : Path
+        The run's temporary folder.
+    mark : str
+        By which the cleanup process finds Flower's processes.
+    """
+
+    def __init__(self, workplace: Path, mark: str) -> None:
+        self._home = workplace / "flower"
+        self._home.mkdir()
+        self._app = workplace / "app"
+        self._log = workplace / "flower.log"
+        self._port = free_port()
+        self._environment = simulation_environment(workplace, self._home, mark)
+        self._superlink = self._spawn(
+            [
+                *("flower-superlink", "--insecure", "--simulation", "--isolation", "subprocess"),
+                *("--host", "127.0.0.1", "--port", str(self._port), "--database", str(self._home / "state.db")),
+                "--disable-runtime-dependency-installation",
+            ]
+        )
+        self._run: subprocess.Popen[bytes] | None = None
+
+    def submit(self, plan: TrainingPlan, sites: int, trainings: int, run: Path) -> None:
+        """Wait until the SuperLink answers, and start the run.
+
+        Parameters
+        ----------
+        plan : TrainingPlan
+            Checked, with absolute paths.
+        sites : int
+            Number of simulated nodes.
+        trainings : int
+            How many could go on at the same time.
+        run : Path
+            Final name of the run folder.
+
+        Raises
+        ------
+        RunError
+            If the SuperLink does not start.
+        """
+        gpus = count_gpus()
+        # One core per training, and no more processes than can be busy: Ray would fill all cores of a large machine.
+        workers = min(os.cpu_count() or 1, trainings, _TRAININGS_PER_GPU * gpus or trainings)
+        write_app(self._app, plan, run, workers)
+        config = {
+            "superlink": {"default": _CONNECTION, _CONNECTION: {"address": f"127.0.0.1:{self._port}", "insecure": True}}
+        }
+        (self._home / "config.toml").write_text(tomli_w.dumps(config))
+        # Ray hides the GPUs from trainings that ask for none.
+        gpu_share = 1 / _TRAININGS_PER_GPU if gpus else 0.0
+        federation = (
+            f"num-supernodes={sites} client-resources-num-cpus=1 client-resources-num-gpus={gpu_share:.3f} "
+            f"init-args-num-cpus={workers}"
+        )
+        self._wait_for_superlink()
+        self._run = self._spawn(
+            ["flwr", "run", str(self._app), _CONNECTION, "--stream", "--federation-config", federation]
+        )
+
+    def running(self) -> bool:
+        """Say whether the run that was submitted goes on."""
+        return self._run is not None and self._run.poll() is None
+
+    def last_error(self) -> str:
+        """Return the last line of Flower's log that reads like an exception's, else its last line."""
+        text = self._log.read_text(errors="replace") if self._log.is_file() else ""
+        lines = [line.strip() for line in text.splitlines() if line.strip()] or ["Flower said nothing"]
+        return next((line for line in reversed(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)), lines[-1])
+
+    def keep_log(self, folder: Path) -> None:
+        """Copy Flower's log into a folder, for diagnosis of a failed run."""
+        if self._log.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self._log, folder / "flower.log")
+
+    def _wait_for_superlink(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._healthy():
+            if self._superlink.poll() is not None or time.monotonic() > deadline:
+                raise RunError(f"Flower's SuperLink did not start: {self.last_error()}")
+            time.sleep(0.1)
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a program of this environment, away from the terminal's Ctrl-C and from the user's folder."""
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self._home,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+
+def write_app(folder: Path, plan: TrainingPlan, run: Path, workers: int) -> None:
+    """Write a Flower app without code: both sides run the installed rarefed, with this plan and run folder."""
+    folder.mkdir()
+    config = {**plan.model_dump(), GROUP: {RUN_FOLDER: str(run), WORKERS: workers}}
+    components = {"serverapp": "simulations.server_app:app", "clientapp": "simulations.client_app:app"}
+    app = {
+        "project": {"name": "rarefed-simulation", "version": "1.0.0", "dependencies": []},
+        "tool": {"flwr": {"app": {"publisher": "rarefed", "components": components, "config": config}}},
+    }
+    (folder / "pyproject.toml").write_text(tomli_w.dumps(app))
+
+
+def count_gpus() -> int:
+    """Return how many GPUs torch could use; a machine without a GPU driver is not asked, since that imports torch."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not any(Path("/dev", name).exists() for name in ("dxg", "kfd")):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

@@ -1,0 +1,47 @@
+"""Describes a study's images, sites and variants in the lines with which its log begins."""
+
+from collections.abc import Mapping, Sequence
+
+from simulations.study.fault_descriptions import describe_faults
+from simulations.study.variants import Variant
+
+
+def describe_study(variants: Sequence[Variant], missing: Mapping[str, str]) -> list[str]:
+    """Return what is about to be trained on, in a few lines.
+
+    Parameters
+    ----------
+    variants : sequence of Variant
+        The plan's own choice first.
+    missing : mapping of str to str
+        Families without weights, and why.
+    """
+    lines = describe_variant(variants[0])
+    lines += [f"{family} left out: {reason}" for family, reason in missing.items()]
+    if len(variants) > 1:
+        lines.append(f"variants: {', '.join(variant.name for variant in variants)}")
+    return lines
+
+
+def describe_variant(variant: Variant) -> list[str]:
+    """Return what images and sites a variant has."""
+    consortium, plan = variant.consortium, variant.plan
+    dataset = consortium.dataset
+    labels = [record.label for record in dataset.records]
+    counts = ", ".join(f"{labels.count(index)} {name}" for index, name in enumerate(dataset.classes))
+    patients = len({record.patient for record in dataset.records})
+    lines = [
+        f"{dataset.name}{' (synthetic)' if consortium.synthetic else ''}: {len(labels)} images ({counts}) of "
+        f"{patients} patients ({dataset.patient_source}), {len(consortium.sites)} sites "
+        f"({consortium.partition}), {plan.model.family}"
+    ]
+    for image in dataset.excluded[:10]:
+        lines.append(f"left out: {image.name}: {image.reason}")
+    if len(dataset.excluded) > 10:
+        lines.append(f"left out: {len(dataset.excluded) - 10} more images; summary.json names them all")
+    lines += describe_faults(plan.study.model_dump(), len(consortium.sites))
+    for site in consortium.sites:
+        present = {record.label for record in (*site.split.train, *site.split.validation, *site.split.test)}
+        if len(present) == 1:
+            lines.append(f"{site.name} has images of one class only ({dataset.classes[present.pop()]})")
+    return lines
