@@ -46,6 +46,7 @@ def leaks(sent: bytes) -> set[str]:
         zlib.compress(CANARIES["file"].encode()),
         gzip.compress(b"abc" + CANARIES["file"].encode()),
     ],
+    ids=["plain", "utf-16", "hexadecimal", "base64", "base64 shifted", "zlib", "gzip"],
 )
 def test_the_search_finds_what_is_hidden(hidden: bytes) -> None:
     assert leaks(bytes(1000) + hidden + bytes(1000))

@@ -54,7 +54,9 @@ def openssh(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
 
 
 @pytest.mark.parametrize(
-    "key", [openssh(ec.generate_private_key(ec.SECP256R1())), openssh(ed25519.Ed25519PrivateKey.generate())]
+    "key",
+    [openssh(ec.generate_private_key(ec.SECP256R1())), openssh(ed25519.Ed25519PrivateKey.generate())],
+    ids=["another curve", "another algorithm"],
 )
 def test_a_key_of_another_kind_is_refused(tmp_path: Path, key: str) -> None:
     assert "not on the curve P-384" in refused(write(tmp_path, public_key=key))
