@@ -50,8 +50,9 @@ check: $(INSTALLED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# make bench [DATA=folder with a manifest.csv that names four sites]
 bench: $(INSTALLED)
-	@$(BIN)/python -m tests.bench
+	@$(FIND_DATA); $(BIN)/python -m tests.bench $${data:+"$$data"}
 
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .

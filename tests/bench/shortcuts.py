@@ -1,7 +1,4 @@
-"""`make bench`: what rarefed's shortcuts are worth on this machine, as ratios within one run.
-
-Absolute times say little on a shared machine; the ratios are what the documentation quotes.
-"""
+"""What rarefed's shortcuts are worth on this machine."""
 
 import tempfile
 import time
@@ -23,22 +20,21 @@ from simulations.sites.consortium import load_consortium
 IMAGES = 48
 
 
-def main() -> None:
-    """Measure and print."""
+def measure(console: Console) -> None:
+    """Measure how fast images are trained on with and without each shortcut, and print it."""
     torch.set_num_threads(1)
     table = Table("what", "images/s", "against", "images/s", "ratio", title="one thread, phantom, efficientnet_lite0")
     with tempfile.TemporaryDirectory() as folder:
-        cached = _passes_per_second({}, ActivationCache(Path(folder)))
-        fresh = _passes_per_second({"augmentation.views": 0}, None)
-        fresh_float32 = _passes_per_second({"augmentation.views": 0, "training.precision": "float32"}, None)
-        full = _passes_per_second({"augmentation.views": 0, "model.freeze": "none"}, None)
+        cached = _images_per_second({}, ActivationCache(Path(folder)))
+        fresh = _images_per_second({"augmentation.views": 0}, None)
+        fresh_float32 = _images_per_second({"augmentation.views": 0, "training.precision": "float32"}, None)
+        full = _images_per_second({"augmentation.views": 0, "model.freeze": "none"}, None)
     for name, rate, against, other in (
-        ("tail from cached activations", cached, "trunk in every pass", fresh),
+        ("tail from cached activations", cached, "trunk in every epoch", fresh),
         ("tail from cached activations", cached, "whole network trained", full),
         ("trunk in its fastest format", fresh, "trunk in float32", fresh_float32),
     ):
         table.add_row(name, f"{rate:.0f}", against, f"{other:.0f}", f"{rate / other:.1f}")
-    console = Console(width=110)
     console.print(table)
     plan = TrainingPlan()
     model = build_model(plan, 2)
@@ -47,11 +43,11 @@ def main() -> None:
     console.print(f"an update is {sent / 1e6:.1f} MB, {sent / whole:.0%} of the model's {whole / 1e6:.1f} MB")
 
 
-def _passes_per_second(changes: dict[str, Scalar], cache: ActivationCache | None) -> float:
+def _images_per_second(changes: dict[str, Scalar], cache: ActivationCache | None) -> float:
     plan = TrainingPlan.from_flat(changes)
     records = load_consortium(plan).pooled("train")[:IMAGES]
     trainer = Trainer(plan, build_model(plan, 2), cache)
-    # The first pass fills caches and memory.
+    # The first epoch fills caches and memory.
     trainer.fit(records, EpochRange(0, 1, 4), name="bench")
     return _rate(lambda: trainer.fit(records, EpochRange(1, 3, 4), name="bench"), 2 * len(records))
 
@@ -60,7 +56,3 @@ def _rate(work: Callable[[], object], images: int) -> float:
     started = time.perf_counter()
     work()
     return images / (time.perf_counter() - started)
-
-
-if __name__ == "__main__":
-    main()
