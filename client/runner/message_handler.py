@@ -130,7 +130,7 @@ class MessageHandler:
             check_rounds_today(self._hospital.rules, audit.work_of_last_day())
 
     def _work(self, message: Message, request: Request, audit: MessageAudit) -> RecordDict:
-        """ComputeReply a reply, and return what of it may leave."""
+        """Compute a reply, and return what of it may leave."""
         started = time.monotonic()
         limit = request.plan.federation.round_seconds
         left = message.metadata.created_at + limit - time.time()

@@ -67,8 +67,7 @@ def split_records(
 
     Parameters
     ----------
-    records : sequence of ImageRecord
-        In any order; the split does not depend on it.
+    records : sequence of ImageRecord, in any order
     test_fraction : float
         Above 0, at most 0.5.
     validation_fraction : float
@@ -76,7 +75,6 @@ def split_records(
     fold : int
         0 to k-1.
     seed : int
-        Other seeds give other folds.
     decided : mapping of str to str
         By patient: the set that holds the patient in another hospital of the same study.
 
@@ -91,12 +89,8 @@ def split_records(
         A fraction or the fold is out of range, or there are no records.
     """
     _check_ranges(test_fraction, validation_fraction, fold)
-    if not records:
-        raise InputError("there are no images to split; check the data with the hospital's preflight")
     grouped = group_by_patient(records)
-    patients = [
-        _Patient(name, Counter(record.label for record in images), len(images)) for name, images in grouped.items()
-    ]
+    patients = _patients(grouped)
     fold_of = _assign_folds(patients, fold_count(test_fraction), seed)
     test = {name for name, its_fold in fold_of.items() if its_fold == fold and len(patients) > 1} - decided.keys()
     test |= {name for name in grouped if decided.get(name) == "test"}
@@ -111,6 +105,12 @@ def split_records(
         return tuple(sorted((record for name in chosen for record in grouped[name]), key=by_name))
 
     return Split(images_of(train), images_of(validation), images_of(test))
+
+
+def _patients(grouped: Mapping[str, Sequence[ImageRecord]]) -> list[_Patient]:
+    if not grouped:
+        raise InputError("there are no images to split; check the data with the hospital's preflight")
+    return [_Patient(name, Counter(record.label for record in images), len(images)) for name, images in grouped.items()]
 
 
 def _check_ranges(test_fraction: float, validation_fraction: float, fold: int) -> None:

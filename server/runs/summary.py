@@ -27,23 +27,19 @@ def summarise(
 ) -> Summary:
     """Return the summary of a federation of hospitals.
 
-    It has the form of the simulation's, so that the same tools read it. What is known only to someone who sees all
-    images is empty: other arms, tests between them, patients, images per class.
+    What is known only to someone who sees all images is empty: other arms, tests between them, patients, images per
+    class.
 
     Parameters
     ----------
     name : str
         Name in the plan, else of the consortium.
     plan : TrainingPlan
-        The plan that was run.
-    classes : sequence of str
-        In label order.
+    classes : sequence of str, in label order
     infos : sequence of SiteInfo
         The hospitals that took part.
-    model : Classifier
-        The network, with any tail.
+    model : Classifier, with any tail
     result : FederationResult
-        Result of the federation.
     wall_seconds : float
         Time from the start of the run to the last reply.
     """
