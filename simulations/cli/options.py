@@ -1,0 +1,55 @@
+"""Options that several commands of `rarefed-sim` have, and the plan that they describe."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.plan.groups import Scalar
+from common.plan.training_plan import TrainingPlan
+from common.system.command_line import parse_change
+
+DATA = Annotated[Path | None, typer.Option(help="Image folder, manifest.csv or .npz. [default: the phantom]")]
+SITES = Annotated[int, typer.Option(help="Number of hospitals; 0: as the data say, else 4.", min=0)]
+OUTPUT = Annotated[Path, typer.Option(help="Folder of the run folders.")]
+DEFAULT_OUTPUT = Path("runs")
+CHANGES = Annotated[list[str], typer.Option("--set", help="Any plan key, as in training.seed=2.")]
+
+
+def parse_plan(changes: Sequence[str], defaults: Mapping[str, Scalar] | None = None) -> TrainingPlan:
+    """Return the plan with a command's defaults and what follows `--set`, which wins.
+
+    Raises
+    ------
+    InputError
+        If a change is not KEY=VALUE, or a key or value is not a plan's.
+    """
+    return TrainingPlan.from_flat({**(defaults or {}), **parse_changes(changes)})
+
+
+def parse_changes(changes: Sequence[str]) -> dict[str, str]:
+    """Return what follows `--set`, by plan key.
+
+    Raises
+    ------
+    InputError
+        If a change is not KEY=VALUE.
+    """
+    return dict(parse_change(change) for change in changes)
+
+
+def with_paths(plan: TrainingPlan, data: Path | None, sites: int, output: Path) -> TrainingPlan:
+    """Return a plan with the options' data and number of hospitals, and with absolute paths.
+
+    Relative paths are the user's; Flower's processes have another working folder.
+    """
+    changes: dict[str, Scalar] = {"study.output": str(Path(plan.study.output or output).expanduser().absolute())}
+    path = data or (Path(plan.data.path) if plan.data.path else None)
+    if path is not None:
+        changes["data.path"] = str(path.expanduser().absolute())
+    if sites:
+        changes["study.sites"] = sites
+    if plan.model.weights not in ("auto", "none"):
+        changes["model.weights"] = str(Path(plan.model.weights).expanduser().absolute())
+    return plan.changed(changes)
