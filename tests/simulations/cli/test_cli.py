@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +14,7 @@ import client.cli.main
 import server.cli.main
 import simulations.cli.main
 from common.plan.training_plan import TrainingPlan
-from simulations.launcher.environment import simulation_environment
-from simulations.launcher.flower import write_app
 from simulations.study.description import describe_variant
-from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
 from simulations.study.variants import Variant
 from tests.federation.data import manifest
 from tests.simulations.report.invented_runs import write_run
@@ -176,25 +172,3 @@ def test_runs_are_compared_on_the_terminal_and_on_a_page(run: Run, tmp_path: Pat
 def test_every_command_knows_its_version_and_its_help(run: Run, main: Callable[[], None]) -> None:
     assert run("--version", main=main)[1].startswith("rarefed 0.")
     assert run("--help", main=main)[0] == 0
-
-
-def test_the_app_of_a_run_carries_the_plan_and_no_code(tmp_path: Path) -> None:
-    plan = TrainingPlan.from_flat({"training.seed": 7, "data.path": str(tmp_path)})
-    write_app(tmp_path / "app", plan, tmp_path / "run", 2)
-    (only,) = (tmp_path / "app").iterdir()
-    assert only.name == "pyproject.toml"
-    nested = tomllib.loads(only.read_text())["tool"]["flwr"]["app"]["config"]
-    assert nested.pop(GROUP) == {RUN_FOLDER: str(tmp_path / "run"), WORKERS: 2}
-    flat = {f"{group}.{key}": value for group, values in nested.items() for key, value in values.items()}
-    assert TrainingPlan.from_flat(flat).digest == plan.digest
-
-
-def test_a_run_sees_neither_a_foreign_ray_nor_the_users_python_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    environment = simulation_environment(tmp_path, tmp_path / "home", "mark")
-    assert not {"RAY_ADDRESS", "PYTHONPATH"} & environment.keys()
-    assert environment["FLWR_TELEMETRY_ENABLED"] == "0"
-    assert environment["FLWR_HOME"] == str(tmp_path / "home")
