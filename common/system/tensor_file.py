@@ -13,7 +13,9 @@ from safetensors.numpy import save
 
 from common.system.files import write_bytes_atomically
 
-_TEXT, _DIGEST = "text", "digest"
+# One key: safetensors writes several in an order that changes from process to process, and equal tensors shall give
+# equal bytes.
+_SEAL = "seal"
 
 
 class TensorFileError(Exception):
@@ -36,8 +38,8 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], *, place: str
         What else belongs to the tensors.
     """
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    metadata = {_TEXT: text, _DIGEST: _digest(arrays, place, text)}
-    write_bytes_atomically(path, save(arrays, metadata), mode=0o600)
+    seal = json.dumps([_digest(arrays, place, text), text])
+    write_bytes_atomically(path, save(arrays, {_SEAL: seal}), mode=0o600)
 
 
 def read_tensors(path: Path, *, place: str) -> tuple[dict[str, NDArray[Any]], str]:
@@ -50,10 +52,10 @@ def read_tensors(path: Path, *, place: str) -> tuple[dict[str, NDArray[Any]], st
     """
     try:
         with safe_open(path, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
+            seal = (opened.metadata() or {})[_SEAL]
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not iterable
-        text, digest = metadata[_TEXT], metadata[_DIGEST]
-    except (OSError, SafetensorError, KeyError) as error:
+        digest, text = json.loads(seal)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise TensorFileError(f"{path} cannot be read") from error
     if digest != _digest(arrays, place, text):
         raise TensorFileError(f"{path} was damaged since it was written")

@@ -24,6 +24,13 @@ def test_what_is_written_is_read(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_equal_tensors_give_equal_bytes(path: Path) -> None:
+    whole = path.read_bytes()
+    for _ in range(20):
+        write_tensors(path, TENSORS, place="round 1", text="täxt")
+        assert path.read_bytes() == whole
+
+
 def test_a_file_of_another_place_is_refused(path: Path) -> None:
     with pytest.raises(TensorFileError, match="damaged"):
         read_tensors(path, place="round 2")
