@@ -1,1 +1,1 @@
-"""A real federation on one machine: the production processes, with only the distance missing."""
+"""A real federation on one machine: the production processes of a server and its hospitals."""

@@ -1,9 +1,9 @@
-"""`make demo`: from nothing to a released model over real processes, by the commands of the operations guide."""
+"""`make demo`: a federation of real processes from provisioning to a released model, by the operations guide."""
 
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from simulations.sites.consortium import load_consortium
 from simulations.sites.export import hand_out
 
 _MARK = ".rarefed-demo"
-# The built-in data have a hospital of 15 images, and its rules must let it take part.
+# The smallest hospital of the built-in data has 15 images, too few for the rules that a new hospital starts with.
 _RULES = {"least_images": 8, "suppress_below": 2}
 
 
@@ -27,16 +27,23 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     Parameters
     ----------
     plan : TrainingPlan
-        `data.*` and `study.*` say which images become which hospitals'; the rest is what they train.
+        `data.*` and `study.*` say which hospital gets which images; the rest is what they train.
     folder : Path
-        Where consortium, server and hospitals get their folders; emptied first.
+        Gets the folders of consortium, server and hospitals; emptied first.
     runs : Path
         Where the run folder goes.
     say : callable
-        Takes each line.
+        Takes each line that is printed.
+
+    Returns
+    -------
+    Summary
+        Of the finished run.
 
     Raises
     ------
+    InputError
+        If the folder holds something else than an earlier demonstration, or plan or images cannot be used.
     RunError
         If any step fails.
     """
@@ -51,39 +58,46 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     images = hand_out(consortium, folder / "images")
     rules = dict.fromkeys(images, _RULES)
     with Rehearsal(folder, images, say, runs, rules) as rehearsal:
-        chapter("the coordinator provisions: CA, certificates, a start kit a hospital")
-        rehearsal.provision()
-        chapter("each hospital fills in hospital.yaml and makes its own key; the coordinator approves it")
-        for hospital in rehearsal.hospitals:
-            rehearsal.join(hospital)
-        chapter("the server starts")
-        rehearsal.start_server()
-        chapter("each hospital checks its machine, its connection and its images")
-        for hospital in rehearsal.hospitals:
-            rehearsal.hospital(hospital, "check")
-        chapter("the daemons start")
-        for hospital in rehearsal.hospitals:
-            rehearsal.start_hospital(hospital)
-        for hospital in rehearsal.hospitals:
-            rehearsal.wait_online(hospital)
-        rehearsal.server("status")
+        _bring_online(rehearsal, chapter)
         chapter("the coordinator launches the federation")
-        if rehearsal.run(_asked(plan, consortium.dataset.classes)):
+        if rehearsal.server.run(_plan_to_launch(plan, consortium.dataset.classes)):
             raise RunError(f"the federation failed; the logs are in {folder}")
         chapter("each hospital reads and verifies what was asked of it and what it sent")
-        rehearsal.hospital(rehearsal.hospitals[0], "audit", "show")
-        for hospital in rehearsal.hospitals:
-            rehearsal.hospital(hospital, "audit", "verify")
+        hospitals = rehearsal.hospitals.values()
+        next(iter(hospitals)).command("audit", "show")
+        for hospital in hospitals:
+            hospital.command("audit", "verify")
         chapter("everyone stops")
-        work = {hospital: AuditLog(rehearsal.place(hospital) / "state" / "audit.jsonl") for hospital in images}
+        audit_logs = [AuditLog(hospital.folder / "state" / "audit.jsonl") for hospital in hospitals]
     run = (runs / "latest").resolve()
-    say(_describe_rounds(run, work))
+    say(_describe_rounds(run, audit_logs))
     chapter(f"done; the released model is in {run / 'model'}")
     return read_summary(run)
 
 
+def _bring_online(rehearsal: Rehearsal, chapter: Callable[[str], None]) -> None:
+    """Provision and start the server, have every hospital join, and start their daemons."""
+    hospitals = rehearsal.hospitals.values()
+    chapter("the coordinator provisions: CA, certificates, a start kit a hospital")
+    rehearsal.provision()
+    chapter("each hospital fills in hospital.yaml and makes its own key; the coordinator approves it")
+    for hospital in hospitals:
+        rehearsal.join(hospital.name)
+    chapter("the server starts")
+    rehearsal.server.start()
+    chapter("each hospital checks its machine, its connection and its images")
+    for hospital in hospitals:
+        hospital.command("check")
+    chapter("the daemons start")
+    for hospital in hospitals:
+        hospital.start()
+    for hospital in hospitals:
+        hospital.wait_online()
+    rehearsal.server.command("status")
+
+
 def _empty(folder: Path) -> None:
-    """Remove what an earlier demonstration left, and nothing else."""
+    """Remove what an earlier demonstration left; a folder with anything else is an `InputError`."""
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise InputError(f"{folder} holds something else than a demonstration: choose another with --folder")
     shutil.rmtree(folder, ignore_errors=True)
@@ -91,10 +105,13 @@ def _empty(folder: Path) -> None:
     (folder / _MARK).touch()
 
 
-def _describe_rounds(run: Path, work: Mapping[str, AuditLog]) -> str:
-    """Say what a round costs beyond the work of the slowest hospital; the first round also fills caches."""
+def _describe_rounds(run: Path, audit_logs: Sequence[AuditLog]) -> str:
+    """Say how long rounds took, and how much of that was not the work of the slowest hospital.
+
+    The first round also fills caches.
+    """
     rounds = [json.loads(line) for line in (run / "rounds.jsonl").read_text().splitlines()]
-    trained = [record for log in work.values() for record in log.records() if record["event"] == "trained"]
+    trained = [record for log in audit_logs for record in log.records() if record["event"] == "trained"]
     beyond = [
         entry["seconds"] - max(record["seconds"] for record in trained if record["round"] == entry["round"])
         for entry in rounds
@@ -106,10 +123,10 @@ def _describe_rounds(run: Path, work: Mapping[str, AuditLog]) -> str:
     )
 
 
-def _asked(plan: TrainingPlan, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Return the plan's changed keys without those that say where this machine's images are."""
+def _plan_to_launch(plan: TrainingPlan, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the plan's changed keys, without those of the images on this machine and of studies."""
     defaults = TrainingPlan().flat()
     changed = {key: value for key, value in plan.flat().items() if value != defaults[key]}
     local = ("data.path", "data.label_column", "data.site_column", "data.patient_column", "data.patient_pattern")
-    kept = {key: value for key, value in changed.items() if key not in local and not key.startswith("study.")}
-    return kept | {"data.classes": ",".join(classes), "study.name": "demo"}
+    asked = {key: value for key, value in changed.items() if key not in local and not key.startswith("study.")}
+    return asked | {"data.classes": ",".join(classes), "study.name": "demo"}

@@ -89,28 +89,28 @@ class Stage:
         """
         rehearsal = self.rehearsal
         if kind == "server":
-            return [psutil.Process(rehearsal.process_id("server"))]
+            return [psutil.Process(rehearsal.processes.process_id("server"))]
         if kind == "daemon":
-            return [psutil.Process(rehearsal.process_id(hospital))]
+            return [psutil.Process(rehearsal.processes.process_id(hospital))]
         if kind in ("supernode", "runner"):
-            pid = rehearsal.hospital_status(hospital)["processes"][kind]["pid"]
+            pid = rehearsal.hospitals[hospital].status()["processes"][kind]["pid"]
             return [psutil.Process(pid)] if pid else []
         if kind == "clientapp":
             # Processes of tasks, which the runner forks for every message; a training process dies with its parent.
             return [child for runner in self.processes("runner", hospital) for child in runner.children()]
         if kind == "serverapp":
-            ours = psutil.Process(rehearsal.process_id("server")).children(recursive=True)
+            ours = psutil.Process(rehearsal.processes.process_id("server")).children(recursive=True)
             return [each for each in ours if any("flwr-serverapp" in word for word in _words(each))]
-        status = json.loads(rehearsal.server("status", "--json").stdout)
+        status = json.loads(rehearsal.server.command("status", "--json").stdout)
         return [psutil.Process(status["server"]["programs"][kind]["pid"])]
 
     def kill(self, kind: str, hospital: str = HOSPITALS[0]) -> int:
         """Send SIGKILL to all processes of a kind; returns how many there were."""
         if kind == "server":
-            self.rehearsal.kill("server")
+            self.rehearsal.processes.kill("server")
             return 1
         if kind == "daemon":
-            self.rehearsal.kill(hospital)
+            self.rehearsal.processes.kill(hospital)
             return 1
         found = self.processes(kind, hospital)
         for process in found:
@@ -121,16 +121,16 @@ class Stage:
 
     def mend(self) -> None:
         """Start again what was killed and that nobody else starts: server and daemons, as systemd would."""
-        if "server" not in self.rehearsal.running:
-            self.rehearsal.start_server()
+        if "server" not in self.rehearsal.processes.running:
+            self.rehearsal.server.start()
         for hospital in HOSPITALS:
-            if hospital not in self.rehearsal.running:
-                self.rehearsal.start_hospital(hospital)
+            if hospital not in self.rehearsal.processes.running:
+                self.rehearsal.hospitals[hospital].start()
 
     def launch(self, plan: dict[str, Any]) -> None:
         """Start a run and leave it alone."""
         self._resumed = 0
-        assert self.rehearsal.run(plan, "--detach") == 0
+        assert self.rehearsal.server.run(plan, "--detach") == 0
 
     def launch_to(
         self, point: str, plan: dict[str, Any], hospital: str | None = None, round_number: int | None = None
@@ -142,7 +142,7 @@ class Stage:
 
     def folders(self) -> set[Path]:
         """Return the folders of finished runs."""
-        return {path for path in self.rehearsal.runs.glob("2*") if path.suffix != ".unfinished"}
+        return {path for path in self.rehearsal.server.runs.glob("2*") if path.suffix != ".unfinished"}
 
     def finish(self, before: set[Path], seconds: float = 360) -> tuple[Path, int]:
         """Wait for the end of the run that was launched, and resume it as often as it was lost.
@@ -157,7 +157,7 @@ class Stage:
         deadline = time.monotonic() + seconds
         while not (new := self.folders() - before):
             if time.monotonic() > deadline:
-                raise AssertionError(f"the run did not end; server: {self.rehearsal.log('server')[-3000:]}")
+                raise AssertionError(f"the run did not end; server: {self.rehearsal.processes.log('server')[-3000:]}")
             self._resume_if_lost()
             time.sleep(0.3)
         return new.pop(), self._resumed
@@ -165,22 +165,22 @@ class Stage:
     def _resume_if_lost(self) -> None:
         if self._lost():
             time.sleep(2)  # it may be about to start, or about to rename its folder
-            if self._lost() and self.rehearsal.server("resume", "--detach", check=False).returncode == 0:
+            if self._lost() and self.rehearsal.server.command("resume", "--detach", check=False).returncode == 0:
                 self._resumed += 1
                 wait_for(lambda: self.processes("serverapp"), "a ServerApp to start", 120)
 
     def _lost(self) -> bool:
-        return any(self.rehearsal.runs.glob("*.unfinished")) and not self.processes("serverapp")
+        return any(self.rehearsal.server.runs.glob("*.unfinished")) and not self.processes("serverapp")
 
     def trainings(self, hospital: str) -> int:
         """Return how many trainings stand in a hospital's audit log: as many as its rules count."""
-        log = self.rehearsal.place(hospital) / "state" / "audit.jsonl"
+        log = self.rehearsal.hospitals[hospital].folder / "state" / "audit.jsonl"
         return sum(json.loads(line)["event"] == "trained" for line in log.read_text().splitlines())
 
     def everything_is_up(self) -> None:
         """Wait until server and hospitals are as they were before any fault."""
         for hospital in HOSPITALS:
-            self.rehearsal.wait_online(hospital)
+            self.rehearsal.hospitals[hospital].wait_online()
             wait_for(lambda hospital=hospital: self.processes("runner", hospital), f"{hospital}'s runner", 120)
 
 

@@ -53,11 +53,11 @@ def undisturbed(theatre: Stage) -> str:
 
 
 def server_disk(theatre: Stage) -> Path:
-    return theatre.rehearsal.server_folder
+    return theatre.rehearsal.server.folder
 
 
 def hospital_disk(theatre: Stage) -> Path:
-    return theatre.rehearsal.place("north") / "state"
+    return theatre.rehearsal.hospitals["north"].folder / "state"
 
 
 @contextlib.contextmanager
@@ -87,7 +87,7 @@ def read_only(disk: Path) -> Iterator[None]:
 
 def says_so(theatre: Stage) -> bool:
     """Return whether a run that goes on has heard that the hospital north cannot write."""
-    logs = theatre.rehearsal.runs.glob("*.unfinished/run.log")
+    logs = theatre.rehearsal.server.runs.glob("*.unfinished/run.log")
     return any("north: failed: state" in log.read_text() for log in logs)
 
 
@@ -129,15 +129,15 @@ def test_a_hospital_that_cannot_write_says_so_and_is_waited_for(
     folder, resumed = theatre.finish(before)
     assert resumed == 0
     assert weights_of(folder) == undisturbed
-    log = (theatre.rehearsal.place("north") / "state" / "logs" / "runner.log").read_text()
+    log = (theatre.rehearsal.hospitals["north"].folder / "state" / "logs" / "runner.log").read_text()
     assert f"audit.jsonl cannot be written ({words}), and nothing runs without" in log
 
 
 def test_a_daemon_does_not_start_on_a_state_folder_that_it_cannot_write(theatre: Stage) -> None:
     rehearsal = theatre.rehearsal
-    rehearsal.kill("north", signal.SIGTERM)
+    rehearsal.processes.kill("north", signal.SIGTERM)
     with read_only(hospital_disk(theatre)):
-        done = rehearsal.hospital("north", "start", check=False)
+        done = rehearsal.hospitals["north"].command("start", check=False)
     assert done.returncode == 1
     (line,) = done.stdout.strip().splitlines()
     assert "cannot be used (Read-only file system)" in line
@@ -152,7 +152,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(theatre: Stage,
     theatre.launch_to("aggregation", PLAN, round_number=3)
     theatre.kill("serverapp")
     theatre.release("aggregation")
-    (checkpoint,) = theatre.rehearsal.runs.glob(f"*.unfinished/checkpoints/rounds/*/round-0002.{suffix}")
+    (checkpoint,) = theatre.rehearsal.server.runs.glob(f"*.unfinished/checkpoints/rounds/*/round-0002.{suffix}")
     content = bytearray(checkpoint.read_bytes())
     content[len(content) // 2] ^= 1
     checkpoint.write_bytes(content)
@@ -172,12 +172,12 @@ def test_a_run_goes_on_from_a_copy_of_the_servers_folder(theatre: Stage, undistu
     theatre.release("aggregation")
     rehearsal = theatre.rehearsal
     copy = rehearsal.folder / "another machine"
-    shutil.copytree(rehearsal.server_folder, copy, symlinks=True)
-    original, rehearsal.server_folder, rehearsal.runs = rehearsal.server_folder, copy, copy / "runs"
+    shutil.copytree(rehearsal.server.folder, copy, symlinks=True)
+    original, rehearsal.server.folder, rehearsal.server.runs = rehearsal.server.folder, copy, copy / "runs"
     try:
         consortium = copy / "consortium.yaml"
         consortium.write_text(consortium.read_text().replace(str(original), str(copy)))
-        rehearsal.start_server()
+        rehearsal.server.start()
         theatre.everything_is_up()
         before = theatre.folders()
         folder, resumed = theatre.finish(before)
@@ -185,8 +185,8 @@ def test_a_run_goes_on_from_a_copy_of_the_servers_folder(theatre: Stage, undistu
         assert weights_of(folder) == undisturbed
         assert "going on after round 2/3" in (folder / "run.log").read_text()
     finally:
-        rehearsal.kill("server", signal.SIGTERM)
-        rehearsal.server_folder, rehearsal.runs = original, original / "runs"
+        rehearsal.processes.kill("server", signal.SIGTERM)
+        rehearsal.server.folder, rehearsal.server.runs = original, original / "runs"
 
 
 @pytest.mark.exhaustive
@@ -197,7 +197,7 @@ def test_clocks_that_jump_stop_nobody_for_good(theatre: Stage, undisturbed: str)
     theatre.launch_to("before-training", PLAN, hospital="north", round_number=2)
     theatre.shift_clock("north", 3600)
     theatre.release("before-training")
-    wait_for(lambda: "clock is 3" in theatre.rehearsal.log("north"), "the daemon to say so", 200)
+    wait_for(lambda: "clock is 3" in theatre.rehearsal.processes.log("north"), "the daemon to say so", 200)
     theatre.shift_clock("north", 0)
     folder, _ = theatre.finish(before)
     assert weights_of(folder) == undisturbed

@@ -89,7 +89,7 @@ def test_a_killed_process_costs_no_work(
 
 def personal_layers(theatre: Stage, hospital: str) -> dict[str, np.ndarray]:
     """Return what a hospital holds of its own after the last round of its latest federation; empty but for fedbn."""
-    folder = theatre.rehearsal.place(hospital) / "state" / "layers"
+    folder = theatre.rehearsal.hospitals[hospital].folder / "state" / "layers"
     latest = max(folder.glob("*/*.safetensors"), key=lambda path: path.stat().st_mtime, default=None)
     return load_file(latest) if latest else {}
 
@@ -127,6 +127,6 @@ def test_what_a_strategy_keeps_outlives_all_processes_at_once(theatre: Stage, st
 
 
 def test_there_is_nothing_to_resume_when_all_runs_are_finished(theatre: Stage, undisturbed: str) -> None:
-    done = theatre.rehearsal.server("resume", check=False)
+    done = theatre.rehearsal.server.command("resume", check=False)
     assert done.returncode == 2
     assert "no interrupted run" in done.stdout

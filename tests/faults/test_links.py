@@ -37,12 +37,12 @@ CELLS = [
 def link(theatre: Stage, undisturbed: str) -> Iterator[Link]:
     """The way of the hospital north to the server."""
     rehearsal = theatre.rehearsal
-    with Link(rehearsal.port) as link:
-        rehearsal.kill("north", signal.SIGTERM)
-        rehearsal.change("north", {"server": f"localhost:{link.port}"})
-        rehearsal.start_hospital("north")
+    with Link(rehearsal.server.port) as link:
+        rehearsal.processes.kill("north", signal.SIGTERM)
+        rehearsal.hospitals["north"].change({"server": f"localhost:{link.port}"})
+        rehearsal.hospitals["north"].start()
         yield link
-        rehearsal.kill("north", signal.SIGTERM)
+        rehearsal.processes.kill("north", signal.SIGTERM)
 
 
 @pytest.mark.parametrize(("fault", "phase"), CELLS)

@@ -126,5 +126,5 @@ def test_a_hospital_with_repeated_faults_is_quarantined_and_tried_again(theatre:
     folder, _ = theatre.finish(before)
     assert [sorted(entry["sites"]) for entry in rounds_of(folder)] == [["north"]] * 4 + [["north", "south"]] * 2
     assert rounds_of(folder)[2]["left_out"] == {"south": "in quarantine until round 5"}
-    status = json.loads(theatre.rehearsal.server("status", "--json").stdout)
+    status = json.loads(theatre.rehearsal.server.command("status", "--json").stdout)
     assert status["run"]["rounds"][2]["left_out"] == {"south": "in quarantine until round 5"}

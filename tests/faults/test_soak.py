@@ -37,7 +37,7 @@ class Watch:
             with contextlib.suppress(psutil.NoSuchProcess):
                 self.memory[name].append(process.memory_full_info().uss / 2**20)
                 self.files[name].append(process.num_fds())
-        server = psutil.Process(self._theatre.rehearsal.process_id("server"))
+        server = psutil.Process(self._theatre.rehearsal.processes.process_id("server"))
         self.processes.append(len(server.children(recursive=True)))
 
 
@@ -102,4 +102,4 @@ def test_no_process_leaks_files_or_processes(watched: tuple[Watch, Path, Stage])
     assert not list(theatre.rehearsal.folder.rglob("*.part"))
     assert not (folder / "checkpoints" / "rounds" / "federation").exists()
     for hospital in HOSPITALS:
-        assert len(list((theatre.rehearsal.place(hospital) / "state" / "replies").iterdir())) <= 3
+        assert len(list((theatre.rehearsal.hospitals[hospital].folder / "state" / "replies").iterdir())) <= 3

@@ -79,8 +79,8 @@ def joined_consortium(
         rehearsal.provision()
         for hospital in hospitals:
             rehearsal.join(hospital)
-            rehearsal.change(hospital, settings or {})
-        rehearsal.start_server()
+            rehearsal.hospitals[hospital].change(settings or {})
+        rehearsal.server.start()
         yield rehearsal
 
 
@@ -89,7 +89,7 @@ def online_consortium(base: Path, **options: Any) -> Iterator[Rehearsal]:
     """The same with daemons that are online."""
     with joined_consortium(base, **options) as rehearsal:
         for hospital in rehearsal.hospitals:
-            rehearsal.start_hospital(hospital)
+            rehearsal.hospitals[hospital].start()
         for hospital in rehearsal.hospitals:
-            rehearsal.wait_online(hospital)
+            rehearsal.hospitals[hospital].wait_online()
         yield rehearsal

@@ -99,27 +99,27 @@ def test_no_word_of_a_patient_leaves_a_hospital(tmp_path: Path) -> None:
         rehearsal.provision()
         for hospital in images:
             rehearsal.join(hospital)
-        pki = rehearsal.server_folder / "pki"
-        with Recorder(pki / "gateway.crt", pki / "gateway.key", pki / "ca.crt", rehearsal.port) as recorder:
-            rehearsal.start_server()
+        pki = rehearsal.server.folder / "pki"
+        with Recorder(pki / "gateway.crt", pki / "gateway.key", pki / "ca.crt", rehearsal.server.port) as recorder:
+            rehearsal.server.start()
             for hospital in images:
                 change: dict[str, Any] = {"server": f"localhost:{recorder.port}", "state": CANARIES["state"]}
-                key = rehearsal.place(hospital) / "state"
+                key = rehearsal.hospitals[hospital].folder / "state"
                 key.rename(key.with_name(CANARIES["state"]))
-                rehearsal.change(hospital, change)
-                rehearsal.start_hospital(hospital)
+                rehearsal.hospitals[hospital].change(change)
+                rehearsal.hospitals[hospital].start()
             wait_online(rehearsal, images)
-            assert rehearsal.run(PLAN) == 0
-            rounds = json.loads((rehearsal.runs / "latest" / "summary.json").read_bytes())["cost"]["rounds"]
+            assert rehearsal.server.run(PLAN) == 0
+            rounds = json.loads((rehearsal.server.runs / "latest" / "summary.json").read_bytes())["cost"]["rounds"]
             assert rounds == PLAN["federation.rounds"]
             # And when things go wrong: images that cannot be read, labels that nobody agreed on.
             spoil(images["north"], images["south"])
-            assert rehearsal.run(PLAN) == 1
-        told = "".join(path.read_text() for path in rehearsal.runs.glob("*/run.log"))
+            assert rehearsal.server.run(PLAN) == 1
+        told = "".join(path.read_text() for path in rehearsal.server.runs.glob("*/run.log"))
     assert "failed: data" in told
     for hospital in images:
-        assert CANARIES["label"] in logs_of(rehearsal.place(hospital)) or CANARIES["file"] in logs_of(
-            rehearsal.place(hospital)
+        assert CANARIES["label"] in logs_of(rehearsal.hospitals[hospital].folder) or CANARIES["file"] in logs_of(
+            rehearsal.hospitals[hospital].folder
         )
     sent = b"\n".join(bytes(each) for each in recorder.sent)
     assert len(sent) > 40_000_000, "two hospitals, two rounds, 10 MB each"
@@ -136,11 +136,11 @@ def spoil(folder: Path, dicoms: Path) -> None:
 
 def wait_online(rehearsal: Rehearsal, hospitals: Any) -> None:
     def online(hospital: str) -> bool:
-        path = rehearsal.place(hospital) / CANARIES["state"] / "daemon.json"
+        path = rehearsal.hospitals[hospital].folder / CANARIES["state"] / "daemon.json"
         return path.exists() and bool(json.loads(path.read_bytes())["online"])
 
     for hospital in hospitals:
-        rehearsal.wait_for(f"{hospital} to be online", lambda hospital=hospital: online(hospital))
+        rehearsal.processes.wait_for(f"{hospital} to be online", lambda hospital=hospital: online(hospital))
 
 
 def logs_of(place: Path) -> str:

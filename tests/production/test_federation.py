@@ -42,21 +42,21 @@ def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 @pytest.fixture(scope="module")
 def finished(consortium: Rehearsal) -> Path:
     """The folder of a federation that was run to its end."""
-    assert consortium.run(PLAN) == 0
-    return (consortium.runs / "latest").resolve()
+    assert consortium.server.run(PLAN) == 0
+    return (consortium.server.runs / "latest").resolve()
 
 
 @pytest.fixture
 def changed(consortium: Rehearsal) -> Iterator[Any]:
     """Change the rules of hospitals for one test; the daemons go on running."""
-    before = {hospital: consortium.hospital_file(hospital).read_text() for hospital in HOSPITALS}
+    before = {hospital: consortium.hospitals[hospital].file.read_text() for hospital in HOSPITALS}
 
     def change(hospital: str, **rules: Any) -> None:
-        consortium.change(hospital, {"rules": rules})
+        consortium.hospitals[hospital].change({"rules": rules})
 
     yield change
     for hospital, text in before.items():
-        consortium.hospital_file(hospital).write_text(text)
+        consortium.hospitals[hospital].file.write_text(text)
 
 
 def summary_of(run: Path) -> Any:
@@ -64,7 +64,7 @@ def summary_of(run: Path) -> Any:
 
 
 def audit_of(consortium: Rehearsal, hospital: str) -> AuditLog:
-    return AuditLog(consortium.place(hospital) / "state" / "audit.jsonl")
+    return AuditLog(consortium.hospitals[hospital].folder / "state" / "audit.jsonl")
 
 
 def refusals(consortium: Rehearsal, hospital: str) -> set[str]:
@@ -109,12 +109,12 @@ def test_a_federation_of_the_same_images_in_one_process_gives_the_same_weights(
 
 
 def test_status_knows_hospitals_rounds_and_metrics(finished: Path, consortium: Rehearsal) -> None:
-    status = json.loads(consortium.server("status", "--json").stdout)
+    status = json.loads(consortium.server.command("status", "--json").stdout)
     assert {each["name"]: each["connection"] for each in status["hospitals"]} == dict.fromkeys(HOSPITALS, "online")
     assert all(each["plan"] == "accepts the plan" for each in status["hospitals"])
-    assert json.loads(consortium.server("runs", "--json").stdout)[0]["status"] == "completed"
-    assert "round 2/2" in consortium.server("logs").stdout
-    assert any("round 2/2" in line for line in json.loads(consortium.server("logs", "--json").stdout)["lines"])
+    assert json.loads(consortium.server.command("runs", "--json").stdout)[0]["status"] == "completed"
+    assert "round 2/2" in consortium.server.command("logs").stdout
+    assert any("round 2/2" in line for line in json.loads(consortium.server.command("logs", "--json").stdout)["lines"])
 
 
 def test_every_request_and_byte_is_in_an_unbroken_audit_log(finished: Path, consortium: Rehearsal) -> None:
@@ -123,11 +123,11 @@ def test_every_request_and_byte_is_in_an_unbroken_audit_log(finished: Path, cons
         trained = [record for record in audit.records() if record["event"] == "trained"]
         assert {record["round"] for record in trained} == {1, 2}
         assert all(record["bytes_sent"] > 1_000_000 for record in trained)
-        assert "unbroken" in consortium.hospital(hospital, "audit", "verify").stdout
+        assert "unbroken" in consortium.hospitals[hospital].command("audit", "verify").stdout
 
 
 def test_a_hospital_says_how_it_is(consortium: Rehearsal) -> None:
-    told = json.loads(consortium.hospital("north", "status", "--json").stdout)
+    told = json.loads(consortium.hospitals["north"].command("status", "--json").stdout)
     assert told["running"]
     assert told["online"]
     port = told_port(consortium, "north")
@@ -137,7 +137,7 @@ def test_a_hospital_says_how_it_is(consortium: Rehearsal) -> None:
 
 
 def told_port(consortium: Rehearsal, hospital: str) -> int:
-    return int(yaml.safe_load(consortium.hospital_file(hospital).read_text())["ports"]["health"])
+    return int(yaml.safe_load(consortium.hospitals[hospital].file.read_text())["ports"]["health"])
 
 
 def an_hour_from_now() -> str:
@@ -170,8 +170,8 @@ def test_a_hospital_refuses_by_its_own_rule_and_the_others_go_on(
 ) -> None:
     for hospital, its_rules in zip(HOSPITALS, rules, strict=False):
         changed(hospital, **its_rules)
-    assert consortium.run(PLAN | {"federation.local_epochs": 2 if "local_epochs" in rule else 1}) == 0
-    run = (consortium.runs / "latest").resolve()
+    assert consortium.server.run(PLAN | {"federation.local_epochs": 2 if "local_epochs" in rule else 1}) == 0
+    run = (consortium.server.runs / "latest").resolve()
     told = (run / "run.log").read_text()
     for hospital, its_rule in zip(HOSPITALS, rule, strict=False):
         if its_rule is None:
@@ -193,9 +193,9 @@ def test_an_app_that_carries_code_is_refused_before_any_of_it_runs(consortium: R
     (app / "evil.py").write_text(code)
     (app / "client").mkdir()
     (app / "client" / "app.py").write_text(code + "from flwr.clientapp import ClientApp\napp = ClientApp()\n")
-    port = read_consortium(consortium.server_folder / "consortium.yaml").server.superlink_port
+    port = read_consortium(consortium.server.folder / "consortium.yaml").server.superlink_port
     plan = TrainingPlan.from_flat(PLAN).flat()
-    with Control(f"127.0.0.1:{port}", consortium.server_folder / "pki" / "ca.crt") as control:
+    with Control(f"127.0.0.1:{port}", consortium.server.folder / "pki" / "ca.crt") as control:
         run = control.start_run(app, {key: plan[key] for key in PLAN})
         wait_for_end(control, run)
     for hospital in HOSPITALS:
@@ -213,11 +213,11 @@ def wait_for_end(control: Control, run: int) -> None:
 def test_a_hospital_whose_file_is_being_edited_answers_nothing_and_others_share_nothing(
     consortium: Rehearsal, changed: Any
 ) -> None:
-    consortium.hospital_file("east").write_text("name: east\nrules: [unfinished")
+    consortium.hospitals["east"].file.write_text("name: east\nrules: [unfinished")
     for hospital in ("north", "south"):
         changed(hospital, share=[])
-    assert consortium.run(PLAN) == 0
-    run = (consortium.runs / "latest").resolve()
+    assert consortium.server.run(PLAN) == 0
+    run = (consortium.server.runs / "latest").resolve()
     assert "east left out: failed: state" in (run / "run.log").read_text()
     failures = [record for record in audit_of(consortium, "east").records() if record["event"] == "failed"]
     assert failures[-1]["failure"] == "state"
@@ -227,8 +227,10 @@ def test_a_hospital_whose_file_is_being_edited_answers_nothing_and_others_share_
 
 
 def test_revoking_a_hospital_puts_it_offline_and_says_so_there(consortium: Rehearsal) -> None:
-    consortium.server("revoke", "east", "--yes", check=False)
-    consortium.wait_for("east to be offline", lambda: not consortium.hospital_status("east").get("online", True))
-    consortium.wait_for("east to know why", lambda: "refuse" in consortium.log("east"))
-    status = json.loads(consortium.server("status", "--json").stdout)
+    consortium.server.command("revoke", "east", "--yes", check=False)
+    consortium.processes.wait_for(
+        "east to be offline", lambda: not consortium.hospitals["east"].status().get("online", True)
+    )
+    consortium.processes.wait_for("east to know why", lambda: "refuse" in consortium.processes.log("east"))
+    status = json.loads(consortium.server.command("status", "--json").stdout)
     assert {each["name"]: each["connection"] for each in status["hospitals"]}["east"] != "online"

@@ -85,8 +85,8 @@ def inside(enter: list[str], program: str, *arguments: str) -> Any:
 
 
 def test_a_federation_runs_between_namespaces(consortium: Rehearsal) -> None:
-    assert consortium.run(PLAN) == 0
-    summary = json.loads((consortium.runs / "latest" / "summary.json").read_bytes())
+    assert consortium.server.run(PLAN) == 0
+    summary = json.loads((consortium.server.runs / "latest" / "summary.json").read_bytes())
     assert [site["name"] for site in summary["dataset"]["sites"]] == list(HOSPITALS)
 
 
@@ -108,11 +108,11 @@ def test_a_hospital_reaches_one_port_and_there_only_fleet_calls(
         "/openapi.json",
     ]
     allowed = "/v1/fleet/pull-messages"
-    ca = str(consortium.place("north") / "ca.crt")
-    found = inside(namespaces["north"], PROBE, SERVER, str(consortium.port), ca, *forbidden, allowed)
+    ca = str(consortium.hospitals["north"].folder / "ca.crt")
+    found = inside(namespaces["north"], PROBE, SERVER, str(consortium.server.port), ca, *forbidden, allowed)
     # The machine's own services, such as its SSH, are no business of rarefed's.
     before = set(open_before(namespaces["north"]))
-    assert set(found["open"]) - before == {consortium.port}
+    assert set(found["open"]) - before == {consortium.server.port}
     assert {path: found["answers"][path] for path in forbidden} == dict.fromkeys(forbidden, 404)
     # Flower's own answer to a call without a signature: it came through.
     assert found["answers"][allowed] in (400, 401, 415, 422)

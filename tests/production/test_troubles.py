@@ -40,39 +40,41 @@ def alone(consortium: Rehearsal) -> Iterator[None]:
     """Each test starts its own daemons, and none is left to the next."""
     yield
     for hospital in HOSPITALS:
-        if hospital in consortium.running:
-            consortium.kill(hospital, signal.SIGTERM)
+        if hospital in consortium.processes.running:
+            consortium.processes.kill(hospital, signal.SIGTERM)
         (consortium.folder / f"{hospital}.out").unlink(missing_ok=True)
 
 
 def wait_for_line(consortium: Rehearsal, hospital: str, *words: str) -> None:
-    consortium.wait_for(f"{hospital} to say {words}", lambda: all(word in consortium.log(hospital) for word in words))
-    assert not consortium.hospital_status(hospital).get("online")
+    consortium.processes.wait_for(
+        f"{hospital} to say {words}", lambda: all(word in consortium.processes.log(hospital) for word in words)
+    )
+    assert not consortium.hospitals[hospital].status().get("online")
 
 
 def test_another_federations_ca(consortium: Rehearsal, tmp_path: Path) -> None:
-    ours = consortium.place("east") / "ca.crt"
+    ours = consortium.hospitals["east"].folder / "ca.crt"
     kept = ours.read_bytes()
     shutil.copy(other_ca(tmp_path), ours)
-    consortium.start_hospital("east")
+    consortium.hospitals["east"].start()
     wait_for_line(consortium, "east", "not signed by this federation's CA")
-    consortium.kill("east", signal.SIGTERM)
+    consortium.processes.kill("east", signal.SIGTERM)
     ours.write_bytes(kept)
 
 
 def other_ca(folder: Path) -> Path:
     with Rehearsal(folder / "other", {"east": folder}) as other:
         other.provision()
-        return other.server_folder / "pki" / "ca.crt"
+        return other.server.folder / "pki" / "ca.crt"
 
 
 def test_a_key_that_was_not_approved(consortium: Rehearsal) -> None:
-    state = consortium.place("east") / "state"
+    state = consortium.hospitals["east"].folder / "state"
     state.rename(state.with_name("kept"))
-    consortium.hospital("east", "enroll")
-    consortium.start_hospital("east")
+    consortium.hospitals["east"].command("enroll")
+    consortium.hospitals["east"].start()
     wait_for_line(consortium, "east", "refuses this hospital's key")
-    consortium.kill("east", signal.SIGTERM)
+    consortium.processes.kill("east", signal.SIGTERM)
     shutil.rmtree(state)
     state.with_name("kept").rename(state)
 
@@ -82,61 +84,61 @@ def test_a_clock_that_is_ten_minutes_fast(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(FAST_CLOCK)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    consortium.start_hospital("east")
+    consortium.hospitals["east"].start()
     wait_for_line(consortium, "east", "clock is 60", "ahead of the server")
 
 
 def test_two_daemons_with_one_key(consortium: Rehearsal, tmp_path: Path) -> None:
-    consortium.start_hospital("north")
-    consortium.wait_online("north")
-    again = consortium.hospital("north", "start", check=False)
+    consortium.hospitals["north"].start()
+    consortium.hospitals["north"].wait_online()
+    again = consortium.hospitals["north"].command("start", check=False)
     assert again.returncode == 1
     assert "another daemon" in again.stdout
     # The key copied to another machine.
-    south = consortium.place("south") / "state" / "node.key"
+    south = consortium.hospitals["south"].folder / "state" / "node.key"
     kept = south.read_bytes()
-    shutil.copy(consortium.place("north") / "state" / "node.key", south)
-    consortium.start_hospital("south")
+    shutil.copy(consortium.hospitals["north"].folder / "state" / "node.key", south)
+    consortium.hospitals["south"].start()
     wait_for_line(consortium, "south", "refuses this hospital's key")
-    consortium.kill("south", signal.SIGTERM)
+    consortium.processes.kill("south", signal.SIGTERM)
     south.write_bytes(kept)
 
 
 def test_a_daemon_that_was_killed_comes_back_by_itself(consortium: Rehearsal) -> None:
-    consortium.start_hospital("north")
-    consortium.wait_online("north")
-    consortium.kill("north")
-    consortium.start_hospital("north")
+    consortium.hospitals["north"].start()
+    consortium.hospitals["north"].wait_online()
+    consortium.processes.kill("north")
+    consortium.hospitals["north"].start()
     # Flower refuses the key for a minute after a crash.
-    consortium.wait_online("north")
-    consortium.hospital("north", "audit", "verify")
+    consortium.hospitals["north"].wait_online()
+    consortium.hospitals["north"].command("audit", "verify")
 
 
 def test_a_server_that_was_away_finds_its_hospitals_again(consortium: Rehearsal) -> None:
     for hospital in HOSPITALS:
-        consortium.start_hospital(hospital)
+        consortium.hospitals[hospital].start()
     for hospital in HOSPITALS:
-        consortium.wait_online(hospital)
-    consortium.kill("server")
-    consortium.start_server()
-    assert consortium.run(PLAN | {"federation.min_sites": len(HOSPITALS)}) == 0
-    summary = json.loads((consortium.runs / "latest" / "summary.json").read_bytes())
+        consortium.hospitals[hospital].wait_online()
+    consortium.processes.kill("server")
+    consortium.server.start()
+    assert consortium.server.run(PLAN | {"federation.min_sites": len(HOSPITALS)}) == 0
+    summary = json.loads((consortium.server.runs / "latest" / "summary.json").read_bytes())
     assert len(summary["dataset"]["sites"]) == len(HOSPITALS)
 
 
 # The last: it leaves the server with a certificate that no one accepts.
 def test_an_expired_certificate(consortium: Rehearsal) -> None:
-    consortium.kill("server", signal.SIGTERM)
-    expire(consortium.server_folder / "pki")
-    refused = consortium.server("start", check=False)
+    consortium.processes.kill("server", signal.SIGTERM)
+    expire(consortium.server.folder / "pki")
+    refused = consortium.server.command("start", check=False)
     assert refused.returncode in (1, 2)
     assert "expired" in refused.stdout
     assert "renew" in refused.stdout
     assert len(refused.stdout.strip().splitlines()) == 1
-    consortium.server("renew")
-    consortium.start_server()
-    consortium.start_hospital("north")
-    consortium.wait_online("north")
+    consortium.server.command("renew")
+    consortium.server.start()
+    consortium.hospitals["north"].start()
+    consortium.hospitals["north"].wait_online()
 
 
 def expire(pki: Path) -> None:
