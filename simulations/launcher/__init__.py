@@ -1,1 +1,1 @@
-"""Starts a Flower of its own for a run, follows it, and leaves nothing behind."""
+"""Starts a private Flower per run, follows the run, and cleans up after it."""

@@ -1,11 +1,12 @@
 """Ends the processes of a run and removes its temporary files, however its launcher ended.
 
-A process of its own, which outlives even a `kill -9` of the launcher. It reads its standard input, whose other end the
-launcher holds, so that the input ends when the launcher is done or dead. Then it ends all processes of the run, known
-by a mark in their environment, and removes the temporary folder. It also removes the unfinished run folder, unless that
-holds a finished training from which a run can resume, or the launcher said "keep", as it does for a failed run.
+It is a separate process and outlives even a `kill -9` of the launcher. It reads its standard input, whose other end
+the launcher holds, so that the input ends when the launcher is done or dead. Then it kills all processes of the run,
+which have a mark in their environment, and removes the temporary folder. It also removes the unfinished run folder,
+unless that holds a finished training or round from which a run can resume, or the launcher asked to keep it, as it does
+for a failed run.
 
-It imports nothing large: it starts with every run and stays until its end.
+It imports nothing large, because it starts with every run and stays until the run's end.
 """
 
 import contextlib
@@ -27,7 +28,9 @@ _POLL_SECONDS = 0.05
 
 
 class CleanupProcess:
-    """The launcher's handle on the cleanup process; use as a context manager around all that may be left behind.
+    """Starts the cleanup process and tells it what to remove.
+
+    Use it as a context manager around everything that a run may leave behind. Leaving it waits until all is removed.
 
     Parameters
     ----------
@@ -50,11 +53,11 @@ class CleanupProcess:
         self._process.communicate()
 
     def remove_unless_resumable(self, unfinished: Path) -> None:
-        """Name the unfinished run folder, which is removed at the end unless it is worth resuming."""
+        """Have the unfinished run folder removed at the end, unless a run can resume from it."""
         self._say({"unfinished": str(unfinished)})
 
     def keep(self) -> None:
-        """Leave the unfinished run folder where it is, for diagnosis."""
+        """Have the unfinished run folder kept in any case, for diagnosis."""
         self._say({"keep": True})
 
     def _say(self, instruction: dict[str, str | bool]) -> None:
@@ -64,13 +67,20 @@ class CleanupProcess:
 
 
 def end_processes(mark: str, workplace: Path) -> None:
-    """Kill all processes of a run, however they detached themselves.
+    """Kill all processes of a run, also those that left their parent's session.
 
-    They get no time to end by themselves: whatever a run keeps is renamed into place once it is whole, so that nothing
-    is lost with a process that is killed.
+    They get no time to end by themselves. Nothing is lost with them: a file that a run keeps gets its name only once it
+    is complete.
+
+    Parameters
+    ----------
+    mark : str
+        Value of `MARK_VARIABLE` in their environment.
+    workplace : Path
+        The run's temporary folder, resolved.
     """
     deadline = time.monotonic() + _STOP_SECONDS
-    # Again and again, for those that were started a moment before their parent was killed.
+    # Repeatedly, since a process may have started another just before it was killed.
     while (processes := list(_processes_of(mark, workplace))) and time.monotonic() < deadline:
         for process in processes:
             with contextlib.suppress(psutil.Error):
@@ -79,10 +89,10 @@ def end_processes(mark: str, workplace: Path) -> None:
 
 
 def _processes_of(mark: str, workplace: Path) -> Iterator[psutil.Process]:
-    """Yield the living processes that have the mark or work in the run's temporary folder.
+    """Yield the running processes that have the mark, or whose working folder is in the run's temporary folder.
 
-    Ray's agents overwrite their environment with a title, but stay in the folder that they were started in. A zombie
-    has ended, whether its parent reaps it or not.
+    Ray's agents overwrite their environment with a process title, but keep the working folder they were started in.
+    Zombies do not count: they have ended, and a parent may never reap them.
     """
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -95,7 +105,7 @@ def main(mark: str, workplace: str) -> None:
     """Wait for the launcher's end, then clean up."""
     said: dict[str, str | bool] = {}
     for line in sys.stdin:
-        with contextlib.suppress(ValueError):  # of a launcher that was killed while it wrote
+        with contextlib.suppress(ValueError):  # half a line: the launcher was killed while it wrote
             said |= json.loads(line)
     end_processes(mark, Path(workplace).resolve())
     shutil.rmtree(workplace, ignore_errors=True)

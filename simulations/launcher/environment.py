@@ -10,7 +10,7 @@ from simulations.launcher.cleanup import MARK_VARIABLE
 
 
 def simulation_environment(workplace: Path, home: Path, mark: str) -> dict[str, str]:
-    """Return the environment of Flower's processes, which all later ones inherit.
+    """Return the environment of Flower's processes, which all processes of the run inherit.
 
     Parameters
     ----------
@@ -19,20 +19,25 @@ def simulation_environment(workplace: Path, home: Path, mark: str) -> dict[str, 
     home : Path
         Flower's private home.
     mark : str
-        By which the cleanup process finds them.
+        By which the cleanup process finds the run's processes.
+
+    Returns
+    -------
+    dict of str to str
+        This process's environment with a simulation's changes.
     """
     environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "PYTHONPATH")}
-    # No run depends on the web: whatever is missing must have been staged before.
+    # A run downloads nothing: weights must have been fetched before.
     environment |= {**OFFLINE_ENVIRONMENT, "HF_HUB_OFFLINE": "1"}
-    # Threads that spin while they wait starve the other processes of a small machine.
+    # By default OpenMP's threads spin while they wait, and take the cores from other processes.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     environment["FLWR_HOME"] = str(home)
     environment["RAY_TMPDIR"] = environment["TMPDIR"] = environment["HOME"] = str(workplace)
-    # Ray asks the addresses of three clouds where it runs, unless it finds this file in its home.
+    # Without this file in its home, Ray asks metadata servers of three clouds whether it runs there.
     (workplace / "ray_bootstrap_config.yaml").write_text("{}\n")
-    # Flower gives its workers a runtime environment, so that those that Ray starts beforehand are never used.
+    # Flower gives its workers a runtime environment, so that workers that Ray starts in advance are never used.
     environment["RAY_prestart_worker_first_driver"] = "0"
-    # What is worth keeping stays where the user has it.
+    # HOME is removed with the run; caches and weights stay in the user's folders.
     environment |= {
         "RAREFED_CACHE": str(cache_folder().absolute()),
         "RAREFED_WEIGHTS": str(weights_folder().absolute()),

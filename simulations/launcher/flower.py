@@ -1,7 +1,8 @@
-"""A Flower of a run's own: private home and port, nothing downloaded.
+"""A private Flower for one run: own home and port, nothing downloaded.
 
-Flower alone would leave a daemon running, share its port with whoever was first, install the app's dependencies again,
-import code from the folder that the daemon was started in, and exit with 0 when the run failed.
+`flwr run` alone leaves a SuperLink running, uses the SuperLink of whoever came first to its port, installs the app's
+dependencies again, imports code from the folder in which the SuperLink was started, and exits with 0 even when the run
+failed.
 """
 
 import os
@@ -27,7 +28,7 @@ _TRAININGS_PER_GPU = 2
 
 
 class PrivateFlower:
-    """One SuperLink with its home, and one run on it.
+    """One SuperLink with a home of its own, started at once, and one run on it.
 
     Parameters
     ----------
@@ -63,9 +64,9 @@ class PrivateFlower:
         sites : int
             Number of simulated nodes.
         trainings : int
-            How many could go on at the same time.
+            How many could go on at the same time, at least 1.
         run : Path
-            Final name of the run folder.
+            The run folder, by its final name.
 
         Raises
         ------
@@ -73,7 +74,7 @@ class PrivateFlower:
             If the SuperLink does not start.
         """
         gpus = count_gpus()
-        # One core per training, and no more processes than can be busy: Ray would fill all cores of a large machine.
+        # One core per training. By default Ray starts one worker per core, also where fewer can be busy.
         workers = min(os.cpu_count() or 1, trainings, _TRAININGS_PER_GPU * gpus or trainings)
         write_app(self._app, plan, run, workers)
         config = {
@@ -92,11 +93,11 @@ class PrivateFlower:
         )
 
     def running(self) -> bool:
-        """Say whether the run that was submitted goes on."""
+        """Return whether the submitted run has not ended."""
         return self._run is not None and self._run.poll() is None
 
     def last_error(self) -> str:
-        """Return the last line of Flower's log that reads like an exception's, else its last line."""
+        """Return the last line of Flower's log that looks like an exception, else its last line."""
         text = self._log.read_text(errors="replace") if self._log.is_file() else ""
         lines = [line.strip() for line in text.splitlines() if line.strip()] or ["Flower said nothing"]
         return next((line for line in reversed(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)), lines[-1])
@@ -122,7 +123,7 @@ class PrivateFlower:
             return False
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        """Start a program of this environment, away from the terminal's Ctrl-C and from the user's folder."""
+        """Start a program that neither the terminal's Ctrl-C nor files in the user's working folder reach."""
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 command,
@@ -136,7 +137,19 @@ class PrivateFlower:
 
 
 def write_app(folder: Path, plan: TrainingPlan, run: Path, workers: int) -> None:
-    """Write a Flower app without code: both sides run the installed rarefed, with this plan and run folder."""
+    """Write a Flower app without code, whose two components are in the installed rarefed.
+
+    Parameters
+    ----------
+    folder : Path
+        The app's; must be absent.
+    plan : TrainingPlan
+        Becomes the run config.
+    run : Path
+        The run folder, by its final name.
+    workers : int
+        How many trainings go on at the same time, at least 1.
+    """
     folder.mkdir()
     config = {**plan.model_dump(), GROUP: {RUN_FOLDER: str(run), WORKERS: workers}}
     components = {"serverapp": "simulations.server_app:app", "clientapp": "simulations.client_app:app"}
@@ -148,7 +161,7 @@ def write_app(folder: Path, plan: TrainingPlan, run: Path, workers: int) -> None
 
 
 def count_gpus() -> int:
-    """Return how many GPUs torch could use; a machine without a GPU driver is not asked, since that imports torch."""
+    """Return how many GPUs torch can use; imports torch only where a GPU's device file exists."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not any(Path("/dev", name).exists() for name in ("dxg", "kfd")):
         return 0
     import torch

@@ -1,4 +1,4 @@
-"""Runs a plan in a Flower of its own and leaves nothing behind."""
+"""Runs a plan in a private Flower, and removes all processes and temporary files of it."""
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
     workplace = Path(tempfile.mkdtemp(prefix="rarefed-", dir=_short_temporary_folder()))
     mark = uuid.uuid4().hex
     with _terminate_like_interrupt(), CleanupProcess(mark, workplace) as cleanup:
-        # Flower takes seconds to start, in which the plan is checked: so the check is imported only then.
+        # The plan is checked, and the check imported, in the seconds that Flower takes to start.
         flower = PrivateFlower(workplace, mark)
         from simulations.launcher.plan_check import check_plan
 
@@ -77,7 +77,7 @@ def _follow(flower: PrivateFlower, run: Path, follower: LogFollower, show: Calla
     reason = ""
     going_on = True
     while going_on:
-        # Asked before reading, so that the last lines of an ended run are read too.
+        # Asked before reading: if the run has ended, all its lines are there to be read.
         going_on = flower.running() and not is_published(run)
         for line in follower.new_lines():
             if line.startswith(_ERROR):
@@ -90,7 +90,7 @@ def _follow(flower: PrivateFlower, run: Path, follower: LogFollower, show: Calla
 
 
 def _without(shown: Sequence[str], show: Callable[[str], None]) -> Callable[[str], None]:
-    """Return a function that shows all lines but those that were shown before."""
+    """Return `show` without the lines that were shown already; each is left out once."""
     left = list(shown)
 
     def show_others(line: str) -> None:
@@ -103,14 +103,17 @@ def _without(shown: Sequence[str], show: Callable[[str], None]) -> Callable[[str
 
 
 def _short_temporary_folder() -> str:
-    """Return where Ray's sockets fit: their paths, some 70 characters below this folder, may have 107 in all."""
+    """Return a temporary folder that is short enough for Ray's sockets.
+
+    A socket's path may have 107 characters, and Ray's are some 70 longer than this folder's.
+    """
     usual = tempfile.gettempdir()
     return usual if len(usual) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp"
 
 
 @contextlib.contextmanager
 def _terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal as Ctrl-C, so that they are cleaned up after too."""
+    """Raise `KeyboardInterrupt` also at SIGTERM and when the terminal is closed (SIGHUP)."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -10,22 +10,22 @@ _LOG = "run.log"
 
 
 class LogFollower:
-    """Reads the lines that a run adds to its log, also while its folder takes its final name.
+    """Reads the lines that a run adds to its log, also after the run folder was renamed to its final name.
 
     Parameters
     ----------
     run : Path
-        Final name of the run folder.
+        The run folder, by its final name.
     """
 
     def __init__(self, run: Path) -> None:
         self._path = unfinished(run) / _LOG
         self._stream: IO[str] | None = None
-        # The lines of an interrupted run have been shown before.
+        # A resumed run's log begins with lines that were shown when it was interrupted.
         self._start = self._path.stat().st_size if self._path.is_file() else 0
 
     def new_lines(self) -> Iterator[str]:
-        """Yield the whole lines that were written since the last call."""
+        """Yield the complete lines that were written since the last call."""
         if self._stream is None:
             if not self._path.is_file():
                 return

@@ -1,4 +1,4 @@
-"""Finds whatever is wrong with a plan or its data before Flower runs it and could only say "failed"."""
+"""Checks a plan, its data and its weights before Flower runs it, since Flower would only say that the run failed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from simulations.study.variants import variants_of
 
 @dataclass(frozen=True)
 class CheckedPlan:
-    """What is known of a run before it starts.
+    """What a plan and its data tell about a run before it starts.
 
     Attributes
     ----------
     name : str
-        Of the run: the study's, else the data set's.
+        The run's: that of the study, else that of the data set.
     sites : int
         The largest number of hospitals in a variant.
     trainings : int
         How many could go on at the same time.
     description : sequence of str
-        The lines with which the run's log is going to begin.
+        The first lines of the run's log.
     """
 
     name: str
@@ -35,6 +35,16 @@ class CheckedPlan:
 
 def check_plan(plan: TrainingPlan) -> CheckedPlan:
     """Read a plan's data and find its weights.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        With absolute paths.
+
+    Returns
+    -------
+    CheckedPlan
+        What the launcher needs to know.
 
     Raises
     ------
