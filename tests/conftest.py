@@ -4,6 +4,7 @@ import atexit
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["RAREFED_CACHE"] = tempfile.mkdtemp(prefix="rarefed-test-cache-")
     atexit.register(shutil.rmtree, os.environ["RAREFED_CACHE"], ignore_errors=True)
 torch.set_num_threads(1)
+# A shell has what it starts in the background ignore Ctrl-C, which processes of tests would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Flower numbers the process of a run; without the numbers no message can be made.
 TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1

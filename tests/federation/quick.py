@@ -1,10 +1,8 @@
 """The installed command with a plan that trains in seconds."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 COMMAND = str(Path(sys.executable).parent / "rarefed-sim")
@@ -25,13 +23,5 @@ def settings(**changes: str) -> list[str]:
 
 
 def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
-    """Start a command whose output is read line by line, and that a Ctrl-C may interrupt."""
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        # A test run in the background has Ctrl-C ignored, and hands that down.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
+    """Start a command whose output is read line by line, while it runs."""
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
