@@ -10,10 +10,9 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp.client_app import ClientAppException
 from flwr.common.constant import ErrorCode
 
-from common.models.classifier import build_model
-from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
+from common.training.workbench import workbench
 from server.rounds.federation import Federation
 from server.rounds.messaging import Member
 from server.rounds.observer import RequireAllHospitals
@@ -70,8 +69,7 @@ def federate(
         Called before every site's training.
     """
     consortium = load_consortium(plan)
-    model = build_model(plan, len(consortium.dataset.classes))
-    layout = TailLayout.of(model.tail, plan)
+    bench = workbench(plan, len(consortium.dataset.classes))
     nodes = [Node(number, before_training) for number in (11, 12, 13)]
     numbers = list(order or range(len(consortium.sites)))
     members = [Member(nodes[index % 3].node, {messages.SITE: number}) for index, number in enumerate(numbers)]
@@ -79,10 +77,10 @@ def federate(
         LayerFolderTransport(InProcessTransport(*nodes), layers),
         plan,
         classes=len(consortium.dataset.classes),
-        layout=layout,
-        trunk_digest=model.trunk_digest,
+        layout=bench.layout,
+        trunk_digest=bench.trainer.model.trunk_digest,
         present=lambda: members,
         observer=RequireAllHospitals(),
         poll_seconds=0,
     )
-    return federation.run(FederationState(layout.pack(model.tail), "a federation"))
+    return federation.run(FederationState(bench.initial_tail, "a federation"))

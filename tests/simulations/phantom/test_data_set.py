@@ -126,27 +126,33 @@ def test_pictures_of_one_patient_are_alike_but_not_the_same(folder: Path, rows: 
     assert np.median(within) < 0.75 * np.median(between)
 
 
-def test_equal_seeds_give_equal_bytes_and_others_do_not(tmp_path: Path) -> None:
-    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        write_phantom(tmp_path / name, seed=seed, images=MINIMUM_IMAGES)
-    first, again, other = (digests(tmp_path / name) for name in "abc")
-    assert first == again
-    assert first.keys() == other.keys()
-    assert not {path for path in first if first[path] == other[path]}
-
-
 def test_cached_folder_is_not_drawn_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert folder.name == f"phantom-v{VERSION}-200-1"
     monkeypatch.setattr(data_set, "write_phantom", lambda *_, **__: pytest.fail("drawn again"))
     assert phantom_folder(folder.parent) == folder
 
 
-def test_concurrent_processes_end_with_one_whole_folder(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """What two processes returned that drew the same phantom into the same cache at the same time."""
+    cache = tmp_path_factory.mktemp("raced") / "cache"
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        folders = pool.map(partial(phantom_folder, images=MINIMUM_IMAGES), [tmp_path / "cache"] * 2, chunksize=1)
-    assert len(set(folders)) == 1
-    assert list((tmp_path / "cache").iterdir()) == [folders[0]]
-    assert len(rows_of(folders[0])) == len(list((folders[0] / "images").iterdir())) == MINIMUM_IMAGES
+        return tuple(pool.map(partial(phantom_folder, images=MINIMUM_IMAGES), [cache] * 2, chunksize=1))
+
+
+def test_concurrent_processes_end_with_one_whole_folder(raced: tuple[Path, ...]) -> None:
+    (folder,) = set(raced)
+    assert list(folder.parent.iterdir()) == [folder]
+    assert len(rows_of(folder)) == len(list((folder / "images").iterdir())) == MINIMUM_IMAGES
+
+
+def test_equal_seeds_give_equal_bytes_and_others_do_not(raced: tuple[Path, ...], tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write_phantom(tmp_path / str(seed), seed=seed, images=MINIMUM_IMAGES)
+    first, again, other = digests(raced[0]), digests(tmp_path / "1"), digests(tmp_path / "2")
+    assert first == again
+    assert first.keys() == other.keys()
+    assert not {path for path in first if first[path] == other[path]}
 
 
 def test_loser_of_the_race_keeps_the_winners_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +162,7 @@ def test_loser_of_the_race_keeps_the_winners_folder(tmp_path: Path, monkeypatch:
         winner.mkdir()
         (winner / "manifest.csv").write_text("the winner's")
 
+    monkeypatch.setattr(data_set, "_draw", lambda case, seed: Image.new("RGB", (8, 8)))
     monkeypatch.setattr(data_set, "write_phantom", overtaken)
     final = phantom_folder(tmp_path, images=MINIMUM_IMAGES)
     assert (final / "manifest.csv").read_text() == "the winner's"
