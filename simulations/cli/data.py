@@ -24,7 +24,7 @@ def phantom(
 
 
 def hand_out(
-    folder: Annotated[Path, typer.Argument(help="Folder that gets a folder a hospital; must be empty or absent.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that gets one folder per hospital; must be empty or absent.")],
     data: DATA = None,
     sites: SITES = 0,
     changes: CHANGES = [],  # noqa: B006

@@ -41,7 +41,7 @@ def study(
     data: DATA = None,
     sites: SITES = 0,
     folds: Annotated[
-        int, typer.Option(help="Of the cross-validation: every image is tested once a repeat.", min=2)
+        int, typer.Option(help="Of the cross-validation: every image is tested once per repeat.", min=2)
     ] = 5,
     repeats: Annotated[int, typer.Option(help="Of the cross-validation, with other folds.", min=1)] = 1,
     arms: Annotated[
