@@ -15,7 +15,7 @@ from client.preflight.findings import Finding, failed, passed, warn
 from client.rules.hospital_file import HospitalFile
 
 _GIGABYTE = 10**9
-_FLOWER = "1.41."
+_FLOWER = "1.42."
 # A training process with torch takes 0.7 GB before the first image, Flower's own processes 0.3 GB.
 _LEAST_MEMORY, _GOOD_MEMORY = 2.0, 4.0
 # Trunk, activations of 200 images in 12 views, and logs.

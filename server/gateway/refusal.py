@@ -4,7 +4,7 @@
 class RefusedError(Exception):
     """Ends the handling of a request with an answer of its own.
 
-    The statuses are chosen for what a SuperNode of Flower 1.41 makes of them: it tries again after 502, 503 and 504
+    The statuses are chosen for what a SuperNode of Flower 1.42 makes of them: it tries again after 502, 503 and 504
     only. Any other error, 429, 408 and 500 among them, silently ends its worker or its heartbeat while its process
     lives on, so whatever may pass by itself is a 503. 413 costs it the one reply that was too large. Never a 401, at
     which it shuts down, nor a 403, which it takes for the end of the run.

@@ -8,7 +8,7 @@ import pytest
 
 from client.flower.heartbeat import CONSTANT, MODULES
 
-WRITTEN_FOR = "1.41"
+WRITTEN_FOR = "1.42"
 
 NAMES = [
     ("flwr.supernode.cli.flower_supernode", "flower_supernode", []),

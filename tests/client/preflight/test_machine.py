@@ -68,7 +68,7 @@ def test_more_processors_allowed_than_there(sound: HospitalFile) -> None:
     assert machine.check_processors(sound.model_copy(update={"limits": limits})).status == Status.WARN
 
 
-@pytest.mark.parametrize("wrong", ["missing", "1.42.0"])
+@pytest.mark.parametrize("wrong", ["missing", "1.43.0"])
 def test_another_flower(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setattr(machine, "_version", lambda name: wrong if name == "flwr" else "1.0")
     assert machine.check_versions(sound).status == Status.FAILED

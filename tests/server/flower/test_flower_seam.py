@@ -14,7 +14,7 @@ from server.members.server_folder import ServerFolder
 from server.processes.programs import SUPEREXEC, SUPERLINK, server_programs
 from tests.server.federation_folder import RunningServer, make_folder
 
-WRITTEN_FOR = "1.41"
+WRITTEN_FOR = "1.42"
 
 NAMES = [
     "flwr.cli.build:build_fab_from_disk",

@@ -28,7 +28,7 @@ def test_only_known_headers_pass(door, upstream):
         "flwr-signature": "c2ln",
         "flwr-timestamp": "2026-01-01T00:00:00",
         "flwr-package-name": "flwr",
-        "flwr-package-version": "1.41.0",
+        "flwr-package-version": "1.42.0",
         "flwr-component-name": "SuperNode",
     }
     others = {

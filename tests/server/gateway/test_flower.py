@@ -129,7 +129,7 @@ def test_a_supernode_waits_out_the_rate_limit(authority, tmp_path):
 
 @pytest.mark.parametrize(("status", "tries_again"), [(503, True), (429, False), (413, False), (500, False)])
 def test_what_a_supernode_makes_of_a_refusal(authority, status, tries_again):
-    """Why the gateway never answers 429: whoever gives up here, in Flower 1.41, no longer asks for messages."""
+    """Why the gateway never answers 429: whoever gives up here, in Flower 1.42, no longer asks for messages."""
     with upstream_with(authority) as upstream, node(upstream.port, authority, generate_key_pairs()) as hospital:
         upstream.status, upstream.body = status, b""
         invoker = make_simple_http_retry_invoker()

@@ -121,7 +121,7 @@ def test_status_shows_processes_and_hospitals(server: RunningServer) -> None:
     status = json.loads(done.stdout)
     assert status["running"]
     assert set(status["server"]["programs"]) == {SUPERLINK, SUPEREXEC}
-    assert status["server"]["flower"].startswith("1.41.")
+    assert status["server"]["flower"].startswith("1.42.")
     drawn = run_command("status", "--folder", server.folder.root).stdout
     assert all(word in drawn for word in (SUPERLINK, "running", "invited"))
 
