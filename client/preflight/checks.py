@@ -9,6 +9,7 @@ from client.preflight.findings import Finding, Report, failed
 from client.preflight.machine import MACHINE_CHECKS
 from client.preflight.survey import Advance, Survey, survey_images
 from client.rules.hospital_file import HospitalFile
+from common.dataset.settings import DatasetSettings
 from common.errors import InputError
 
 IMAGE_CHECKS: tuple[Callable[[Survey], Finding], ...] = (
@@ -52,7 +53,8 @@ def check_hospital(hospital: HospitalFile, *, offline: bool = False, advance: Ad
 def check_images(hospital: HospitalFile, advance: Advance | None = None) -> list[Finding]:
     """Check only the images."""
     try:
-        survey = survey_images(hospital.data, hospital.rules, advance)
+        settings = DatasetSettings.of(hospital.data, classes=())
+        survey = survey_images(hospital.data.path, settings, least_images=hospital.rules.least_images, advance=advance)
     except InputError as error:
         return [failed("images", str(error), "training would refuse them for the same reason")]
     return [check(survey) for check in IMAGE_CHECKS]

@@ -18,7 +18,7 @@ def check_classes(survey: Survey) -> Finding:
     counts = Counter(picture.label for picture in survey.pictures)
     found = ", ".join(f"{label}: {counts[label]}" for label in survey.labels)
     try:
-        order_classes(str(survey.data.path), survey.labels, survey.data.positive)
+        order_classes(str(survey.path), survey.labels, survey.settings.positive)
     except InputError as error:
         return failed("classes", str(error), "add the other class, or correct data.positive and the labels")
     if empty := [label for label in survey.labels if not counts[label]]:
@@ -31,7 +31,7 @@ def check_classes(survey: Survey) -> Finding:
 
 def check_enough_images(survey: Survey) -> Finding:
     """Compare the number of readable images with the hospital's own rule."""
-    there, least = len(survey.pictures), survey.rules.least_images
+    there, least = len(survey.pictures), survey.least_images
     found = f"{plural(there, 'readable image')}; rules.least_images asks for {least} to train on"
     if there < least:
         return failed("enough images", found, "add images; the hospital would train nothing")

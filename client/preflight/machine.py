@@ -1,26 +1,19 @@
 """Is this machine fit to train: versions, memory, processors, folders and keys."""
 
-import contextlib
 import os
 import platform
-import shutil
 import stat
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-
-import psutil
 
 from client.preflight.findings import Finding, failed, passed, warn
 from client.rules.hospital_file import HospitalFile
+from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
 
-_GIGABYTE = 10**9
 _FLOWER = "1.42."
 # A training process with torch takes 0.7 GB before the first image, Flower's own processes 0.3 GB.
 _LEAST_MEMORY, _GOOD_MEMORY = 2.0, 4.0
 # Trunk, activations of 200 images in 12 views, and logs.
 _LEAST_DISK, _GOOD_DISK = 2.0, 5.0
-_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
 def check_versions(hospital: HospitalFile) -> Finding:
@@ -34,7 +27,7 @@ def check_versions(hospital: HospitalFile) -> Finding:
 
 def check_memory(hospital: HospitalFile) -> Finding:
     """Compare the memory that trainings may use with what one needs."""
-    there = _memory()
+    there = memory_gigabytes()
     allowed = hospital.limits.memory_gigabytes
     found = f"{there:.1f} GB" + (f", of which trainings may take {allowed:g} GB" if allowed else "")
     usable = min(there, allowed or there)
@@ -50,8 +43,7 @@ def check_memory(hospital: HospitalFile) -> Finding:
 
 def check_processors(hospital: HospitalFile) -> Finding:
     """Compare the processors that this process may use with the hospital's limit."""
-    # What a container or systemd leaves to this process, where the system can say.
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    there = usable_cores()
     allowed = hospital.limits.cpus
     found = f"{there} CPU cores" + (f", of which trainings may take {allowed}" if allowed else "")
     if allowed > there:
@@ -61,9 +53,8 @@ def check_processors(hospital: HospitalFile) -> Finding:
 
 def check_disk(hospital: HospitalFile) -> Finding:
     """Check that the disk of the state folder has room for the caches."""
-    folder = next(parent for parent in (hospital.state, *hospital.state.parents) if parent.exists())
-    free = shutil.disk_usage(folder).free / _GIGABYTE
-    found = f"{free:.1f} GB free at {folder}"
+    free = free_gigabytes(hospital.state)
+    found = f"{free:.1f} GB free at {nearest_folder(hospital.state)}"
     mend = f"free some space, or set state to a folder on another disk; {_GOOD_DISK:g} GB are good"
     if free < _LEAST_DISK:
         return failed("disk", found, mend)
@@ -76,8 +67,7 @@ def check_state_folder(hospital: HospitalFile) -> Finding:
     if not state.is_dir():
         return failed("state folder", f"there is no {state}", "`rarefed-hospital enroll` makes it")
     try:
-        with tempfile.TemporaryFile(dir=state):
-            pass
+        try_to_write(state)
     except OSError as error:
         found = f"{state} cannot be written to ({error.strerror})"
         return failed("state folder", found, f"chown it to the user that runs rarefed, and chmod 700 {state}")
@@ -118,14 +108,6 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "missing"
-
-
-def _memory() -> float:
-    """Return the machine's memory in GB, or the container's limit if that is lower."""
-    there = psutil.virtual_memory().total
-    with contextlib.suppress(OSError, ValueError):  # no container, or "max"
-        there = min(there, int(_CGROUP_MEMORY.read_text()))
-    return float(there) / _GIGABYTE
 
 
 MACHINE_CHECKS = (

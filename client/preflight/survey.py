@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from client.preflight.fingerprint import Fingerprint
 from client.preflight.lettering import count_letters
 from client.preflight.metadata import identifying_fields
-from client.rules.hospital_file import DataSection, RulesSection
 from common.dataset.image_source import FileSource
 from common.dataset.listing import ListedImage
 from common.dataset.loading import list_images
@@ -75,10 +75,12 @@ class Survey:
 
     Attributes
     ----------
-    data : DataSection
+    path : Path
         Where the images are.
-    rules : RulesSection
-        What the hospital asks for.
+    settings : DatasetSettings
+        How the data set was read.
+    least_images : int
+        How many training images the hospital's rules ask for; 0 where nobody asks.
     labels : tuple of str
         Classes that are listed, also those of which no image can be read.
     pictures : tuple of Picture
@@ -91,8 +93,9 @@ class Survey:
         How the patients were found, in words.
     """
 
-    data: DataSection
-    rules: RulesSection
+    path: Path
+    settings: DatasetSettings
+    least_images: int
     labels: tuple[str, ...]
     pictures: tuple[Picture, ...]
     left_out: tuple[tuple[str, str], ...]
@@ -100,17 +103,29 @@ class Survey:
     patient_source: str
 
 
-def survey_images(data: DataSection, rules: RulesSection, advance: Advance | None = None) -> Survey:
+def survey_images(
+    path: Path, settings: DatasetSettings, *, least_images: int = 0, advance: Advance | None = None
+) -> Survey:
     """Read every image that training would use.
+
+    Parameters
+    ----------
+    path : Path
+        Of the data set, as `load_dataset` takes it.
+    settings : DatasetSettings
+        How to read it.
+    least_images : int
+        How many training images the hospital's rules ask for.
+    advance : callable, optional
+        Called after each image.
 
     Raises
     ------
     InputError
         If nothing can be listed: no such folder, no images, a faulty manifest or patient pattern.
     """
-    settings = DatasetSettings.of(data, classes=())
-    listing = list_images(data.path, settings)
-    patients, source = name_patients(str(data.path), listing, settings)
+    listing = list_images(path, settings)
+    patients, source = name_patients(str(path), listing, settings)
     left_out = list(listing.left_out)
     pictures = []
     known = sorted(zip(listing.images, patients, strict=True), key=lambda each: each[0].name)
@@ -123,7 +138,7 @@ def survey_images(data: DataSection, rules: RulesSection, advance: Advance | Non
             advance(done, len(known))
     labels = tuple(sorted({image.label for image in listing.images}))
     some_patient = any(patient is not None for patient in patients)
-    return Survey(data, rules, labels, tuple(pictures), tuple(sorted(left_out)), some_patient, source)
+    return Survey(path, settings, least_images, labels, tuple(pictures), tuple(sorted(left_out)), some_patient, source)
 
 
 def _look_at(image: ListedImage, patient: str | None) -> Picture:

@@ -11,6 +11,7 @@ import pytest
 from client.preflight import machine
 from client.preflight.findings import Finding, Status
 from client.rules.hospital_file import HospitalFile
+from common.system import resources
 from tests.client.hospital import write_hospital
 
 Usage = namedtuple("Usage", "total used free")
@@ -24,9 +25,9 @@ def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HospitalFile:
     data.mkdir()
     hospital = write_hospital(tmp_path / "hospital", data)
     hospital.node_key.touch(mode=0o600)
-    monkeypatch.setattr(machine, "_memory", lambda: 16.0)
+    monkeypatch.setattr(machine, "memory_gigabytes", lambda: 16.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: Usage(200e9, 100e9, 100e9))
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: Usage(200e9, 100e9, 100e9))
     monkeypatch.setattr(os, "access", lambda _, wanted: not wanted & os.W_OK)  # root may always write
     return hospital
 
@@ -38,7 +39,7 @@ def test_a_sound_machine_passes(sound: HospitalFile, check: Check) -> None:
 
 @pytest.mark.parametrize(("free", "status"), [(1.0, Status.FAILED), (3.0, Status.WARN)])
 def test_little_disk(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, free: float, status: Status) -> None:
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: Usage(200e9, 0, free * 1e9))
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: Usage(200e9, 0, free * 1e9))
     assert machine.check_disk(sound).status == status
 
 
@@ -49,18 +50,18 @@ def test_little_disk(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, free:
 def test_little_memory(
     sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, there: float, allowed: float, status: Status
 ) -> None:
-    monkeypatch.setattr(machine, "_memory", lambda: there)
+    monkeypatch.setattr(machine, "memory_gigabytes", lambda: there)
     limits = sound.limits.model_copy(update={"memory_gigabytes": allowed})
     assert machine.check_memory(sound.model_copy(update={"limits": limits})).status == status
 
 
 def test_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(machine, "_CGROUP_MEMORY", limit)
+    monkeypatch.setattr(resources, "_CGROUP_MEMORY", limit)
     limit.write_text("1500000\n")
-    assert machine._memory() == 0.0015
+    assert resources.memory_gigabytes() == 0.0015
     limit.write_text("max\n")
-    assert machine._memory() > 0.0015
+    assert resources.memory_gigabytes() > 0.0015
 
 
 def test_more_processors_allowed_than_there(sound: HospitalFile) -> None:
