@@ -91,7 +91,7 @@ def test_a_state_folder_that_cannot_be_written_to(sound: HospitalFile, monkeypat
     def refuse(dir: Path) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(machine, "tempfile", SimpleNamespace(TemporaryFile=refuse))
+    monkeypatch.setattr(resources, "tempfile", SimpleNamespace(TemporaryFile=refuse))
     assert "Read-only file system" in machine.check_state_folder(sound).found
 
 
