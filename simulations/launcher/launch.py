@@ -1,7 +1,6 @@
 """Runs a plan in a private Flower, and removes all processes and temporary files of it."""
 
 import contextlib
-import os
 import signal
 import tempfile
 import time
@@ -16,6 +15,8 @@ from server.runs.run_naming import is_published, reserve_run, unfinished
 from simulations.launcher.cleanup import CleanupProcess
 from simulations.launcher.flower import PrivateFlower
 from simulations.launcher.log_follower import LogFollower
+from simulations.preflight.findings import require_fit
+from simulations.preflight.machine import check_machine, short_temporary_folder
 from simulations.study.earlier_runs import resume_or_reserve
 
 _POLL_SECONDS = 0.1
@@ -48,15 +49,16 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
     KeyboardInterrupt
         After Ctrl-C or SIGTERM; the unfinished run folder is removed unless a training in it was finished.
     """
-    workplace = Path(tempfile.mkdtemp(prefix="rarefed-", dir=_short_temporary_folder()))
+    warnings = require_fit(check_machine(plan))
+    workplace = Path(tempfile.mkdtemp(prefix="rarefed-", dir=short_temporary_folder()))
     mark = uuid.uuid4().hex
     with _terminate_like_interrupt(), CleanupProcess(mark, workplace) as cleanup:
         # The plan is checked, and the check imported, in the seconds that Flower takes to start.
         flower = PrivateFlower(workplace, mark)
-        from simulations.launcher.plan_check import check_plan
+        from simulations.preflight.plan_check import check_plan
 
         checked = check_plan(plan)
-        for line in checked.description:
+        for line in (*checked.description, *warnings):
             show(line)
         output = Path(plan.study.output)
         run = reserve_run(output, checked.name) if fresh else resume_or_reserve(output, checked.name, plan.digest)
@@ -100,15 +102,6 @@ def _without(shown: Sequence[str], show: Callable[[str], None]) -> Callable[[str
             show(line)
 
     return show_others
-
-
-def _short_temporary_folder() -> str:
-    """Return a temporary folder that is short enough for Ray's sockets.
-
-    A socket's path may have 107 characters, and Ray's are some 70 longer than this folder's.
-    """
-    usual = tempfile.gettempdir()
-    return usual if len(usual) <= 20 or not os.access("/tmp", os.W_OK) else "/tmp"
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from common.plan.training_plan import TrainingPlan
 from common.summary.summary import Summary
 from common.summary.summary_file import read_summary
 from simulations.local_federation.rehearsal import Rehearsal
+from simulations.preflight.findings import require_fit
+from simulations.preflight.machine import check_machine
 from simulations.sites.consortium import load_consortium
 from simulations.sites.export import hand_out
 
@@ -52,8 +54,10 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     def chapter(title: str) -> None:
         say(f"\n[{time.monotonic() - started:4.0f} s] {title}")
 
-    _empty(folder)
+    for line in require_fit(check_machine(plan)):
+        say(line)
     consortium = load_consortium(plan)
+    _empty(folder)
     chapter(f"{len(consortium.sites)} hospitals get their images")
     images = hand_out(consortium, folder / "images")
     rules = dict.fromkeys(images, _RULES)

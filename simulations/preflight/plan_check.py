@@ -8,7 +8,7 @@ from common.plan.families import FAMILIES
 from common.plan.training_plan import TrainingPlan
 from simulations.study.description import describe_study
 from simulations.study.trainings import units_of
-from simulations.study.variants import variants_of
+from simulations.study.variants import Variant, variants_of
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,19 @@ class CheckedPlan:
         How many could go on at the same time.
     description : sequence of str
         The first lines of the run's log.
+    variants : sequence of Variant
+        The plan's own choice first.
     """
 
     name: str
     sites: int
     trainings: int
     description: Sequence[str]
+    variants: Sequence[Variant]
 
 
 def check_plan(plan: TrainingPlan) -> CheckedPlan:
-    """Read a plan's data and find its weights.
+    """Read a plan's data, split each of its folds, and find its weights.
 
     Parameters
     ----------
@@ -49,7 +52,8 @@ def check_plan(plan: TrainingPlan) -> CheckedPlan:
     Raises
     ------
     InputError
-        If the data cannot be read or dealt out as the plan says, or weights are missing, damaged or of another family.
+        If the data cannot be read, dealt out or split as the plan says, or weights are missing, damaged or of another
+        family.
     """
     variants, missing = variants_of(plan)
     for variant in variants:
@@ -63,4 +67,5 @@ def check_plan(plan: TrainingPlan) -> CheckedPlan:
         sites=sites,
         trainings=sum(sites if unit.arm == "federated" else 1 for unit in units),
         description=describe_study(variants, missing),
+        variants=variants,
     )
