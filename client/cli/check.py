@@ -39,14 +39,14 @@ def check(
     from client.rules.hospital_file import read_hospital_file
 
     hospital = read_hospital_file(file)
-    with _progress_bar() as advance:
+    with show_reading() as advance:
         report = check_hospital(hospital, offline=offline, advance=advance)
     if as_json:
         print(json.dumps(report.to_json(), indent=2))
     else:
         console = Console()
         console.print(render_report(report), width=min(console.width, TABLE_WIDTH))
-        console.print(_conclude(report))
+        console.print(conclude(report))
     raise typer.Exit(report.exit_code(strict))
 
 
@@ -69,7 +69,8 @@ def _tell(finding: Finding) -> Text:
     return told
 
 
-def _conclude(report: Report) -> str:
+def conclude(report: Report) -> str:
+    """Return the sentence below a report's table."""
     warnings, failures = plural(report.count(Status.WARN), "warning"), report.count(Status.FAILED)
     if failures:
         return f"{plural(failures, 'check')} failed, {warnings}: mend what failed, and check again."
@@ -77,7 +78,7 @@ def _conclude(report: Report) -> str:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int], None]]:
+def show_reading() -> Iterator[Callable[[int, int], None]]:
     """Show how many images have been read, if there is a terminal to show it on."""
     console = Console(stderr=True)
     columns = (TextColumn("reading images"), BarColumn(), MofNCompleteColumn())

@@ -10,6 +10,7 @@ import typer
 
 from common.system.command_line import print_version, run_command_line
 from simulations.cli import weights
+from simulations.cli.check import check
 from simulations.cli.data import hand_out, phantom
 from simulations.cli.demo import demo
 from simulations.cli.reports import compare, report
@@ -25,7 +26,7 @@ def _common(
     pass
 
 
-for _command in (run, study, robustness, hand_out, demo, report, compare, phantom):
+for _command in (check, run, study, robustness, hand_out, demo, report, compare, phantom):
     app.command()(_command)
 app.add_typer(weights.app, name="weights")
 

@@ -8,17 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from common.summary.summary import Summary
 from common.summary.summary_file import read_summary
 from common.system.files import write_bytes_atomically, write_text_atomically
-from common.system.wording import plural
 from simulations.analysis.predictions_csv import read_predictions
-from simulations.report import formatting
 from simulations.report.figures.study_figures import StudyFigures, draw_study_figures
-from simulations.report.limitations import tell_faults
-from simulations.report.plots.palette import DARK, LIGHT, PRINT
+from simulations.report.page_templates import page_templates
 from simulations.report.tables.arm_tables import arms_table, calibration_table, cost_table, sites_table
 from simulations.report.tables.cells import metrics_by_arm
 from simulations.report.tables.differences_table import differences_table
@@ -80,24 +75,6 @@ def render_report(summary: Summary, figures: StudyFigures) -> str:
             positive=classes[1] if len(classes) == 2 else None,
         )
     )
-
-
-def page_templates() -> Environment:
-    """Return the environment of the pages: everything is escaped, and an unknown name is an error."""
-    environment = Environment(
-        loader=PackageLoader("simulations.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "plural": plural,
-        "formatting": formatting,
-        "tell_faults": tell_faults,
-        "palettes": {"light": LIGHT, "dark": DARK, "print": PRINT},
-    }
-    return environment
 
 
 def all_tables(summary: Summary) -> list[Table]:

@@ -11,8 +11,8 @@ from common.errors import InputError
 from common.summary.summary_file import read_summary
 from common.system.files import write_text_atomically
 from simulations.analysis.predictions_csv import read_predictions
-from simulations.report.html import page_templates
 from simulations.report.limitations import tell_faults
+from simulations.report.page_templates import page_templates
 from simulations.report.tables.run_tables import Runs, run_tables
 from simulations.report.terminal import draw_table
 

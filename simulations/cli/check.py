@@ -1,0 +1,91 @@
+"""The command `rarefed-sim check`: is the data set read as it is meant, and could a run of it start?"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from common.plan.training_plan import TrainingPlan
+from common.system.command_line import table_console
+from common.system.wording import plural
+from simulations.cli.options import CHANGES, DATA, DEFAULT_OUTPUT, SITES, parse_plan, with_paths
+
+if TYPE_CHECKING:
+    from simulations.preflight.inspection import Inspection
+
+_NOT_USABLE = 2
+
+PLACE = Annotated[Path | None, typer.Argument(help="Image folder, manifest.csv or .npz. [default: the phantom]")]
+PAGE = Annotated[
+    Path | None,
+    typer.Option(help="The page with the images. [default: check-<name>.html beside the folder of the runs]"),
+]
+AS_JSON = Annotated[bool, typer.Option("--json", help="Print what was found as JSON instead of tables.")]
+
+
+def check(
+    place: PLACE = None,
+    data: DATA = None,
+    sites: SITES = 0,
+    output: PAGE = None,
+    changes: CHANGES = [],  # noqa: B006
+    as_json: AS_JSON = False,
+) -> None:
+    """Say what a data set is taken for, and whether a run could start; write a page with its images.
+
+    Exit code 2 if a run would refuse the data or the machine; warnings keep it at 0.
+    """
+    from client.cli.check import show_reading
+    from client.preflight.findings import Status
+    from simulations.preflight.contact_sheet import write_contact_sheet
+    from simulations.preflight.inspection import inspect_plan
+
+    plan = with_paths(parse_plan(changes), place or data, sites, DEFAULT_OUTPUT)
+    with show_reading() as advance:
+        found = inspect_plan(plan, advance)
+    page = None
+    if found.consortium:
+        target = output or Path(plan.study.output).parent / f"check-{found.report.hospital}.html"
+        page = write_contact_sheet(found, found.consortium, plan.data, target.expanduser().absolute())
+    if as_json:
+        print(json.dumps(_as_json(found, page), indent=2, ensure_ascii=False))
+    else:
+        _print(found, plan, page)
+    raise typer.Exit(_NOT_USABLE if found.report.worst == Status.FAILED else 0)
+
+
+def _print(found: "Inspection", plan: TrainingPlan, page: Path | None) -> None:
+    from client.cli.check import conclude, render_report
+    from client.preflight.findings import Report, Status
+    from simulations.preflight.reading import classes_table, describe_reading, sites_table
+    from simulations.report.terminal import TABLE_WIDTH, draw_table
+
+    console = table_console(TABLE_WIDTH)
+    if found.consortium:
+        for line in describe_reading(found.consortium):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        tables = (classes_table(found.consortium, found.survey), sites_table(found.consortium))
+        console.print(Group(Text(""), *(part for table in tables for part in draw_table(table))))
+    odd = [finding for finding in found.report.findings if finding.status != Status.PASSED]
+    if odd:
+        console.print(render_report(Report(found.report.hospital, tuple(odd))))
+    console.print(f"{plural(found.report.count(Status.PASSED), 'check')} passed", highlight=False)
+    if page:
+        console.print(f"contact sheet: {page}", markup=False, highlight=False, soft_wrap=True)
+    console.print(conclude(found.report), highlight=False)
+
+
+def _as_json(found: "Inspection", page: Path | None) -> dict[str, object]:
+    from simulations.analysis.dataset_record import describe_dataset
+
+    told = found.report.to_json()
+    dataset = describe_dataset(found.consortium).model_dump() if found.consortium else None
+    return {
+        "status": told["status"],
+        "dataset": dataset,
+        "findings": told["findings"],
+        "page": str(page) if page else None,
+    }

@@ -1,0 +1,92 @@
+"""What a data set is taken for, in sentences and tables: classes, patients, sites, sizes, what is left out."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from client.preflight.survey import Picture, Survey
+from common.system.wording import plural
+from simulations.analysis.dataset_record import describe_dataset
+from simulations.report.tables.table import Cell, Row, Table, plain_cells
+from simulations.sites.consortium import SimulatedConsortium
+
+_MOST_COLUMNS = 6
+
+
+def describe_reading(consortium: SimulatedConsortium) -> list[str]:
+    """Return what the data set is taken for: its size, the disease, the patients, the sites."""
+    dataset = consortium.dataset
+    patients = len({record.patient for record in dataset.records})
+    synthetic = " (synthetic)" if consortium.synthetic else ""
+    return [
+        f"{dataset.name}{synthetic}: {plural(len(dataset.records), 'image')} of {plural(patients, 'patient')}",
+        f"patients: {dataset.patient_source}",
+        _tell_disease(dataset.classes),
+        f"{plural(len(consortium.sites), 'site')}, {_PARTITIONS.get(consortium.partition, consortium.partition)}",
+    ]
+
+
+def classes_table(consortium: SimulatedConsortium, survey: Survey) -> Table:
+    """Return the images of each class: how many, of how many patients, and what they look like."""
+    dataset = consortium.dataset
+    patients: defaultdict[int, set[str]] = defaultdict(set)
+    for record in dataset.records:
+        patients[record.label].add(record.patient)
+    images = Counter(record.label for record in dataset.records)
+    rows = []
+    for label, name in enumerate(dataset.classes):
+        pictures = [picture for picture in survey.pictures if picture.label == name]
+        note = ("healthy", "the disease")[label] if len(dataset.classes) == 2 else ""
+        rows.append(
+            Row(
+                [
+                    Cell(name, note),
+                    *plain_cells(str(images[label]), str(len(patients[label])), *_looks(pictures)),
+                ]
+            )
+        )
+    columns = plain_cells("Class", "Images", "Patients", "Sides in pixels", "Coloured")
+    caption = "Sizes or colours that differ between classes may be what a network learns instead of the disease."
+    return Table("classes", "Classes", columns, rows, caption)
+
+
+def sites_table(consortium: SimulatedConsortium) -> Table:
+    """Return the images of each site: of each class, and of each set of the first split."""
+    record = describe_dataset(consortium)
+    classes = record.classes if len(record.classes) <= _MOST_COLUMNS else []
+    columns = plain_cells("Site", "Images", "Patients", *classes, "Training", "Validation", "Test")
+    rows = [
+        Row(
+            plain_cells(
+                site.name,
+                str(site.images),
+                str(site.patients),
+                *(str(site.per_class[name]) for name in classes),
+                *map(str, (site.train, site.validation, site.test)),
+            )
+        )
+        for site in record.sites
+    ]
+    return Table("sites", "Sites", columns, rows)
+
+
+def _looks(pictures: Sequence[Picture]) -> tuple[str, str]:
+    """Return the range of the sides of some images, and how many of them are coloured."""
+    if not pictures:
+        return "", ""
+    sides = [side for picture in pictures for side in (picture.width, picture.height)]
+    span = str(min(sides)) if min(sides) == max(sides) else f"{min(sides)}–{max(sides)}"
+    return span, str(sum(picture.colour for picture in pictures))
+
+
+def _tell_disease(classes: Sequence[str]) -> str:
+    if len(classes) != 2:
+        return f"{plural(len(classes), 'classe')}, none of which is taken for the disease"
+    return f"the disease is {classes[1]!r}, healthy is {classes[0]!r}"
+
+
+_PARTITIONS = {
+    "natural": "as the data name them",
+    "iid": "dealt out at random, all alike",
+    "dirichlet": "dealt out at random, with unequal classes and sizes",
+    "quantity-skew": "dealt out at random, with unequal sizes",
+}

@@ -1,0 +1,39 @@
+"""Can each simulated hospital train, choose its best round, and be tested?"""
+
+from collections.abc import Callable
+
+from client.preflight.findings import Finding, first_few, passed, warn
+from client.training.site import Site
+from common.system.wording import plural
+from simulations.sites.consortium import SimulatedConsortium
+
+
+def check_sites_are_split(consortium: SimulatedConsortium) -> Finding:
+    """Find the sites that have too few patients for a validation or a test set of the first split."""
+    lacking = [
+        f"{site.name} has no {' and no '.join(missing)} images"
+        for site in consortium.sites
+        if (missing := [name for name in ("validation", "test") if not getattr(site.split, name)])
+    ]
+    if lacking:
+        mend = "they have too few patients for it: take fewer sites (--sites), or accept that they only train"
+        return warn("splits", f"{plural(len(lacking), 'site')} of {len(consortium.sites)}: {first_few(lacking)}", mend)
+    return passed("splits", "every site has training, validation and test images")
+
+
+def check_classes_of_sites(consortium: SimulatedConsortium) -> Finding:
+    """Find the sites that lack a class."""
+    lacking = [f"{site.name} has no {first_few(missing)}" for site in consortium.sites if (missing := _missing(site))]
+    if lacking:
+        mend = "right if these hospitals never see it; else see that the site column is not the class"
+        return warn("classes of sites", f"{plural(len(lacking), 'site')}: {first_few(lacking)}", mend)
+    return passed("classes of sites", "every site has every class")
+
+
+def _missing(site: Site) -> list[str]:
+    present = {record.label for record in (*site.split.train, *site.split.validation, *site.split.test)}
+    return [name for label, name in enumerate(site.classes) if label not in present]
+
+
+SITE_CHECKS: tuple[Callable[[SimulatedConsortium], Finding], ...] = (check_sites_are_split, check_classes_of_sites)
+"""In the order in which they are reported."""
