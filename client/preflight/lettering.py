@@ -86,7 +86,9 @@ def _find_shapes(channel: NDArray[np.uint8], hat: int) -> list[_Shape]:
         left, top, width, height, area = (int(value) for value in boxes[number])
         box = np.s_[top : top + height, left : left + width]
         ink = numbers[box] == number
-        if np.quantile(contrast[box][ink], 0.8) >= _INK_CONTRAST:
+        # Most shapes have no distinct pixel at all, and a quantile is dear.
+        values = contrast[box][ink]
+        if values.max() >= _INK_CONTRAST and np.quantile(values, 0.8) >= _INK_CONTRAST:
             value = float(np.median(channel[box][ink]))
             shapes.append(_Shape(left, top, width, height, area / (width * height), value))
     return sorted(shapes)

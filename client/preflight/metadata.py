@@ -23,6 +23,7 @@ _EXIF_FIELDS = {
 }
 _EXIF_BLOCK_FIELDS = {0x9286: "UserComment", 0xA430: "CameraOwnerName", 0xA431: "BodySerialNumber"}
 _PNG_HARMLESS = frozenset({"Software", "date:create", "date:modify", "date:timestamp"})
+_PNG_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 _DICOM_FIELDS = (
     "PatientName",
     "PatientID",
@@ -69,7 +70,8 @@ def identifying_fields(content: bytes, name: str) -> tuple[str, ...]:
 def _picture_fields(content: bytes) -> Iterator[str]:
     with Image.open(BytesIO(content), formats=("JPEG", "PNG", "TIFF", "BMP", "WEBP")) as image:
         if image.format == "PNG":
-            image.load()  # text may come after the pixels
+            if any(chunk in content for chunk in _PNG_CHUNKS):
+                image.load()  # text may come after the pixels
             for key, value in getattr(image, "text", {}).items():
                 if key not in _PNG_HARMLESS and _holds_something(value):
                     yield f"PNG text {key!r}"

@@ -13,6 +13,7 @@ from common.plan.training_plan import TrainingPlan
 from common.system.folders import cache_folder
 from common.system.wording import plural
 from simulations.preflight.findings import require_fit
+from simulations.preflight.fold_checks import check_folds
 from simulations.preflight.machine import check_cache_folder, check_machine
 from simulations.preflight.plan_check import check_plan
 from simulations.preflight.resolution import check_resolution
@@ -82,9 +83,10 @@ def _deal_out(plan: TrainingPlan) -> tuple[SimulatedConsortium | None, list[Find
         checked = check_plan(plan)
     except InputError as error:
         return None, [failed("plan", str(error), "a run would refuse this for the same reason")]
-    consortium = checked.variants[0].consortium
+    consortium = checked.folds[0].consortium
     folds = f"{plural(plan.study.repeats, 'repeat')} of {plan.study.folds} folds" if plan.study.folds else "one split"
     found = f"{plural(checked.sites, 'site')} ({consortium.partition}), {folds}, {plan.model.family} with weights"
     if plan.model.weights == "none":
         found += " drawn at random"
-    return consortium, [passed("plan", found), *(check(consortium) for check in SITE_CHECKS)]
+    findings = [passed("plan", found), check_folds(checked.folds), *(check(consortium) for check in SITE_CHECKS)]
+    return consortium, findings

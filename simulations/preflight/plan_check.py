@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from common.models.pretrained_weights import find_weights
 from common.plan.families import FAMILIES
 from common.plan.training_plan import TrainingPlan
+from simulations.preflight.fold_checks import Fold, split_every_fold
 from simulations.study.description import describe_study
 from simulations.study.trainings import units_of
-from simulations.study.variants import Variant, variants_of
+from simulations.study.variants import variants_of
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,15 @@ class CheckedPlan:
         How many could go on at the same time.
     description : sequence of str
         The first lines of the run's log.
-    variants : sequence of Variant
-        The plan's own choice first.
+    folds : sequence of Fold
+        Every split of the study, that of the plan's own choice first.
     """
 
     name: str
     sites: int
     trainings: int
     description: Sequence[str]
-    variants: Sequence[Variant]
+    folds: Sequence[Fold]
 
 
 def check_plan(plan: TrainingPlan) -> CheckedPlan:
@@ -67,5 +68,5 @@ def check_plan(plan: TrainingPlan) -> CheckedPlan:
         sites=sites,
         trainings=sum(sites if unit.arm == "federated" else 1 for unit in units),
         description=describe_study(variants, missing),
-        variants=variants,
+        folds=split_every_fold(variants),
     )
