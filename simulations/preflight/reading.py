@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from client.preflight.survey import Picture, Survey
+from common.plan.groups import DataPlan
 from common.system.wording import plural
 from simulations.analysis.dataset_record import describe_dataset
 from simulations.report.tables.table import Cell, Row, Table, plain_cells
@@ -12,7 +13,7 @@ from simulations.sites.consortium import SimulatedConsortium
 _MOST_COLUMNS = 6
 
 
-def describe_reading(consortium: SimulatedConsortium) -> list[str]:
+def describe_reading(consortium: SimulatedConsortium, data: DataPlan) -> list[str]:
     """Return what the data set is taken for: its size, the disease, the patients, the sites."""
     dataset = consortium.dataset
     patients = len({record.patient for record in dataset.records})
@@ -20,7 +21,7 @@ def describe_reading(consortium: SimulatedConsortium) -> list[str]:
     return [
         f"{dataset.name}{synthetic}: {plural(len(dataset.records), 'image')} of {plural(patients, 'patient')}",
         f"patients: {dataset.patient_source}",
-        _tell_disease(dataset.classes),
+        _tell_disease(dataset.classes, data),
         f"{plural(len(consortium.sites), 'site')}, {_PARTITIONS.get(consortium.partition, consortium.partition)}",
     ]
 
@@ -78,10 +79,13 @@ def _looks(pictures: Sequence[Picture]) -> tuple[str, str]:
     return span, str(sum(picture.colour for picture in pictures))
 
 
-def _tell_disease(classes: Sequence[str]) -> str:
+def _tell_disease(classes: Sequence[str], data: DataPlan) -> str:
     if len(classes) != 2:
         return f"{plural(len(classes), 'classe')}, none of which is taken for the disease"
-    return f"the disease is {classes[1]!r}, healthy is {classes[0]!r}"
+    told = f"the disease is {classes[1]!r}, healthy is {classes[0]!r}"
+    if data.positive != "auto" or data.class_names:
+        return told
+    return f"{told} (guessed from the names; data.positive=NAME says otherwise)"
 
 
 _PARTITIONS = {

@@ -25,7 +25,9 @@ def check_classes_of_sites(consortium: SimulatedConsortium) -> Finding:
     """Find the sites that lack a class."""
     lacking = [f"{site.name} has no {first_few(missing)}" for site in consortium.sites if (missing := _missing(site))]
     if lacking:
-        mend = "right if these hospitals never see it; else see that the site column is not the class"
+        mend = "take fewer sites (--sites) or study.partition=iid, unless you want them so unequal"
+        if consortium.partition == "natural":
+            mend = "right if these hospitals never see it; else see that the site column is not the class"
         return warn("classes of sites", f"{plural(len(lacking), 'site')}: {first_few(lacking)}", mend)
     return passed("classes of sites", "every site has every class")
 

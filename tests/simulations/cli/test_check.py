@@ -49,7 +49,8 @@ def test_it_says_what_a_data_set_is_taken_for(check: Check, tmp_path: Path) -> N
     assert (code, err) == (0, "")
     assert "data: 24 images of 12 patients" in out
     assert "column 'patient'" in out
-    assert re.search(r"disease is 'sick'", out)
+    assert "the disease is 'sick', healthy is 'healthy' (guessed from the names" in out
+    assert "guessed" not in check("data", "--set", "data.positive=sick")[1]
     assert "2 sites, as the data name them" in out
     assert re.search(r"north +12 +6 +6 +6 ", out)
     assert f"contact sheet: {tmp_path / 'check-data.html'}" in " ".join(out.split())
