@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.errors import InvalidDicomError
@@ -25,6 +24,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit, RLELossless
 
+from common.imaging.embedded_size import embedded_size
 from common.imaging.errors import UnreadableImageError, UnsupportedImageError
 from common.imaging.intensity import by_percentiles, by_range
 from common.imaging.limits import ImageLimits
@@ -142,29 +142,37 @@ def _parse(data: bytes, name: str) -> Dataset:
 def _check_compression(dataset: Dataset, frames: int, name: str) -> None:
     """Refuse a compression without a decoder, and a first frame that would unpack to another size than announced."""
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    if not _has_decoder(syntax, dataset.get("BitsStored")):
-        reason = f"no decoder is installed for its compression, {syntax.name}; export it uncompressed or as JPEG 2000"
-        raise UnsupportedImageError(name, reason)
+    _check_decoder(syntax, dataset.get("BitsStored"), name)
     if not syntax.is_encapsulated:
         return
     frame = get_frame(dataset.PixelData, 0, number_of_frames=frames)
     if syntax == RLELossless:
         _check_run_lengths(frame, dataset.Rows * dataset.Columns, name)
-    elif frame[:2] == b"\xff\xd8" or frame[:4] in (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0c"):
-        with Image.open(BytesIO(frame), formats=("JPEG", "JPEG2000")) as embedded:
-            if embedded.size != (dataset.Columns, dataset.Rows):
-                announced = f"{dataset.Columns} x {dataset.Rows}"
-                raise UnreadableImageError(name, f"announces {announced} pixels but holds a picture of another size")
+        return
+    size = embedded_size(frame)
+    if size is None:
+        raise UnreadableImageError(name, "is damaged or cut short (its compressed picture does not tell its size)")
+    if size != (dataset.Columns, dataset.Rows):
+        announced = f"{dataset.Columns} x {dataset.Rows}"
+        raise UnreadableImageError(name, f"announces {announced} pixels but holds a picture of another size")
 
 
-def _has_decoder(syntax: UID, bits_stored: Any) -> bool:
+def _check_decoder(syntax: UID, bits_stored: Any, name: str) -> None:
+    """Refuse a compression that no installed decoder reads, and name the extra that brings one where there is one."""
     try:
         decoder = get_decoder(syntax)
-    except NotImplementedError:
-        return False
-    if syntax == JPEGExtended12Bit and decoder.available_plugins == ("pillow",):
-        return bool(bits_stored == 8)  # Pillow claims this syntax, but cannot read 12-bit JPEG, its main use
-    return decoder.is_available
+    except NotImplementedError as error:
+        reason = f"its compression, {syntax.name}, is not read; export it uncompressed"
+        raise UnsupportedImageError(name, reason) from error
+    usable = set(decoder.available_plugins)
+    if syntax == JPEGExtended12Bit and bits_stored != 8:
+        # Pillow and GDCM claim this syntax, but pydicom cannot read 12-bit JPEG, its main use, with either.
+        usable -= {"pillow", "gdcm"}
+        remedy = "export it uncompressed"
+    else:
+        remedy = "pip install 'rarefed[dicom]' brings one, or export it uncompressed"
+    if syntax.is_encapsulated and not usable:
+        raise UnsupportedImageError(name, f"no decoder is installed for its compression, {syntax.name}; {remedy}")
 
 
 def _check_run_lengths(frame: bytes, pixels: int, name: str) -> None:

@@ -1,17 +1,25 @@
 """DICOM files come out as a screen shows them."""
 
 import io
+import re
 import struct
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gdcm
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
+    HTJ2K,
+    MPEG2MPML,
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -20,6 +28,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
@@ -27,6 +36,48 @@ from pydicom.uid import (
 from common.imaging.decode import decode_image, read_image
 from common.imaging.errors import ImageError, UnreadableImageError, UnsupportedImageError
 from tests.common.imaging.encoded_images import COLOUR, RAMP, dicom, encoded, grey
+
+
+def pixel_test_file(name: str) -> Path:
+    """Return a file that comes with pydicom."""
+    path = get_testdata_file(name, download=False)
+    assert isinstance(path, str)
+    return Path(path)
+
+
+def _transcoded(plain: bytes, syntax: UID) -> bytes:
+    """Write a DICOM file anew with another compression, by a library that rarefed itself does not write with."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = Path(folder) / "plain.dcm", Path(folder) / "packed.dcm"
+        before.write_bytes(plain)
+        reader = gdcm.ImageReader()
+        reader.SetFileName(str(before))
+        assert reader.Read()
+        change = gdcm.ImageChangeTransferSyntax()
+        change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(syntax))))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer = gdcm.ImageWriter()
+        writer.SetFileName(str(after))
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+        return after.read_bytes()
+
+
+@pytest.fixture
+def without_decoders() -> Iterator[None]:
+    """Take the extra's decoders away from pydicom, as where it is not installed."""
+    taken = []
+    for syntax in (JPEGExtended12Bit, JPEGLosslessSV1, JPEGLSLossless, HTJ2K):
+        decoder = get_decoder(syntax)
+        for label in ("gdcm", "pyjpegls", "pylibjpeg"):
+            if label in decoder.available_plugins:
+                taken.append((decoder, label, decoder._available[label]))
+                decoder.remove_plugin(label)
+    yield
+    for decoder, label, function in taken:
+        decoder._available[label] = function
 
 
 class TestDicom:
@@ -145,16 +196,54 @@ class TestDicom:
         old.write_bytes(without_preamble[144 + meta_length :])
         assert (read_image(old)[..., 0] == RAMP).all()
 
-    def test_a_missing_decoder_is_named(self) -> None:
-        data = dicom(encapsulate([b"\xff\xd8\xff\xf7 not really"]), JPEGLSLossless, RAMP.shape)
-        with pytest.raises(UnsupportedImageError, match="JPEG-LS Lossless"):
+    @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEGLosslessSV1, HTJ2K])
+    def test_the_extra_is_named_where_a_decoder_is_missing(self, syntax: UID, without_decoders: None) -> None:
+        data = dicom(encapsulate([b"\xff\xd8\xff\xf7 not really"]), syntax, RAMP.shape, BitsAllocated=16, BitsStored=12)
+        with pytest.raises(UnsupportedImageError, match=f"{re.escape(syntax.name)}; pip install 'rarefed\\[dicom\\]'"):
             decode_image(data, "x")
 
-    def test_twelve_bit_jpeg_is_named_rather_than_called_damaged(self) -> None:
+    def test_eight_bit_extended_jpeg_needs_no_further_decoder(self, without_decoders: None) -> None:
         jpeg = encapsulate([encoded(RAMP, "JPEG")])
         assert np.abs(grey(dicom(jpeg, JPEGExtended12Bit, RAMP.shape)) - RAMP).max() <= 2
-        with pytest.raises(UnsupportedImageError, match="JPEG Extended"):
-            decode_image(dicom(jpeg, JPEGExtended12Bit, RAMP.shape, BitsAllocated=16, BitsStored=12), "x")
+
+    @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEGLosslessSV1])
+    def test_the_extras_decoders_read_sixteen_bits_without_loss(self, syntax: UID) -> None:
+        plain = (pixel_test_file("MR_small.dcm")).read_bytes()
+        packed = _transcoded(plain, syntax)
+        assert len(packed) != len(plain)
+        assert (grey(packed) == grey(plain)).all()
+
+    def test_twelve_bit_jpeg_is_named_rather_than_called_damaged(self) -> None:
+        data = _transcoded(dicom(RAMP.astype(np.uint16) * 16, BitsStored=12), JPEGExtended12Bit)
+        with pytest.raises(UnsupportedImageError, match=r"JPEG Extended .*; export it uncompressed$"):
+            decode_image(data, "x")
+
+    @pytest.mark.parametrize(
+        "name", ["MR_small_jpeg_ls_lossless.dcm", "JPEGLSNearLossless_16.dcm", "SC_rgb_jls_lossy_line.dcm"]
+    )
+    def test_jpeg_ls_of_other_writers(self, name: str) -> None:
+        assert np.ptp(decode_image(pixel_test_file(name).read_bytes(), name)) > 100
+
+    @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEGLosslessSV1])
+    def test_another_size_than_announced_is_refused_before_it_is_unpacked(self, syntax: UID) -> None:
+        source = pydicom.dcmread(io.BytesIO(_transcoded(dicom(RAMP), syntax)))
+        source.Rows = RAMP.shape[0] // 2
+        stream = io.BytesIO()
+        source.save_as(stream)
+        with pytest.raises(UnreadableImageError, match="another size"):
+            decode_image(stream.getvalue(), "x")
+
+    def test_damaged_compressed_pixels(self) -> None:
+        jpeg = encapsulate([b"\xff\xd8\xff\xf7\0\x0b\x08\0\x30\0\x40\1\0\x11\0 not really"])
+        with pytest.raises(UnreadableImageError, match="damaged"):
+            decode_image(dicom(jpeg, JPEGLSLossless, RAMP.shape), "x")
+
+    def test_a_compression_that_no_extra_reads_is_named(self) -> None:
+        data = dicom(encapsulate([b"\0\0\1\xb3"]), MPEG2MPML, RAMP.shape)
+        with pytest.raises(
+            UnsupportedImageError, match="MPEG2 Main Profile / Main Level, is not read; export it uncompressed"
+        ):
+            decode_image(data, "x")
 
     def test_deflated_and_unknown_syntaxes_are_refused(self) -> None:
         with pytest.raises(UnsupportedImageError, match="deflated"):
