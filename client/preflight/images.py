@@ -14,11 +14,16 @@ _CLIPPED = 0.4  # share of pixels, beyond the median of all images
 
 
 def check_readable(survey: Survey) -> Finding:
-    """List the images that training will leave out, and why."""
+    """Say which files training will not use, and why."""
+    told = survey.files.lines()
     if survey.left_out:
         reasons = first_few(f"{name} ({reason})" for name, reason in survey.left_out)
         found = f"{plural(len(survey.left_out), 'image')} left out: {reasons}"
+        if told:
+            found = f"{found}; {'; '.join(told)}"
         return warn("readable", found, "export them anew, or remove them; the others are used")
+    if told:
+        return warn("readable", "; ".join(told), "see that nothing is missing; export frames as files of their own")
     return passed("readable", f"all {len(survey.pictures)} images")
 
 

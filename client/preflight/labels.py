@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 from client.preflight.findings import Finding, failed, first_few, passed, warn
 from client.preflight.survey import Survey
-from common.dataset.classes import order_classes
+from common.dataset.classes import describe_guess, order_classes
 from common.errors import InputError
 from common.system.wording import plural
 
@@ -18,7 +18,7 @@ def check_classes(survey: Survey) -> Finding:
     counts = Counter(picture.label for picture in survey.pictures)
     found = ", ".join(f"{label}: {counts[label]}" for label in survey.labels)
     try:
-        order_classes(str(survey.path), survey.labels, survey.settings.positive)
+        classes = order_classes(str(survey.path), survey.labels, survey.settings.positive)
     except InputError as error:
         return failed("classes", str(error), "add the other class, or correct data.positive and the labels")
     if empty := [label for label in survey.labels if not counts[label]]:
@@ -26,6 +26,8 @@ def check_classes(survey: Survey) -> Finding:
     if tiny := [label for label in survey.labels if counts[label] < _TINY_CLASS]:
         mend = f"with fewer than {_TINY_CLASS} images, neither training nor scores can be trusted; add some"
         return warn("classes", f"{found}; few of {first_few(tiny)}", mend)
+    if guess := describe_guess(classes, survey.settings.positive):
+        return passed("classes", f"{found}; {guess}")
     return passed("classes", found)
 
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from client.preflight.fingerprint import Fingerprint
 from client.preflight.lettering import count_letters
 from client.preflight.metadata import identifying_fields
+from common.dataset.file_tally import FileTally, tally_files
 from common.dataset.image_source import FileSource
 from common.dataset.listing import ListedImage
 from common.dataset.loading import list_images
 from common.dataset.patients import name_patients
 from common.dataset.settings import DatasetSettings
-from common.imaging.decode import decode_image, read_bytes
+from common.imaging.decode import decode_image, has_several_frames, read_bytes
 from common.imaging.errors import ImageError
 
 Advance = Callable[[int, int], None]
@@ -91,6 +92,8 @@ class Survey:
         False where each image counts as a patient of its own.
     patient_source : str
         How the patients were found, in words.
+    files : FileTally
+        What lies there, used or not.
     """
 
     path: Path
@@ -101,6 +104,7 @@ class Survey:
     left_out: tuple[tuple[str, str], ...]
     patients_known: bool
     patient_source: str
+    files: FileTally
 
 
 def survey_images(
@@ -126,34 +130,56 @@ def survey_images(
     """
     listing = list_images(path, settings)
     patients, source = name_patients(str(path), listing, settings)
-    left_out = list(listing.left_out)
+    unreadable: list[tuple[str, str]] = []
     pictures = []
+    first_frames = 0
     known = sorted(zip(listing.images, patients, strict=True), key=lambda each: each[0].name)
     for done, (image, patient) in enumerate(known, start=1):
         try:
-            pictures.append(_look_at(image, patient))
+            picture, several_frames = _look_at(image, patient)
+            pictures.append(picture)
+            first_frames += several_frames
         except ImageError as error:
-            left_out.append((image.name, error.reason))
+            unreadable.append((image.name, error.reason))
         if advance is not None:
             advance(done, len(known))
     labels = tuple(sorted({image.label for image in listing.images}))
     some_patient = any(patient is not None for patient in patients)
-    return Survey(path, settings, least_images, labels, tuple(pictures), tuple(sorted(left_out)), some_patient, source)
+    return Survey(
+        path=path,
+        settings=settings,
+        least_images=least_images,
+        labels=labels,
+        pictures=tuple(pictures),
+        left_out=tuple(sorted([*listing.left_out, *unreadable])),
+        patients_known=some_patient,
+        patient_source=source,
+        files=tally_files(
+            listing.left_out,
+            [name for name, _ in unreadable],
+            listing.others,
+            used=len(pictures),
+            first_frames=first_frames,
+        ),
+    )
 
 
-def _look_at(image: ListedImage, patient: str | None) -> Picture:
+def _look_at(image: ListedImage, patient: str | None) -> tuple[Picture, bool]:
+    """Return what is kept of an image, and whether it has further frames."""
     source = image.source
     fields: tuple[str, ...] = ()
+    several_frames = False
     if isinstance(source, FileSource):
         # Not with verify() and pixels(), each of which would read the file again.
         content = read_bytes(source.path, source.name, source.limits)
         pixels = decode_image(content, source.name, source.limits)
         digest = hashlib.sha256(content).hexdigest()
         fields = identifying_fields(content, source.name)
+        several_frames = has_several_frames(content, source.name)
     else:
-        digest, pixels = source.verify(), source.pixels()
+        digest, pixels = source.verify().sha256, source.pixels()
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    return Picture(
+    picture = Picture(
         name=image.name,
         label=image.label,
         patient=patient,
@@ -167,6 +193,7 @@ def _look_at(image: ListedImage, patient: str | None) -> Picture:
         fields=fields,
         fingerprint=Fingerprint.of(pixels),
     )
+    return picture, several_frames
 
 
 def _has_colour(pixels: NDArray[np.uint8]) -> bool:

@@ -1,14 +1,11 @@
 """The order of a data set's classes, and which of two counts as diseased."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from common.dataset.class_names import tell_disease
 from common.errors import InputError
 
-_DISEASED = frozenset({"positive", "pos", "disease", "diseased", "abnormal", "malignant", "case", "yes", "true"})
-_HEALTHY = frozenset(
-    {"negative", "neg", "normal", "healthy", "benign", "control", "no", "no finding", "no_finding", "none", "false"},
-)
 _NUMBER = re.compile(r"^-?\d+$", re.ASCII)
 
 
@@ -26,10 +23,8 @@ def order_classes(
     labels : iterable of str
         All labels, repeated or not.
     positive : str
-        The diseased class of two, by name. "auto" takes the greater of two numbers; else the class with a name that
-        means disease (positive, abnormal, malignant, yes, true ...); else the one whose counterpart has a name that
-        means health (negative, normal, benign, control, no ...); else the alphabetically last. Case does not matter.
-        Among more than two classes it has no effect, but must still name one.
+        The diseased class of two, by name; case does not matter. "auto" decides by the names, see
+        `common.dataset.class_names`. Among more than two classes it has no effect, but must still name one.
     classes : tuple of str
         The order itself, where a federation agreed on it: a hospital may have no image of some class, and must still
         number the others as all hospitals do. `positive` has no effect then.
@@ -63,7 +58,7 @@ def order_classes(
         raise InputError(f"{where}: the positive class {positive!r} is not there; the classes are {there}")
     if len(names) > 2:
         return tuple(names)
-    diseased = _guess_diseased(names) if positive == "auto" else folded[positive.casefold()]
+    diseased = tell_disease(*names).name if positive == "auto" else folded[positive.casefold()]
     return (*(name for name in names if name != diseased), diseased)
 
 
@@ -71,11 +66,18 @@ def _by_number_then_name(name: str) -> tuple[int, int, str]:
     return (0, int(name), name) if _NUMBER.match(name) else (1, 0, name)
 
 
-def _guess_diseased(pair: list[str]) -> str:
-    if all(_NUMBER.match(name) for name in pair):
-        return pair[-1]
-    for words, wanted in ((_DISEASED | {"1"}, True), (_HEALTHY | {"0"}, False)):
-        telling = [name for name in pair if name.casefold() in words]
-        if len(telling) == 1:
-            return telling[0] if wanted else next(name for name in pair if name != telling[0])
-    return pair[-1]
+def describe_guess(classes: Sequence[str], positive: str = "auto", agreed: Sequence[str] = ()) -> str | None:
+    """Say that the diseased class is a guess; None where it is none.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        From `order_classes`.
+    positive : str
+        What the user named, or "auto".
+    agreed : sequence of str
+        The order that a federation agreed on, empty where it did not.
+    """
+    if len(classes) != 2 or positive != "auto" or agreed or tell_disease(*classes).certain:
+        return None
+    return f"a guess from the names: {classes[1]!r} is taken for the disease; data.positive=NAME says otherwise"

@@ -8,8 +8,24 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.imaging.decode import decode_image, read_bytes, read_image
+from common.imaging.decode import decode_image, has_several_frames, read_bytes, read_image
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What is known of an image that was decoded once.
+
+    Attributes
+    ----------
+    sha256 : str
+        Digest of its content.
+    several_frames : bool
+        It has further frames or pages, which are not read.
+    """
+
+    sha256: str
+    several_frames: bool = False
 
 
 class ImageSource(Protocol):
@@ -19,7 +35,7 @@ class ImageSource(Protocol):
         """Return the image as RGB, shape (H, W, 3), 0..255; raise `common.imaging.errors.ImageError` if that fails."""
         ...
 
-    def verify(self) -> str:
+    def verify(self) -> Verified:
         """Decode the image once and return the SHA-256 of its content; raise `ImageError` if that fails."""
         ...
 
@@ -46,11 +62,11 @@ class FileSource:
         """Read and decode the file; shape (H, W, 3), RGB."""
         return read_image(self.path, self.limits, self.name)
 
-    def verify(self) -> str:
+    def verify(self) -> Verified:
         """Read the file once, decode it, and return the SHA-256 of its bytes."""
         data = read_bytes(self.path, self.name, self.limits)
         decode_image(data, self.name, self.limits)
-        return hashlib.sha256(data).hexdigest()
+        return Verified(hashlib.sha256(data).hexdigest(), has_several_frames(data, self.name))
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare or hash by
@@ -70,7 +86,7 @@ class ArraySource:
         stacked = self.image[:, :, None] if self.image.ndim == 2 else self.image
         return np.array(np.broadcast_to(stacked, (*stacked.shape[:2], 3)))
 
-    def verify(self) -> str:
+    def verify(self) -> Verified:
         """Return the SHA-256 of the image's shape and bytes."""
         shape = "x".join(str(length) for length in self.image.shape)
-        return hashlib.sha256(shape.encode() + b":" + np.ascontiguousarray(self.image).tobytes()).hexdigest()
+        return Verified(hashlib.sha256(shape.encode() + b":" + np.ascontiguousarray(self.image).tobytes()).hexdigest())

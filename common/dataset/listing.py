@@ -1,7 +1,7 @@
 """The images of a data set as a reader lists them, before any is read and before the labels are checked."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.dataset.image_source import ImageSource
 
@@ -22,6 +22,8 @@ class ListedImage:
         As given by a column or an array; None where there is none.
     source : ImageSource
         Its pixels.
+    folders : tuple of str
+        Names of the folders between its class, or a manifest's own folder, and the file.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ListedImage:
     patient: str | None
     site: str | None
     source: ImageSource
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,14 @@ class Listing:
         Images that the layout itself leaves out.
     patient_source : str or None
         Where `ListedImage.patient` comes from, in words; None if no image has one.
+    others : list of str
+        Names of files there that are no images.
     """
 
     images: list[ListedImage]
     left_out: list[tuple[str, str]]
     patient_source: str | None
+    others: list[str] = field(default_factory=list)
 
 
 def shown_name(name: str) -> str:

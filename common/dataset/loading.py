@@ -11,11 +11,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from common.dataset.classes import order_classes
+from common.dataset.classes import describe_guess, order_classes
+from common.dataset.copies import join_patients_of_copies
+from common.dataset.file_tally import tally_files
+from common.dataset.image_source import Verified
 from common.dataset.listing import ListedImage, Listing
+from common.dataset.one_site import keep_patients_at_one_site
 from common.dataset.patients import name_patients
 from common.dataset.readers.class_folders import list_class_folders
-from common.dataset.readers.csv_manifest import MANIFEST_NAME, list_csv
+from common.dataset.readers.csv_manifest import TABLE_SUFFIXES, find_manifest, list_csv
 from common.dataset.readers.npz import list_npz
 from common.dataset.records import Dataset, ExcludedImage, ImageRecord
 from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
@@ -32,13 +36,13 @@ def load_dataset(
 ) -> Dataset:
     """List, check and decode a hospital's images.
 
-    An image that cannot be read is left out by name. The same content may occur twice with one label (the preflight
-    reports it); where the patients are unknown, such twins count as one patient, so that a split keeps them together.
+    An image that cannot be read is left out by name. The same content may occur twice with one label; patients who
+    share an image count as one, so that a split keeps its copies together (`common.dataset.copies`).
 
     Parameters
     ----------
     path : Path
-        A folder of class folders, a folder with a ``manifest.csv``, a ``.csv``, or an ``.npz``.
+        A folder of class folders, a folder with a ``manifest.csv``, a ``.csv`` or ``.tsv``, or an ``.npz``.
     settings : DatasetSettings
         Names of columns, the patient pattern, the positive class, the classes.
     limits : ImageLimits
@@ -56,26 +60,44 @@ def load_dataset(
         two labels. The message is one line that says how to mend it.
     """
     listing = list_images(path, settings, limits)
-    patients, patient_source = name_patients(str(path), listing, settings)
-    labels = (image.label for image in listing.images)
-    classes = order_classes(str(path), labels, settings.positive, settings.classes)
-    digests = _verify_all(listing.images)
-    _check_no_class_is_empty(path, listing.images, digests)
-    _check_labels_agree(path, listing.images, digests)
-    excluded = [ExcludedImage(name, reason) for name, reason in listing.left_out]
-    records = []
-    twins: dict[str, str] = {}
-    known = zip(listing.images, patients, digests, strict=True)
-    for image, patient, digest in sorted(known, key=lambda each: each[0].name):
-        if isinstance(digest, ImageError):
-            excluded.append(ExcludedImage(image.name, digest.reason))
-            continue
-        owner = twins.setdefault(digest, image.name) if patient is None else patient
-        label = classes.index(image.label)
-        records.append(ImageRecord(image.name, label, owner, image.site, digest, image.source))
-    excluded.sort(key=lambda each: each.name)
-    name = path.resolve().name if path.is_dir() else path.stem
-    return Dataset(name, classes, tuple(records), tuple(excluded), patient_source)
+    given_patients, patient_source = name_patients(str(path), listing, settings)
+    classes = order_classes(str(path), (image.label for image in listing.images), settings.positive, settings.classes)
+    seen = _verify_all(listing.images)
+    _check_no_class_is_empty(path, listing.images, seen)
+    _check_labels_agree(path, listing.images, seen)
+    known = sorted(zip(listing.images, given_patients, seen, strict=True), key=lambda each: each[0].name)
+    unreadable = [ExcludedImage(image.name, it.reason) for image, _, it in known if isinstance(it, ImageError)]
+    readable = [(image, patient, it) for image, patient, it in known if not isinstance(it, ImageError)]
+    patients, joined = join_patients_of_copies(
+        [image.name for image, _, _ in readable],
+        [patient for _, patient, _ in readable],
+        [it.sha256 for _, _, it in readable],
+    )
+    records, moved = keep_patients_at_one_site(
+        [
+            ImageRecord(image.name, classes.index(image.label), patient, image.site, it.sha256, image.source)
+            for (image, _, it), patient in zip(readable, patients, strict=True)
+        ]
+    )
+    excluded = [*unreadable, *(ExcludedImage(name, reason) for name, reason in listing.left_out)]
+    files = tally_files(
+        listing.left_out,
+        [image.name for image in unreadable],
+        listing.others,
+        used=len(records),
+        first_frames=sum(it.several_frames for _, _, it in readable),
+    )
+    return Dataset(
+        name=path.resolve().name if path.is_dir() else path.stem,
+        classes=classes,
+        records=records,
+        excluded=tuple(sorted(excluded, key=lambda each: each.name)),
+        patient_source=patient_source,
+        files=files,
+        class_guess=describe_guess(classes, settings.positive, settings.classes),
+        joined=joined,
+        moved=moved,
+    )
 
 
 def list_images(
@@ -83,24 +105,24 @@ def list_images(
 ) -> Listing:
     """List a hospital's images without reading them; parameters and errors as in `load_dataset`."""
     if path.is_dir():
-        manifest = path / MANIFEST_NAME
-        if manifest.exists():
+        manifest = find_manifest(path)
+        if manifest is not None:
             return list_csv(manifest, settings, limits)
         return list_class_folders(path, settings, limits)
     if not path.exists():
         raise InputError(f"{path}: there is no such folder or file; check the path of the data")
     suffix = path.suffix.lower()
-    if suffix == ".csv":
+    if suffix in TABLE_SUFFIXES:
         return list_csv(path, settings, limits)
     if suffix == ".npz":
         return list_npz(path, settings, limits)
     raise InputError(f"{path}: is no folder, .csv or .npz; give a folder of class folders, or a manifest")
 
 
-def _verify_all(images: Sequence[ListedImage]) -> list[str | ImageError]:
-    """Decode each image once; return its digest or its error, in the order given."""
+def _verify_all(images: Sequence[ListedImage]) -> list[Verified | ImageError]:
+    """Decode each image once; return what it told or its error, in the order given."""
 
-    def verify(image: ListedImage) -> str | ImageError:
+    def verify(image: ListedImage) -> Verified | ImageError:
         try:
             return image.source.verify()
         except ImageError as error:
@@ -114,12 +136,12 @@ def _verify_all(images: Sequence[ListedImage]) -> list[str | ImageError]:
         pool.shutdown(cancel_futures=True)
 
 
-def _check_no_class_is_empty(path: Path, images: Sequence[ListedImage], digests: Sequence[str | ImageError]) -> None:
+def _check_no_class_is_empty(path: Path, images: Sequence[ListedImage], seen: Sequence[Verified | ImageError]) -> None:
     readable: Counter[str] = Counter()
     first_errors: dict[str, ImageError] = {}
-    for image, digest in zip(images, digests, strict=True):
-        if isinstance(digest, ImageError):
-            first_errors.setdefault(image.label, digest)
+    for image, it in zip(images, seen, strict=True):
+        if isinstance(it, ImageError):
+            first_errors.setdefault(image.label, it)
         else:
             readable[image.label] += 1
     for label, error in sorted(first_errors.items()):
@@ -130,12 +152,12 @@ def _check_no_class_is_empty(path: Path, images: Sequence[ListedImage], digests:
             raise InputError(f"{path}: class {label!r} is empty, {what} {cannot} ({error}); export the images anew")
 
 
-def _check_labels_agree(path: Path, images: Sequence[ListedImage], digests: Sequence[str | ImageError]) -> None:
+def _check_labels_agree(path: Path, images: Sequence[ListedImage], seen: Sequence[Verified | ImageError]) -> None:
     first: dict[str, ListedImage] = {}
-    for image, digest in zip(images, digests, strict=True):
-        if isinstance(digest, ImageError):
+    for image, it in zip(images, seen, strict=True):
+        if isinstance(it, ImageError):
             continue
-        twin = first.setdefault(digest, image)
+        twin = first.setdefault(it.sha256, image)
         if twin.label != image.label:
             raise InputError(
                 f"{path}: {twin.name!r} and {image.name!r} are the same image, but one is {twin.label!r} and the "

@@ -1,10 +1,17 @@
-"""Finds the patient of each image: from a column, from the file's name, or unknown."""
+"""Finds the patient of each image: from a column, from folders, from the file's name, or unknown.
+
+A patient's name means one person throughout a data set, whichever class or hospital an image of him lies in. Where
+nothing is said and the names look as if they told patients, but not plainly, rarefed stops and asks: a patient who is
+parted between training and test makes every result too good.
+"""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from common.dataset.listing import ListedImage, Listing
 from common.dataset.settings import DatasetSettings
+from common.dataset.suspected_patients import folders_of_patients, suspected_patients
 from common.errors import InputError
 
 _NUMBERED = re.compile(r"^(\d{4,})_\d{1,3}$", re.ASCII)
@@ -13,7 +20,8 @@ _NUMBERED = re.compile(r"^(\d{4,})_\d{1,3}$", re.ASCII)
 def name_patients(where: str, listing: Listing, settings: DatasetSettings) -> tuple[list[str | None], str]:
     """Find each image's patient.
 
-    A column or pattern that the settings name takes precedence over one that is found automatically.
+    A column or pattern that the settings name takes precedence over what is found automatically: a column, folders of
+    patients below the classes, numbered file names.
 
     Parameters
     ----------
@@ -34,8 +42,8 @@ def name_patients(where: str, listing: Listing, settings: DatasetSettings) -> tu
     Raises
     ------
     InputError
-        Column and pattern are both asked for, or the pattern is no regular expression, has several groups, or misses
-        a name.
+        Column and pattern are both asked for; the pattern is no regular expression, has several groups, or misses a
+        name; or most names look like those of patients with several images, and the settings do not say whether.
     """
     images = listing.images
     pattern_asked = settings.patient_pattern not in ("auto", "none")
@@ -49,10 +57,36 @@ def name_patients(where: str, listing: Listing, settings: DatasetSettings) -> tu
         return _by_pattern(where, images, pattern), f"file names by pattern {settings.patient_pattern!r}"
     if listing.patient_source is not None:
         return [image.patient for image in images], listing.patient_source
-    stems = [image.stem for image in images]
-    if settings.patient_pattern == "auto" and all(stem is not None and _NUMBERED.match(stem) for stem in stems):
+    if "none" in (settings.patient_column, settings.patient_pattern):
+        return [None] * len(images), "each image its own patient"
+    return _by_evidence(where, images)
+
+
+def _by_evidence(where: str, images: Sequence[ListedImage]) -> tuple[list[str | None], str]:
+    """Name patients by folders or numbered files that leave no doubt; refuse what leaves one."""
+    folders = folders_of_patients([image.folders for image in images])
+    if folders and all(folders):
+        return folders, "folders below the classes"
+    numbered = [image.stem is not None and _NUMBERED.match(image.stem) is not None for image in images]
+    if all(numbered):
         return _by_pattern(where, images, _NUMBERED), f"file names by pattern {_NUMBERED.pattern!r}"
+    told = Counter(folders) if folders else suspected_patients([image.stem for image in images])
+    told.pop(None, None)
+    if not told and 2 * sum(numbered) > len(images):
+        told = Counter(patient for patient in _numbers(images) if patient)
+    if told:
+        example, count = max(told.items(), key=lambda each: (each[1], each[0]))
+        raise InputError(
+            f"{where}: {told.total()} of {len(images)} images look as if their names told the patient ({count} of "
+            f"{example!r}), but not plainly; name a column, set data.patient_pattern to a regular expression such as "
+            "'^(.+)[_-]', or set data.patient_column to 'none' if each image is of another patient"
+        )
     return [None] * len(images), "each image its own patient"
+
+
+def _numbers(images: Sequence[ListedImage]) -> list[str | None]:
+    found = [None if image.stem is None else _NUMBERED.match(image.stem) for image in images]
+    return [match.group(1) if match else None for match in found]
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -71,7 +105,9 @@ def _by_pattern(where: str, images: Sequence[ListedImage], pattern: re.Pattern[s
     patients: list[str | None] = []
     missed: list[str] = []
     for image in images:
-        found = None if image.stem is None else pattern.search(image.stem)
+        # A pattern that misses the file's name may mean the folder: patient12/slice3
+        places = [] if image.stem is None else [image.stem, "/".join([*image.folders, image.stem])]
+        found = next((match for match in map(pattern.search, places) if match), None)
         patient = found.group(pattern.groups) if found else None  # group 0 is the whole match
         if not patient:
             missed.append(image.name)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from common.dataset.file_tally import FileTally
 from common.dataset.image_source import ImageSource
 
 
@@ -59,6 +60,15 @@ class Dataset:
         Sorted by name.
     patient_source : str
         Where the patients come from, in words.
+    files : FileTally
+        What lies there, used or not.
+    class_guess : str or None
+        In words, where the names leave a doubt which of two classes is the disease; None where they do not, or where
+        the user said it.
+    joined : str or None
+        In words, which patients count as one, since an image lies identically under several; None where none do.
+    moved : str or None
+        In words, which patients have images at several sites, and count to one; None where there are none.
     """
 
     name: str
@@ -66,6 +76,15 @@ class Dataset:
     records: tuple[ImageRecord, ...]
     excluded: tuple[ExcludedImage, ...]
     patient_source: str
+    files: FileTally
+    class_guess: str | None = None
+    joined: str | None = None
+    moved: str | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever shows a result from these images must tell about how they were read, a sentence each."""
+        return tuple(note for note in (self.class_guess, self.joined, self.moved, *self.files.lines()) if note)
 
 
 def by_name(record: ImageRecord) -> tuple[str, str]:

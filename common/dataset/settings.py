@@ -5,9 +5,6 @@ from typing import Self
 
 from pydantic import BaseModel
 
-PATIENT_COLUMNS = ("patient", "patient_id", "lesion_id")
-"""Columns that tell the patient where no column is asked for; the first present is taken."""
-
 
 @dataclass(frozen=True)
 class DatasetSettings:
@@ -16,16 +13,18 @@ class DatasetSettings:
     Attributes
     ----------
     path_column, label_column : str
-        Columns of a CSV manifest.
+        Columns of a CSV manifest; the defaults stand for any of their usual names (`common.dataset.column_names`). All
+        columns are compared without case, spaces and punctuation.
     patient_column : str
-        "auto" takes the first present of `PATIENT_COLUMNS`; "none" takes no column; any other value is a column (or an
+        "auto" takes the first present of the usual names; "none" takes no column; any other value is a column (or an
         array of an ``.npz``) that must be there.
     site_column : str
-        Column of the site; it may be absent as long as this is the default.
+        Column of the site; the default stands for its usual names, and may be absent.
     patient_pattern : str
         Used where no column tells the patient: a regular expression searched in the file's name without suffix; its one
-        group, or without group the whole match, is the patient. "auto": when every name matches ``^(\d{4,})_\d{1,3}$``,
-        the number is the patient, otherwise each image is its own patient. "none": each image is its own patient.
+        group, or without group the whole match, is the patient; a name that it misses is searched with its folders.
+        "auto": folders of patients below the classes, or the number where every name matches ``^(\d{4,})_\d{1,3}$``;
+        otherwise each image is its own patient, unless names look like patients. "none": each image is its own.
     positive : str
         Of two classes, the diseased one. "auto" decides by the names, see `common.dataset.classes`.
     classes : tuple of str

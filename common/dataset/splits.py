@@ -11,7 +11,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from common.dataset.records import ImageRecord, by_name, group_by_patient
@@ -29,15 +28,6 @@ class Split:
     validation: tuple[ImageRecord, ...]
     test: tuple[ImageRecord, ...]
 
-    def split_of_patients(self) -> dict[str, SplitName]:
-        """Return which of the three sets holds each patient's images."""
-        named: tuple[tuple[SplitName, tuple[ImageRecord, ...]], ...] = (
-            ("train", self.train),
-            ("validation", self.validation),
-            ("test", self.test),
-        )
-        return {record.patient: name for name, records in named for record in records}
-
 
 class _Patient(NamedTuple):
     name: str
@@ -52,7 +42,6 @@ def split_records(
     validation_fraction: float = 0.15,
     fold: int = 0,
     seed: int,
-    decided: Mapping[str, SplitName] = MappingProxyType({}),
 ) -> Split:
     """Split one hospital's images for one fold of a cross-validation.
 
@@ -75,8 +64,6 @@ def split_records(
     fold : int
         0 to k-1.
     seed : int
-    decided : mapping of str to str
-        By patient: the set that holds the patient in another hospital of the same study.
 
     Returns
     -------
@@ -92,14 +79,10 @@ def split_records(
     grouped = group_by_patient(records)
     patients = _patients(grouped)
     fold_of = _assign_folds(patients, fold_count(test_fraction), seed)
-    test = {name for name, its_fold in fold_of.items() if its_fold == fold and len(patients) > 1} - decided.keys()
-    test |= {name for name in grouped if decided.get(name) == "test"}
+    test = {name for name, its_fold in fold_of.items() if its_fold == fold and len(patients) > 1}
     rest = [patient for patient in patients if patient.name not in test]
-    validation = _choose_validation([one for one in rest if one.name not in decided], validation_fraction, seed)
-    validation |= {name for name in grouped if decided.get(name) == "validation"}
+    validation = _choose_validation(rest, validation_fraction, seed)
     train = [patient.name for patient in rest if patient.name not in validation]
-    if not train:
-        raise InputError("a hospital has only patients that others have too, and none of them is left to train on here")
 
     def images_of(chosen: Iterable[str]) -> tuple[ImageRecord, ...]:
         return tuple(sorted((record for name in chosen for record in grouped[name]), key=by_name))

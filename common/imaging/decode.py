@@ -27,7 +27,7 @@ from common.imaging.intensity import by_bit_depth, real_to_uint8
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
 
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom"},
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom"},
 )
 
 # JPEG 2000, GIF and dozens of further formats of Pillow stay closed: every decoder is one more target of attack.
@@ -41,6 +41,7 @@ _NAMED_BUT_CLOSED = (
     (b"ftypavif", 4, "AVIF"),
     (b"%PDF", 0, "PDF"),
 )
+_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -109,6 +110,27 @@ def read_bytes(path: Path, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> b
         raise UnreadableImageError(name, f"cannot be read ({error.strerror or type(error).__name__})") from error
     limits.check_bytes(name, len(data))
     return data
+
+
+def looks_like_an_image(head: bytes) -> bool:
+    """Tell whether a file's first bytes, 132 at least, are those of a format that is read."""
+    bitmap = head[:2] == b"BM" and head[6:10] == bytes(4)
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return head.startswith(_HEADS) or bitmap or webp or dicom.has_magic(head)
+
+
+def has_several_frames(data: bytes, name: str) -> bool:
+    """Tell whether a file that was decoded holds more frames or pages than the first, which alone is read."""
+    if dicom.is_dicom(data, name):
+        return dicom.count_frames(data, name) > 1
+    if not data.startswith((b"II*\x00", b"MM\x00*")):
+        return False
+    try:
+        with Image.open(BytesIO(data), formats=("TIFF",)) as image:
+            image.seek(1)
+    except (EOFError, *_EXIF_ERRORS):
+        return False  # the first page is sound, and there is no other that can be found
+    return True
 
 
 def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> NDArray[np.uint8]:

@@ -109,7 +109,7 @@ def decode_dicom(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint
     rows, columns = dataset.get("Rows"), dataset.get("Columns")
     if not isinstance(rows, int) or not isinstance(columns, int):
         raise UnreadableImageError(name, "does not say how many rows and columns it has")
-    frames = int(dataset.get("NumberOfFrames") or 1)
+    frames = _frames(dataset)
     limits.check_size(name, columns, rows)
     limits.check_frames(name, frames)
     _check_compression(dataset, frames, name)
@@ -118,6 +118,15 @@ def decode_dicom(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint
     if photometric in ("MONOCHROME1", "MONOCHROME2"):
         return np.repeat(_grey(dataset, stored, photometric == "MONOCHROME1")[:, :, None], 3, axis=2)
     return _colour(dataset, stored, photometric, name)
+
+
+def count_frames(data: bytes, name: str) -> int:
+    """Return how many frames a DICOM file announces."""
+    return _frames(_parse(data, name))
+
+
+def _frames(dataset: Dataset) -> int:
+    return int(dataset.get("NumberOfFrames") or 1)
 
 
 def _parse(data: bytes, name: str) -> Dataset:

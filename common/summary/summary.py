@@ -31,7 +31,11 @@ class ExcludedRecord(Record):
 
 
 class DatasetRecord(Record):
-    """The images of the study."""
+    """The images of the study.
+
+    `class_guess` is there where nothing but a guess says which of two classes is the disease; `notes` tell what else
+    was decided in reading the images, and which files were not used.
+    """
 
     name: str
     synthetic: bool
@@ -40,6 +44,8 @@ class DatasetRecord(Record):
     patients: int | None = None
     patient_source: str | None = None
     partition: str | None = None
+    class_guess: str | None = None
+    notes: list[str] = []
     excluded: list[ExcludedRecord] = []
     sites: list[SiteRecord] = []
 

@@ -18,6 +18,8 @@ def describe_dataset(consortium: SimulatedConsortium) -> DatasetRecord:
         patients=len({record.patient for record in dataset.records}),
         patient_source=dataset.patient_source,
         partition=consortium.partition,
+        class_guess=dataset.class_guess,
+        notes=list(dataset.notes),
         excluded=[ExcludedRecord(name=image.name, reason=image.reason) for image in dataset.excluded],
         sites=[_describe_site(site, dataset.classes) for site in consortium.sites],
     )

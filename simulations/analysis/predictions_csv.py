@@ -159,17 +159,9 @@ def _stack(path: Path, arm: str, images: Sequence[PredictionRow], sets: dict[_Mo
     return Predictions(
         images=np.array([row.image for row in images], dtype=np.str_),
         sites=np.array([row.site for row in images], dtype=np.str_),
-        patients=np.array(_patients(images), dtype=np.str_),
+        patients=np.array([row.patient for row in images], dtype=np.str_),
         labels=np.array([row.label for row in images], dtype=np.int64),
         repeats=np.array([repeat for repeat, _ in sets], dtype=np.int64),
         folds=np.array([[row.fold for row in one] for one in ordered], dtype=np.int64),
         probabilities=np.array([[row.probabilities for row in one] for one in ordered], dtype=np.float64),
     )
-
-
-def _patients(images: Sequence[PredictionRow]) -> list[str]:
-    """Return a name for each image's patient that no patient of another hospital has."""
-    sites = defaultdict(set)
-    for row in images:
-        sites[row.patient].add(row.site)
-    return [f"{row.site}: {row.patient}" if len(sites[row.patient]) > 1 else row.patient for row in images]

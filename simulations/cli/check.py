@@ -65,7 +65,7 @@ def _print(found: "Inspection", plan: TrainingPlan, page: Path | None) -> None:
 
     console = table_console(TABLE_WIDTH)
     if found.consortium:
-        for line in describe_reading(found.consortium, plan.data):
+        for line in describe_reading(found.consortium):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         tables = (classes_table(found.consortium, found.survey), sites_table(found.consortium))
         console.print(Group(Text(""), *(part for table in tables for part in draw_table(table))))

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from client.preflight.survey import Picture, Survey
-from common.plan.groups import DataPlan
+from common.dataset.records import Dataset
 from common.system.wording import plural
 from simulations.analysis.dataset_record import describe_dataset
 from simulations.report.tables.table import Cell, Row, Table, plain_cells
@@ -13,7 +13,7 @@ from simulations.sites.consortium import SimulatedConsortium
 _MOST_COLUMNS = 6
 
 
-def describe_reading(consortium: SimulatedConsortium, data: DataPlan) -> list[str]:
+def describe_reading(consortium: SimulatedConsortium) -> list[str]:
     """Return what the data set is taken for: its size, the disease, the patients, the sites."""
     dataset = consortium.dataset
     patients = len({record.patient for record in dataset.records})
@@ -21,8 +21,9 @@ def describe_reading(consortium: SimulatedConsortium, data: DataPlan) -> list[st
     return [
         f"{dataset.name}{synthetic}: {plural(len(dataset.records), 'image')} of {plural(patients, 'patient')}",
         f"patients: {dataset.patient_source}",
-        _tell_disease(dataset.classes, data),
+        _tell_disease(dataset),
         f"{plural(len(consortium.sites), 'site')}, {_PARTITIONS.get(consortium.partition, consortium.partition)}",
+        *(note for note in dataset.notes if note != dataset.class_guess),
     ]
 
 
@@ -79,13 +80,12 @@ def _looks(pictures: Sequence[Picture]) -> tuple[str, str]:
     return span, str(sum(picture.colour for picture in pictures))
 
 
-def _tell_disease(classes: Sequence[str], data: DataPlan) -> str:
+def _tell_disease(dataset: Dataset) -> str:
+    classes = dataset.classes
     if len(classes) != 2:
-        return f"{plural(len(classes), 'classe')}, none of which is taken for the disease"
+        return f"{len(classes)} classes, none of which is taken for the disease"
     told = f"the disease is {classes[1]!r}, healthy is {classes[0]!r}"
-    if data.positive != "auto" or data.class_names:
-        return told
-    return f"{told} (guessed from the names; data.positive=NAME says otherwise)"
+    return f"{told} ({dataset.class_guess})" if dataset.class_guess else told
 
 
 _PARTITIONS = {

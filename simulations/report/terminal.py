@@ -23,6 +23,7 @@ TABLE_WIDTH = 110
 def render_table(summary: Summary) -> Group:
     """Return the comparison as rich renderables: the arms, the sites, the variants, the verdict; fits 110 columns."""
     parts: list[RichTable | Text] = _synthetic(summary)
+    parts += _guess(summary)
     parts += [Text(sentence, style="bold") for sentence in tell_faults(summary)]
     parts += draw_table(arms_table(summary), "Test patients: correct images, and rates with their 95 % intervals below")
     if summary.dataset.sites:
@@ -44,7 +45,15 @@ def render_faults(summary: Summary) -> Group:
     dataset = summary.dataset
     table = faults_table(summary.variants)
     what = f"{dataset.name}, {len(dataset.sites)} hospitals ({dataset.partition}), {summary.cost.rounds} rounds"
-    return Group(*_synthetic(summary), *draw_table(table, f"{table.title}; {what}"), Text(table.caption))
+    return Group(
+        *_synthetic(summary), *_guess(summary), *draw_table(table, f"{table.title}; {what}"), Text(table.caption)
+    )
+
+
+def _guess(summary: Summary) -> list[Text]:
+    """Say above the table that its sensitivity may be its specificity."""
+    guess = summary.dataset.class_guess
+    return [Text(f"Sensitivity and specificity rest on {guess}.", style="bold")] if guess else []
 
 
 def _synthetic(summary: Summary) -> list[RichTable | Text]:

@@ -9,7 +9,7 @@ from client.training.site import Site
 from common.dataset.loading import load_dataset
 from common.dataset.records import Dataset, ImageRecord
 from common.dataset.settings import DatasetSettings
-from common.dataset.splits import SplitName, split_records
+from common.dataset.splits import split_records
 from common.errors import InputError
 from common.plan.groups import DataPlan
 from common.plan.study import StudyPlan
@@ -76,8 +76,6 @@ def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsorti
     dataset = _dataset(data.path, DatasetSettings.of(data, data.class_names))
     kind, groups = partition(dataset.records, study)
     sites = []
-    # A patient of two hospitals must not be trained on in one and tested in the other.
-    decided: dict[str, SplitName] = {}
     for name, records in groups.items():
         split = split_records(
             records,
@@ -85,9 +83,7 @@ def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsorti
             validation_fraction=data.validation_fraction,
             fold=data.fold,
             seed=seed,
-            decided=decided,
         )
-        decided |= split.split_of_patients()
         sites.append(Site(name, dataset.classes, split))
     if study.hostile_sites >= len(sites):
         raise InputError(f"study.hostile_sites = {study.hostile_sites} of {len(sites)} sites: leave an honest one")

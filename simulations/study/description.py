@@ -29,11 +29,14 @@ def describe_variant(variant: Variant) -> list[str]:
     dataset = consortium.dataset
     labels = [record.label for record in dataset.records]
     counts = ", ".join(f"{labels.count(index)} {name}" for index, name in enumerate(dataset.classes))
+    if len(dataset.classes) == 2:
+        counts += f"; {dataset.classes[1]} is {'GUESSED to be ' if dataset.class_guess else ''}the disease"
     patients = len({record.patient for record in dataset.records})
     lines = [
         f"{dataset.name}{' (synthetic)' if consortium.synthetic else ''}: {len(labels)} images ({counts}) of "
         f"{patients} patients ({dataset.patient_source}), {len(consortium.sites)} sites "
-        f"({consortium.partition}), {plan.model.family}"
+        f"({consortium.partition}), {plan.model.family}",
+        *dataset.notes,
     ]
     for image in dataset.excluded[:10]:
         lines.append(f"left out: {image.name}: {image.reason}")

@@ -1,24 +1,26 @@
 """A folder with one sub-folder per class, as images are most often handed over."""
 
-import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from common.dataset.image_source import FileSource
 from common.dataset.listing import ListedImage, Listing, shown_name
+from common.dataset.readers.hospital_folders import hospitals_come_first
+from common.dataset.readers.image_files import files_below, why_closed
+from common.dataset.readers.masks import MASK_REASON, find_masks
 from common.dataset.settings import DEFAULT_SITE_COLUMN, DatasetSettings
 from common.errors import InputError
-from common.imaging.decode import IMAGE_SUFFIXES
-from common.imaging.dicom import has_magic
 from common.imaging.limits import ImageLimits
 
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
-_MAGIC_REACH = 132
 
 
 def list_class_folders(root: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images below `root`; the first folder on the way to an image is its class.
 
-    Hidden files and files of other kinds are skipped; images beside the class folders are left out by name.
+    Where the first folders are hospitals and the second ones classes, they are taken so
+    (`common.dataset.readers.hospital_folders`). Masks beside their images, images of kinds that are not read, and
+    images beside the class folders are left out by name.
 
     Parameters
     ----------
@@ -32,34 +34,68 @@ def list_class_folders(root: Path, settings: DatasetSettings, limits: ImageLimit
     Returns
     -------
     Listing
-        Without patients and sites.
+        Without patients; with sites where the folders name hospitals.
 
     Raises
     ------
     InputError
-        There are no images or no class folders, the folders are splits instead of classes, or a link leaves the root.
+        There are no images or no class folders, a class has no image that is read, the folders are splits instead of
+        classes, it cannot be told which folders are classes, or a link leaves the root.
     """
     _refuse_columns(root, settings)
-    images: list[ListedImage] = []
-    left_out: list[tuple[str, str]] = []
-    for path in _image_files(root):
-        parts = path.relative_to(root).parts
-        name = shown_name("/".join(parts))
-        if len(parts) == 1:
-            left_out.append((name, "lies beside the class folders, not in one"))
-            continue
-        source = FileSource(path, name, limits)
-        images.append(ListedImage(name, shown_name(path.stem), shown_name(parts[0]), None, None, source))
-    if not images:
-        found = f"{len(left_out)} images but no class folder" if left_out else "no images"
+    files = files_below(root)
+    paths = {shown_name(path.relative_to(root).as_posix()): path for path in files.images}
+    left_out = [(shown_name(path.relative_to(root).as_posix()), why_closed(path)) for path in files.closed]
+    in_folders = {name: path for name, path in paths.items() if "/" in name}
+    left_out += [(name, "lies beside the class folders, not in one") for name in paths if name not in in_folders]
+    masks = find_masks(list(in_folders))
+    left_out += [(name, MASK_REASON) for name in masks]
+    used = {name: path for name, path in in_folders.items() if name not in masks}
+    _check_some_classes(root, set(used), left_out)
+    by_hospital = hospitals_come_first(root, list(used))
+    images = [_image(name, path, by_hospital, limits) for name, path in used.items()]
+    _check_no_class_is_closed(root, images, left_out, by_hospital)
+    others = [shown_name(path.relative_to(root).as_posix()) for path in files.others]
+    return Listing(images, left_out, None, others)
+
+
+def _image(name: str, path: Path, by_hospital: bool, limits: ImageLimits) -> ListedImage:
+    *folders, _ = name.split("/")
+    site = folders.pop(0) if by_hospital else None
+    label, *between = folders
+    source = FileSource(path, name, limits)
+    return ListedImage(name, shown_name(path.stem), label, None, site, source, tuple(between))
+
+
+def _check_some_classes(root: Path, used: Collection[str], left_out: Sequence[tuple[str, str]]) -> None:
+    if not used:
+        found = "no images"
+        if left_out:
+            beside = all("/" not in name for name, _ in left_out)
+            found = f"{len(left_out)} images but no class folder" if beside else f"no images ({left_out[0][1]})"
         raise InputError(
             f"{root}: {found} in this folder; put the images into one folder per class, or add a manifest.csv"
         )
-    if {image.label.casefold() for image in images} <= _SPLIT_NAMES:
+    if {name.split("/")[0].casefold() for name in used} <= _SPLIT_NAMES:
         raise InputError(
             f"{root}: its folders are splits, not classes; give one folder per class, rarefed makes its own splits"
         )
-    return Listing(images, left_out, None)
+
+
+def _check_no_class_is_closed(
+    root: Path, images: Sequence[ListedImage], left_out: Sequence[tuple[str, str]], by_hospital: bool
+) -> None:
+    """Refuse a class of which no image is read: whoever trains without it must have decided so."""
+    depth = 1 if by_hospital else 0
+    classes = {image.label for image in images}
+    for name, reason in sorted(left_out):
+        parts = name.split("/")[depth:-1]
+        if parts and parts[0] not in classes:
+            count = sum(other.split("/")[depth:-1][:1] == parts[:1] for other, _ in left_out)
+            raise InputError(
+                f"{root}: class {parts[0]!r} is empty, none of its {count} images is used ({name}: {reason}); mend "
+                "that, or move the folder elsewhere"
+            )
 
 
 def _refuse_columns(root: Path, settings: DatasetSettings) -> None:
@@ -71,42 +107,3 @@ def _refuse_columns(root: Path, settings: DatasetSettings) -> None:
             raise InputError(
                 f"{root}: the {what} column {column!r} is asked for, but there is no manifest.csv to hold it"
             )
-
-
-def _image_files(root: Path) -> list[Path]:
-    """Return all image files below `root`, refusing links that lead out of it or to folders."""
-    real_root = root.resolve()
-    found = []
-    for folder, subfolders, files in os.walk(root, onerror=_raise_unreadable):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in subfolders:
-            if (Path(folder) / name).is_symlink():
-                raise InputError(
-                    f"{Path(folder) / name}: links to folders are not followed; put the folder itself there"
-                )
-        for name in sorted(files):
-            path = Path(folder) / name
-            if name.startswith(".") or not _is_image(path):
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(real_root):
-                raise InputError(f"{path}: this link leads out of {root}; put the file itself there")
-            found.append(path)
-    return found
-
-
-def _raise_unreadable(error: OSError) -> None:
-    # os.walk would silently skip a folder that may not be listed, with all its patients
-    raise InputError(f"{error.filename}: this folder cannot be listed ({error.strerror})") from error
-
-
-def _is_image(path: Path) -> bool:
-    """Tell by suffix, or by content for the DICOM files without one that a PACS exports."""
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return True
-    if path.name.upper() == "DICOMDIR" or not path.is_file():
-        return False
-    try:
-        with path.open("rb") as stream:
-            return has_magic(stream.read(_MAGIC_REACH))
-    except OSError:
-        return False

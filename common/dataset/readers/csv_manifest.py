@@ -1,46 +1,51 @@
 """A manifest: a CSV file with one image per row: its path, its label, and perhaps its patient and site."""
 
-import csv
-import io
-import posixpath
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+import re
+import unicodedata
+from pathlib import Path, PurePosixPath
 
 from common.dataset.image_source import FileSource
 from common.dataset.listing import ListedImage, Listing, shown_name
-from common.dataset.settings import DEFAULT_SITE_COLUMN, PATIENT_COLUMNS, DatasetSettings
+from common.dataset.readers.csv_columns import Columns, class_of, find_columns
+from common.dataset.readers.csv_paths import ManifestFolder
+from common.dataset.readers.csv_table import Row, read_table
+from common.dataset.readers.image_files import files_beside, why_closed
+from common.dataset.settings import DatasetSettings
 from common.errors import InputError
-from common.imaging.decode import read_bytes
 from common.imaging.limits import ImageLimits
 
 MANIFEST_NAME = "manifest.csv"
-_SEPARATORS = (",", ";", "\t")
+TABLE_SUFFIXES = (".csv", ".tsv")
+
+_NO_VALUE = frozenset({"nan", "na", "n/a", "#n/a", "null", "nil", "?"})
+_WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$", re.ASCII)
 
 
-@dataclass(frozen=True)
-class _Row:
-    number: int  # as a spreadsheet counts: the header is row 1
-    cells: dict[str, str]
+def find_manifest(folder: Path) -> Path | None:
+    """Return the folder's ``manifest.csv`` or ``manifest.tsv``, in capitals or not; None where there is none.
 
-
-@dataclass(frozen=True)
-class _Columns:
-    path: str
-    label: str
-    patient: str | None
-    site: str | None
+    Raises
+    ------
+    InputError
+        There are several.
+    """
+    names = {f"manifest{suffix}" for suffix in TABLE_SUFFIXES}
+    found = sorted(path for path in folder.iterdir() if path.name.casefold() in names)
+    if len(found) > 1:
+        raise InputError(f"{folder}: holds {found[0].name} and {found[1].name}; keep one manifest there")
+    return found[0] if found else None
 
 
 def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images of a manifest; their paths start at the manifest's folder.
 
-    The file is UTF-8 with or without byte order mark, separated by comma, semicolon or tab. Blank rows, further columns
-    and white space around cells are ignored.
+    Blank rows, further columns and white space around cells are ignored. Images that lie beside those of the manifest
+    are left out by name.
 
     Parameters
     ----------
     manifest : Path
-        The CSV file.
+        The CSV file, as `read_table` takes it.
     settings : DatasetSettings
         Names of the columns.
     limits : ImageLimits
@@ -54,136 +59,96 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
     Raises
     ------
     InputError
-        The file is no such CSV; a column is missing; a cell is empty; a path is absolute, leads out of the folder,
-        occurs twice, or names no file. The message names the row.
+        The file is no such CSV; a column is missing; a cell is empty or no value; a path is absolute, leads out of the
+        folder, occurs twice, or names no file. The message names the row.
     """
-    header, rows = _read_table(manifest, limits)
-    columns = _columns(manifest, header, settings)
+    header, rows = read_table(manifest, limits)
+    columns = find_columns(manifest, header, rows, settings)
+    folder = ManifestFolder(manifest.parent)
     images: list[ListedImage] = []
     first_rows: dict[Path, int] = {}
     missing: list[tuple[int, str]] = []
     for row in rows:
         where = f"{manifest} row {row.number}"
-        relative = _relative_path(where, _cell(where, row, columns.path))
-        path = _inside(where, manifest.parent, relative)
+        given = _cell(where, row, columns.path)
+        found = folder.find(where, given)
+        if found is None:
+            missing.append((row.number, given))
+            continue
+        path, relative = found
         if path in first_rows:
             raise InputError(f"{where}: {relative!r} is in row {first_rows[path]} already; keep one of the two rows")
         first_rows[path] = row.number
-        if path.is_file():
-            images.append(_image(where, row, columns, relative, FileSource(path, shown_name(relative), limits)))
-        else:
-            missing.append((row.number, relative))
-    if missing:
-        number, relative = missing[0]
-        further = f", and {len(missing) - 1} further rows name missing files" if len(missing) > 1 else ""
-        raise InputError(
-            f"{manifest} row {number}: there is no file {relative!r} in {manifest.parent}{further}; mend the paths or "
-            "delete the rows"
-        )
+        images.append(_image(where, row, columns, relative, FileSource(path, shown_name(relative), limits)))
+    _check_missing(manifest, missing)
     if not images:
         raise InputError(f"{manifest}: no images; add one row per image below the header")
-    return Listing(images, [], None if columns.patient is None else f"column {columns.patient!r}")
+    patient_source = None if columns.patient is None else f"column {columns.patient!r}"
+    left_out, others = _not_listed(manifest, set(first_rows))
+    return Listing(images, left_out, patient_source, others)
 
 
-def _image(where: str, row: _Row, columns: _Columns, relative: str, source: FileSource) -> ListedImage:
+def _check_missing(manifest: Path, missing: list[tuple[int, str]]) -> None:
+    if missing:
+        number, given = missing[0]
+        further = f", and {len(missing) - 1} further rows name missing files" if len(missing) > 1 else ""
+        raise InputError(
+            f"{manifest} row {number}: there is no file {given!r} in {manifest.parent}{further}; mend the paths or "
+            "delete the rows"
+        )
+
+
+def _not_listed(manifest: Path, listed: set[Path]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return the images beside the listed ones that no row names, with the reason, and the files that are no images."""
+    root = manifest.parent.resolve()
+    files = files_beside({root, *(path.parent for path in listed)})
+
+    def named(path: Path) -> str:
+        return shown_name(path.relative_to(root).as_posix())
+
+    left_out = [(named(path), f"{manifest.name} does not list it") for path in files.images if path not in listed]
+    left_out += [(named(path), why_closed(path)) for path in files.closed if path not in listed]
+    others = [named(path) for path in files.others if path != manifest.resolve() and path not in listed]
+    return left_out, others
+
+
+def _image(where: str, row: Row, columns: Columns, relative: str, source: FileSource) -> ListedImage:
+    label = _label(where, row, columns)
+    site = None if columns.site is None else _value(where, row, columns.site)
+    *folders, _ = relative.split("/")
     return ListedImage(
         name=source.name,
         stem=shown_name(PurePosixPath(relative).stem),
-        label=_cell(where, row, columns.label),
+        label=label,
         # With an empty cell, all such images would become one patient, or images of one patient several: an error.
-        patient=None if columns.patient is None else _cell(where, row, columns.patient),
-        site=None if columns.site is None else _cell(where, row, columns.site),
+        patient=None if columns.patient is None else _value(where, row, columns.patient),
+        site=site,
         source=source,
+        folders=tuple(folder for folder in map(shown_name, folders) if folder not in (label, site)),
     )
 
 
-def _read_table(manifest: Path, limits: ImageLimits) -> tuple[list[str], list[_Row]]:
-    """Return the header and the rows that are not blank, with white space stripped."""
-    try:
-        text = read_bytes(manifest, str(manifest), limits).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{manifest}: is not UTF-8 text (byte {error.start}); save it as 'CSV UTF-8'") from error
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
-        table = [[cell.strip() for cell in row] for row in reader]
-    except csv.Error as error:
-        raise InputError(f"{manifest}: is no CSV file ({error}); save it as 'CSV UTF-8'") from error
-    top = next((i for i, cells in enumerate(table) if any(cells)), None)
-    if top is None:
-        raise InputError(f"{manifest}: is empty; the first row must name the columns")
-    header = table[top]
-    rows = []
-    for number, cells in enumerate(table[top + 1 :], start=top + 2):
-        if not any(cells):
-            continue
-        if any(cells[len(header) :]):
-            raise InputError(
-                f"{manifest} row {number}: has {len(cells)} cells where the header has {len(header)}; put a cell that "
-                "holds the separator into double quotes"
-            )
-        rows.append(_Row(number, dict(zip(header, cells, strict=False))))
-    return header, rows
+def _label(where: str, row: Row, columns: Columns) -> str:
+    if columns.label is None:
+        return class_of(row, columns)
+    label = _value(where, row, columns.label)
+    if "|" in label:
+        raise InputError(f"{where}: {label!r} names several classes; write the one that the network is to tell")
+    return label
 
 
-def _separator(text: str) -> str:
-    """Return the separator that divides the first line into most cells.
-
-    The header alone decides: column names hold no separators, whereas paths and free text below may hold any.
-    """
-    first_line = next(iter(text.strip().splitlines()), "")
-    return max(_SEPARATORS, key=lambda separator: len(next(csv.reader([first_line], delimiter=separator), [])))
-
-
-def _columns(manifest: Path, header: list[str], settings: DatasetSettings) -> _Columns:
-    """Find the columns that the settings ask for."""
-
-    def required(what: str, column: str) -> str:
-        if column not in header:
-            there = ", ".join(repr(name) for name in header if name)
-            raise InputError(f"{manifest}: no {what} column {column!r}; the columns there are {there}")
-        return column
-
-    patient: str | None
-    if settings.patient_column == "auto":
-        patient = next((column for column in PATIENT_COLUMNS if column in header), None)
-    else:
-        patient = None if settings.patient_column == "none" else required("patient", settings.patient_column)
-    site: str | None = settings.site_column
-    if settings.site_column != DEFAULT_SITE_COLUMN:
-        required("site", settings.site_column)
-    elif settings.site_column not in header:
-        site = None
-    columns = _Columns(required("path", settings.path_column), required("label", settings.label_column), patient, site)
-    for column in (columns.path, columns.label, columns.patient, columns.site):
-        if column is not None and header.count(column) > 1:
-            raise InputError(
-                f"{manifest}: the column {column!r} is there {header.count(column)} times; rename the others"
-            )
-    return columns
+def _value(where: str, row: Row, column: str) -> str:
+    """Return a cell; accents coded in one way, and whole numbers without the ``.0`` that table programs add."""
+    value = unicodedata.normalize("NFC", _cell(where, row, column))
+    if value.casefold() in _NO_VALUE:
+        raise InputError(f"{where}: {value!r} in the column {column!r} is no value; fill it in or delete the row")
+    return _WHOLE_NUMBER.sub(r"\1", value)
 
 
-def _cell(where: str, row: _Row, column: str) -> str:
+def _cell(where: str, row: Row, column: str) -> str:
     value = row.cells.get(column, "")
     if not value:
         raise InputError(f"{where}: the column {column!r} is empty; fill it in or delete the row")
+    if "\n" in value or "\r" in value:
+        raise InputError(f"{where}: the column {column!r} has several lines; a double quote may be left open there")
     return value
-
-
-def _relative_path(where: str, given: str) -> str:
-    """Return a normalised path with "/" separators; manifests from Windows have backslashes."""
-    windows = PureWindowsPath(given)
-    if windows.drive or windows.root or "\0" in given:
-        raise InputError(f"{where}: {given!r} is not a path relative to the manifest's folder")
-    return posixpath.normpath(given.replace("\\", "/"))
-
-
-def _inside(where: str, folder: Path, relative: str) -> Path:
-    """Return the file's real path; refuse one that leaves the manifest's folder, by ``..`` or by a link."""
-    root = folder.resolve()
-    try:
-        path = (root / relative).resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
-        raise InputError(f"{where}: {relative!r} cannot be followed; give a plain path") from error
-    if not path.is_relative_to(root):
-        raise InputError(f"{where}: {relative!r} leads out of {folder}; put the file into that folder")
-    return path

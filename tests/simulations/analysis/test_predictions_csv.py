@@ -46,12 +46,12 @@ def test_labels_may_be_names_or_indices(make_run: RunFactory) -> None:
     assert named["federated"].labels.tolist() == indexed["federated"].labels.tolist()
 
 
-def test_patients_of_two_hospitals_with_one_name_stay_apart(make_run: RunFactory) -> None:
+def test_one_name_is_one_patient_at_two_hospitals_too(make_run: RunFactory) -> None:
     run = make_run(sites=(("a", 4), ("b", 4)))
     path = run / "predictions.csv"
     path.write_text(path.read_text().replace(",b-0,", ",a-0,"))
     patients = read_predictions(run, ["negative", "positive"])["federated"].patients.tolist()
-    assert patients == ["a: a-0", "a: a-0", "a-1", "a-1", "b: a-0", "b: a-0", "b-1", "b-1"]
+    assert patients == ["a-0", "a-0", "a-1", "a-1", "a-0", "a-0", "b-1", "b-1"]
 
 
 def test_a_tie_by_rounding_is_what_was_predicted(make_run: RunFactory) -> None:

@@ -49,12 +49,18 @@ def test_it_says_what_a_data_set_is_taken_for(check: Check, tmp_path: Path) -> N
     assert (code, err) == (0, "")
     assert "data: 24 images of 12 patients" in out
     assert "column 'patient'" in out
-    assert "the disease is 'sick', healthy is 'healthy' (guessed from the names" in out
-    assert "guessed" not in check("data", "--set", "data.positive=sick")[1]
+    assert "the disease is 'sick', healthy is 'healthy'\n" in out
     assert "2 sites, as the data name them" in out
     assert re.search(r"north +12 +6 +6 +6 ", out)
     assert f"contact sheet: {tmp_path / 'check-data.html'}" in " ".join(out.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["check-data.html", "data"]
+
+
+def test_a_guess_is_called_one(check: Check, tmp_path: Path) -> None:
+    manifest = hospitals(tmp_path / "data") / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",sick,", ",type b,").replace(",healthy,", ",type a,"))
+    assert "the disease is 'type b', healthy is 'type a' (a guess from the names: " in check("data")[1]
+    assert "a guess" not in check("data", "--set", "data.positive=type a")[1]
 
 
 def test_a_data_set_of_many_faults_is_still_usable(check: Check, tmp_path: Path) -> None:

@@ -124,8 +124,9 @@ def test_an_unreadable_image_is_named_and_left_out(tmp_path: Path) -> None:
     (tmp_path / "data" / "negative" / "3.png").write_bytes(b"\x89PNG broken")
     plan = TrainingPlan.from_flat({"data.path": str(tmp_path / "data")})
     said = describe_variant(Variant(plan))
-    assert "11 images (5 negative, 6 positive)" in said[0]
-    assert said[1].startswith("left out: negative/3.png: ")
+    assert "11 images (5 negative, 6 positive; positive is the disease)" in said[0]
+    assert said[1:3] == ["12 files found, 11 used, 1 image left out", "left out: 1 .png: cannot be decoded"]
+    assert said[3].startswith("left out: negative/3.png: ")
 
 
 def test_weights_are_listed_and_verified(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,14 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from common.dataset.loading import load_dataset
 from common.dataset.settings import DatasetSettings
 from tests.common.dataset.written_data import failure, folders, picture
+from tests.common.imaging.encoded_images import RAMP, dicom
 
 
 class TestClassFolders:
@@ -40,7 +43,10 @@ class TestClassFolders:
         own = load_dataset(root, DatasetSettings(patient_pattern="none"))
         assert len({record.patient for record in own.records}) == 3
         picture(root / "negative" / "other.png", 77)
-        assert len({record.patient for record in load_dataset(root).records}) == 4
+        assert "3 of 4 images look as if their names told the patient (2 of '00012')" in failure(root)
+        assert (
+            len({record.patient for record in load_dataset(root, DatasetSettings(patient_column="none")).records}) == 4
+        )
 
     @pytest.mark.parametrize("pattern", [r"^(\w+)-", r"^\w+(?=-)"])
     def test_a_pattern_with_a_group_or_without(self, tmp_path: Path, pattern: str) -> None:
@@ -64,6 +70,16 @@ class TestClassFolders:
         assert patients["negative/copy of b.png"] == patients["negative/b.png"]
         assert len(set(patients.values())) == 3
 
+    def test_patients_who_share_an_image_count_as_one(self, tmp_path: Path) -> None:
+        root = folders(tmp_path, positive=["00001_1.png", "00002_1.png", "00003_1.png"], negative=["00004_1.png"])
+        picture(root / "positive" / "00002_2.png", 1)
+        picture(root / "positive" / "00003_2.png", 2)
+        dataset = load_dataset(root)
+        patients = {record.name.split("/")[1]: record.patient for record in dataset.records}
+        assert {patients[name] for name in patients if name != "00004_1.png"} == {"00001"}
+        assert dataset.joined is not None
+        assert dataset.joined.startswith("4 images lie identically under several patients; those 3 patients count as 1")
+
     def test_unreadable_images_are_left_out_by_name(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png"])
         (root / "positive" / "bad.jpg").write_text("no picture")
@@ -82,6 +98,105 @@ class TestClassFolders:
             (root / "positive" / name).write_text("no picture")
         message = failure(root)
         assert "class 'positive' is empty, none of its 2 images can be read (positive/1.jpg: " in message
+
+    @pytest.mark.parametrize("name", ["1.gif", "1.jp2", "1.nii.gz", "1.pgm"])
+    def test_a_class_of_files_that_are_not_read(self, tmp_path: Path, name: str) -> None:
+        root = folders(tmp_path, negative=["b.png"], positive=["c.png"])
+        (root / "rare").mkdir()
+        (root / "rare" / name).write_bytes(b"x")
+        suffix = name[1:]
+        assert f"class 'rare' is empty, none of its 1 images is used (rare/{name}: {suffix} is not read" in failure(
+            root
+        )
+
+    def test_every_file_is_counted(self, tmp_path: Path) -> None:
+        root = folders(tmp_path, negative=["a.png", "b.jpe", "plain"], positive=["c.png", "c_mask.png", "e.png"])
+        for name in ("x.gif", "y.gif", "v.nii.gz", "notes.txt", "Thumbs.db", "README.md"):
+            (root / "negative" / name).write_bytes(b"x")
+        (root / "positive" / "broken.jpg").write_bytes(b"x")
+        picture(root / "positive" / "masks" / "e.png", 99)
+        dataset = load_dataset(root)
+        names = [record.name for record in dataset.records]
+        assert names == ["negative/a.png", "negative/b.jpe", "negative/plain", "positive/c.png", "positive/e.png"]
+        assert dataset.files.lines() == [
+            "12 files found, 5 used, 6 images left out",
+            "left out: 2 .gif: .gif is not read; convert it to PNG",
+            "left out: 1 .nii.gz: .nii.gz is not read; convert it to PNG",
+            "left out: 1 .jpg: cannot be decoded",
+            "left out: 2 .png: lies beside the image of which it is a mask or an annotation",
+            "not images: negative/notes.txt",
+        ]
+
+    def test_a_table_under_another_name_is_said(self, tmp_path: Path) -> None:
+        root = folders(tmp_path, negative=["a.png"], positive=["b.png"])
+        (root / "metadata.csv").write_text("path,label,patient")
+        assert "metadata.csv; of tables only a manifest.csv" in load_dataset(root).files.lines()[-1]
+
+    def test_further_frames_are_said(self, tmp_path: Path) -> None:
+        root = folders(tmp_path, negative=["a.png"], positive=["b.png"])
+        page = Image.new("L", (8, 8), 50)
+        page.save(root / "positive" / "pages.tif", save_all=True, append_images=[page])
+        page.save(root / "positive" / "page.tiff")
+        frames = dicom(np.stack([RAMP, RAMP]).tobytes(), shape=RAMP.shape, NumberOfFrames=2)
+        (root / "negative" / "frames.dcm").write_bytes(frames)
+        assert load_dataset(root, DatasetSettings()).files.first_frames == 2
+        assert load_dataset(root).notes[-1] == "2 files have several frames or pages, of which only the first is read"
+
+    def test_folders_of_patients(self, tmp_path: Path) -> None:
+        names = [f"patient{patient}/slice{index}.png" for patient in range(3) for index in range(2)]
+        root = folders(tmp_path, positive=names, negative=[name.replace("patient", "P1") for name in names])
+        dataset = load_dataset(root)
+        assert dataset.patient_source == "folders below the classes"
+        assert len({record.patient for record in dataset.records}) == 6
+        by_pattern = load_dataset(root, DatasetSettings(patient_pattern=r"(\w+)/slice"))
+        assert len({record.patient for record in by_pattern.records}) == 6
+        assert len({r.patient for r in load_dataset(root, DatasetSettings(patient_column="none")).records}) == 12
+        picture(root / "negative" / "stray.png", 90)
+        assert "told the patient" in failure(root)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["P01_1", "P01_2", "P02_1", "P02_2", "P03_1", "P03_2"],
+            ["12_left", "12_right", "13_left", "13_right", "14_left", "14_right"],
+            ["case7-img1", "case7-img2", "case8-img1", "case8-img2", "case9-img1", "case9-img2"],
+        ],
+    )
+    def test_names_that_look_like_patients_are_asked_about(self, tmp_path: Path, names: list[str]) -> None:
+        root = folders(tmp_path, positive=[f"{name}.png" for name in names], negative=["other.png"])
+        assert "6 of 7 images look as if their names told the patient" in failure(root)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            [f"img_{number:03}" for number in range(8)],
+            [f"ISIC_00243{number}" for number in range(10, 18)],
+            [f"Y{number}" for number in range(8)],
+            [f"set1_{number}" for number in range(8)],
+            [f"benign ({number})" for number in range(8)],
+        ],
+    )
+    def test_a_running_number_is_no_patient(self, tmp_path: Path, names: list[str]) -> None:
+        root = folders(tmp_path, positive=[f"{name}.png" for name in names], negative=["other.png"])
+        assert load_dataset(root).patient_source == "each image its own patient"
+
+    @pytest.mark.parametrize("hospitals", [("north", "south", "east"), ("site1", "site2"), ("Hospital A", "Clinic B")])
+    def test_hospitals_above_the_classes_are_sites(self, tmp_path: Path, hospitals: tuple[str, ...]) -> None:
+        names = [f"{label}/{number}.png" for label in ("sick", "healthy") for number in range(2)]
+        dataset = load_dataset(folders(tmp_path, **dict.fromkeys(hospitals, names)))
+        assert dataset.classes == ("healthy", "sick")
+        assert {record.site for record in dataset.records} == set(hospitals)
+
+    def test_hospitals_that_cannot_be_told_from_classes(self, tmp_path: Path) -> None:
+        names = [f"{label}/{number}.png" for label in ("alpha", "beta") for number in range(2)]
+        root = folders(tmp_path, gamma=names, delta=names)
+        assert "nothing tells which of them are the classes" in failure(root)
+
+    def test_the_same_patients_below_each_class_are_no_hospitals(self, tmp_path: Path) -> None:
+        names = [f"p{patient}/{number}.png" for patient in range(3) for number in range(2)]
+        dataset = load_dataset(folders(tmp_path, positive=names, negative=names))
+        assert dataset.classes == ("negative", "positive")
+        assert len({record.patient for record in dataset.records}) == 3
 
     def test_dicom_without_suffix_is_found(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png"])

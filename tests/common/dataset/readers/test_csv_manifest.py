@@ -19,12 +19,12 @@ class TestCsv:
             ["note", "path ", "label", "patient_id", "site"],
             ['"häut, x; y"', " pix/b.png", "yes ", "p1", "north"],
             [],
-            ["", "pix\\a.png", "no", "p1", "south"],
+            ["", "pix\\a.png", "no", "p2", "south"],
         ]
         root = table(tmp_path, newline.join(separator.join(row) for row in rows), encoding=encoding)
         dataset = load_dataset(root)
         assert labels(dataset) == {"pix/a.png": "no", "pix/b.png": "yes"}
-        assert [record.patient for record in dataset.records] == ["p1", "p1"]
+        assert [record.patient for record in dataset.records] == ["p2", "p1"]
         assert [record.site for record in dataset.records] == ["south", "north"]
         assert dataset.patient_source == "column 'patient_id'"
         assert dataset.name == tmp_path.name
@@ -51,8 +51,22 @@ class TestCsv:
             ("", "is empty"),
             ("\n\n", "is empty"),
             ("path,label\n", "no images"),
-            ("file,label\npix/a.png,x", "no path column 'path'; the columns there are 'file', 'label'"),
-            ("path;dx\npix/a.png;x", "no label column 'label'; the columns there are 'path', 'dx'"),
+            ("where,label\npix/a.png,x", "no path column 'path'; the columns there are 'where', 'label'"),
+            ("path;what\npix/a.png;x", "no label column 'label'; the columns there are 'path', 'what'"),
+            ("pix/a.png,x\npix/b.png,y", "row 1 must name the columns, such as path,label; it holds 'pix/a.png', 'x'"),
+            ("path,class,dx\npix/a.png,x,x", "the label may be in 'class' or in 'dx'; name one in data.label_column"),
+            ("path,Label,LABEL\npix/a.png,x,y", "the label may be in 'Label' or in 'LABEL'"),
+            ("path,label,Patient key (hashed)\npix/a.png,x,1", "'Patient key (hashed)' may tell the patient"),
+            ('path,label\npix/a.png,"x\npix/b.png,y\npix/c.png,y\n', "row 2: a double quote is opened here and never"),
+            ('path,label,note\npix/a.png,x,"n\npix/b.png,y,"\npix/c.png,y,z\n', "row 2: a double quote swallows 1 of"),
+            ('path,label\npix/a.png,"x\nx"\n', "row 2: the column 'label' has several lines"),
+            ("path,label\npix/a.png,x\npix/b.png,nan\n", "row 3: 'nan' in the column 'label' is no value"),
+            ("path,label\npix/a.png,x|y\npix/b.png,x\n", "row 2: 'x|y' names several classes"),
+            ("path,MEL,NV\npix/a.png,1,0\npix/b.png,1,1\n", "row 3: no label column, and both 'MEL' and 'NV'"),
+            ("path,MEL,NV\npix/a.png,1,0\npix/b.png,0,0\n", "row 3: no label column, and none of 'MEL', 'NV'"),
+            ("path,melanoma\npix/a.png,1\npix/b.png,0\n", "if 'melanoma', which holds 0 and 1, is it, name it"),
+            ("PK\x03\x04", "is an Excel workbook under another name"),
+            ("path,label\nA,x\n", "row 2: 'A' may be "),
             ("path,label,label\npix/a.png,x,y", "column 'label' is there 2 times"),
             ("path,label\npix/a.png,\n", "row 2: the column 'label' is empty"),
             ("path,label\npix/a.png\n", "row 2: the column 'label' is empty"),
@@ -66,7 +80,7 @@ class TestCsv:
             ("path,label\nC:\\x.png,x\n", "is not a path relative"),
             ("path,label\n..\\x.png,x\n", "row 2: '../x.png' leads out of"),
             ("path,label\npix/../../x.png,x\n", "leads out of"),
-            ("path,label\npix/a\0.png,x\n", "is not a path relative"),
+            ("path,label\npix/a\0.png,x\n", "is no text file (it holds zero bytes)"),
             ("path,label\npix/link.png,x\n", "row 2: 'pix/link.png' leads out of"),
             ("path,label\npix/loop.png,x\n", "row 2: "),
             ("path,label\npix/a.png,x,left over\n", "row 2: has 3 cells where the header has 2"),
@@ -77,6 +91,7 @@ class TestCsv:
     )  # fmt: skip
     def test_rows_that_cannot_be_used(self, tmp_path: Path, text: str, message: str) -> None:
         root = table(tmp_path / "root", text)
+        picture(root / "other" / "A.png", 9)
         (root / "pix" / "link.png").symlink_to(picture(tmp_path / "outside.png", 1))
         (root / "pix" / "loop.png").symlink_to(root / "pix" / "loop.png")
         assert message in failure(root)
@@ -89,9 +104,89 @@ class TestCsv:
 
     def test_not_utf8_and_too_large(self, tmp_path: Path) -> None:
         root = table(tmp_path, "path,label\npix/ä.png,x\n", encoding="latin-1")
-        assert "is not UTF-8 text (byte 15)" in failure(root)
+        assert "row 2: is not UTF-8 text (byte 15)" in failure(root)
         assert "more than the limit" in failure(root, limits=ImageLimits(max_bytes=10))
 
     def test_dangling_manifest_link(self, tmp_path: Path) -> None:
         (tmp_path / "list.csv").symlink_to(tmp_path / "gone")
         assert "no such folder or file" in failure(tmp_path / "list.csv")
+
+    @pytest.mark.parametrize(
+        ("text", "encoding", "name"),
+        [
+            ("path\tlabel\npix/a.png\tx\npix/b.png\ty\n", "utf-16", "manifest.csv"),
+            ("path\tlabel\npix/a.png\tx\npix/b.png\ty\n", "utf-8", "manifest.tsv"),
+            ("sep=;\npath;label\npix/a.png;x\npix/b.png;y\n", "utf-8", "Manifest.CSV"),
+            ("path|label\npix/a.png|x\npix/b.png|y\n", "utf-8", "manifest.csv"),
+            (' "path", "label"\npix/a.png, x\npix/b.png, "y"\n', "utf-8", "manifest.csv"),
+            ("Image ID,Diagnosis\na,x\nb,y\n", "utf-8", "manifest.csv"),
+            ("path,label\nPIX/A.PNG,x\npix/b,y\n", "utf-8", "manifest.csv"),
+            ("path,x,y,age\npix/a.png,1.0,0.0,61\npix/b.png,0,1,70\n", "utf-8", "manifest.csv"),
+        ],
+    )
+    def test_tables_of_other_programs(self, tmp_path: Path, text: str, encoding: str, name: str) -> None:
+        dataset = load_dataset(table(tmp_path, text, name, encoding))
+        assert labels(dataset) == {"pix/a.png": "x", "pix/b.png": "y"}
+
+    @pytest.mark.parametrize(
+        "header", ["Patient ID", "PatientID", "PATIENT", "subject_id", "Case ID", "Participant", "patient-no.", "MRN"]
+    )
+    def test_a_patient_however_the_column_is_spelt(self, tmp_path: Path, header: str) -> None:
+        text = f"Path,Label,{header},Site\npix/a.png,x,7.0,north\npix/b.png,y,8,south\n"
+        dataset = load_dataset(table(tmp_path, text))
+        assert [record.patient for record in dataset.records] == ["7", "8"]
+        assert [record.site for record in dataset.records] == ["north", "south"]
+        assert dataset.patient_source == f"column {header!r}"
+
+    def test_a_person_counts_before_his_lesion(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label,lesion_id,Patient\npix/a.png,x,l1,p\npix/b.png,y,l2,p\n")
+        assert {record.patient for record in load_dataset(root).records} == {"p"}
+        by_lesion = load_dataset(root, DatasetSettings(patient_column="Lesion ID"))
+        assert {record.patient for record in by_lesion.records} == {"l1", "l2"}
+
+    def test_what_patients_are_like_is_not_who_they_are(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label,patient_age,Patient Sex\npix/a.png,x,61,f\npix/b.png,y,61,f\n")
+        assert load_dataset(root).patient_source == "each image its own patient"
+
+    def test_the_column_none_insists(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label,Patient key (hashed)\npix/a.png,x,1\npix/b.png,y,1\n")
+        assert (
+            len({record.patient for record in load_dataset(root, DatasetSettings(patient_column="none")).records}) == 2
+        )
+
+    def test_numbers_with_and_without_decimals_are_one_label(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label\npix/a.png,1\npix/b.png,1.0\npix/c.png,0\n")
+        assert load_dataset(root).classes == ("0", "1")
+
+    def test_accents_are_found_however_they_are_coded(self, tmp_path: Path) -> None:
+        picture(tmp_path / "Mu\u0308ller.png", 1)
+        picture(tmp_path / "b.png", 2)
+        (tmp_path / "manifest.csv").write_text("path,label\nM\u00fcller.png,x\nb.png,y\n", encoding="utf-8")
+        assert len(load_dataset(tmp_path).records) == 2
+
+    def test_two_manifests_are_one_too_many(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label\npix/a.png,x\n")
+        table(tmp_path, "path\tlabel\npix/a.png\tx\n", "manifest.tsv")
+        assert "keep one manifest there" in failure(root)
+
+    def test_what_the_manifest_does_not_list_is_said(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label\npix/a.png,x\npix/b.png,y\n")
+        (root / "labels-2.csv").write_text("path,label\n")
+        (root / "pix" / "scan.gif").write_bytes(b"GIF89a")
+        dataset = load_dataset(root)
+        assert [image.name for image in dataset.excluded] == ["pix/c.png", "pix/d.png", "pix/scan.gif"]
+        assert dataset.files.lines() == [
+            "6 files found, 2 used, 3 images left out",
+            "left out: 1 .gif: .gif is not read; convert it to PNG",
+            "left out: 2 .png: manifest.csv does not list it",
+            "not images: labels-2.csv; of tables only a manifest.csv is read",
+        ]
+
+    def test_a_patient_of_two_sites_counts_to_the_one_with_most_images(self, tmp_path: Path) -> None:
+        rows = ["a.png,x,p,north", "b.png,x,p,south", "c.png,y,p,south", "d.png,y,q,north"]
+        root = table(tmp_path, "path,label,patient,site\n" + "".join(f"pix/{row}\n" for row in rows))
+        dataset = load_dataset(root)
+        assert [record.site for record in dataset.records] == ["south", "south", "south", "north"]
+        assert dataset.moved is not None
+        assert dataset.moved.startswith("1 patient with images at several sites: ")
+        assert "(1 image moved)" in dataset.moved

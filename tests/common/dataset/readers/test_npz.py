@@ -54,9 +54,9 @@ class TestNpz:
             patients=np.array([7, 7, 8]), sites=np.array([b"n", b"s", b"s"]), who=np.array([[1], [2], [3]]),
         )  # fmt: skip
         dataset = load_dataset(path)
-        assert dataset.classes == ("mel", "nv")
+        assert dataset.classes == ("nv", "mel")
         assert [record.patient for record in dataset.records] == ["7", "7", "8"]
-        assert [record.site for record in dataset.records] == ["n", "s", "s"]
+        assert [record.site for record in dataset.records] == ["n", "n", "s"]
         assert dataset.patient_source == "array 'patients'"
         assert dataset.records[0].source.pixels().shape == (8, 9, 3)
         other = load_dataset(path, DatasetSettings(patient_column="who"))

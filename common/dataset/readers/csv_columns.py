@@ -1,0 +1,149 @@
+"""Which columns of a table hold the path, the label, the patient and the site."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.dataset.column_names import LABELS, PATHS, PATIENTS, SITES, matching, may_name_patients, usual
+from common.dataset.readers.csv_table import Row
+from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
+from common.errors import InputError
+from common.imaging.decode import IMAGE_SUFFIXES
+
+_BINARY = frozenset({"0", "1", "0.0", "1.0"})
+_ONE = frozenset({"1", "1.0"})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that are read.
+
+    Attributes
+    ----------
+    path : str
+    label : str or None
+        None where `classes` hold it.
+    patient, site : str or None
+        None where there is none.
+    classes : tuple of str
+        One column per class, exactly one of which is 1 in each row; empty where `label` is there.
+    """
+
+    path: str
+    label: str | None
+    patient: str | None
+    site: str | None
+    classes: tuple[str, ...] = ()
+
+
+def find_columns(manifest: Path, header: Sequence[str], rows: Sequence[Row], settings: DatasetSettings) -> Columns:
+    """Find the columns that the settings ask for, or those of the usual names.
+
+    Raises
+    ------
+    InputError
+        One is missing, there twice, or one of several; or an unknown column may hold the patient.
+    """
+    finder = _Finder(manifest, header)
+    path = finder.required("path", settings.path_column, DEFAULT_SETTINGS.path_column, PATHS)
+    patient = _patient(finder, settings)
+    site = finder.asked("site", settings.site_column, DEFAULT_SETTINGS.site_column, SITES)
+    label = finder.asked("label", settings.label_column, DEFAULT_SETTINGS.label_column, LABELS)
+    if label is not None:
+        return Columns(path, label, patient, site)
+    classes = _class_columns(finder, rows, [one for one in (path, patient, site) if one is not None])
+    return Columns(path, None, patient, site, classes)
+
+
+class _Finder:
+    def __init__(self, manifest: Path, header: Sequence[str]) -> None:
+        self.manifest = manifest
+        self.header = header
+
+    def asked(self, what: str, name: str, default: str, usual_names: str) -> str | None:
+        """Return the column of a name; by default that of the first usual name, or None."""
+        found = matching(self.header, name) or (usual(self.header, usual_names) if name == default else [])
+        if not found:
+            if name == default:
+                return None
+            raise self.missing(what, name)
+        return self.only(what, found)
+
+    def required(self, what: str, name: str, default: str, usual_names: str) -> str:
+        column = self.asked(what, name, default, usual_names)
+        if column is None:
+            raise self.missing(what, name)
+        return column
+
+    def only(self, what: str, found: Sequence[str]) -> str:
+        if self.header.count(found[0]) > 1:
+            count = self.header.count(found[0])
+            raise InputError(f"{self.manifest}: the column {found[0]!r} is there {count} times; rename the others")
+        if len(found) > 1:
+            raise InputError(
+                f"{self.manifest}: the {what} may be in {' or in '.join(map(repr, found))}; name one in "
+                f"data.{what}_column"
+            )
+        return found[0]
+
+    def missing(self, what: str, name: str) -> InputError:
+        there = ", ".join(repr(column) for column in self.header if column)
+        if any(column.casefold().endswith(tuple(IMAGE_SUFFIXES)) for column in self.header):
+            return InputError(f"{self.manifest}: row 1 must name the columns, such as path,label; it holds {there}")
+        return InputError(f"{self.manifest}: no {what} column {name!r}; the columns there are {there}")
+
+
+def _patient(finder: _Finder, settings: DatasetSettings) -> str | None:
+    asked = settings.patient_column
+    if asked == "none":
+        return None
+    if asked != "auto":
+        found = matching(finder.header, asked)
+        if not found:
+            raise finder.missing("patient", asked)
+        return finder.only("patient", found)
+    found = usual(finder.header, PATIENTS)
+    if found:
+        same = [column for column in found if column == found[0] or _alike(column, found[0])]
+        return finder.only("patient", same)
+    for column in finder.header:
+        if may_name_patients(column):
+            raise InputError(
+                f"{finder.manifest}: the column {column!r} may tell the patient; name it in data.patient_column, or "
+                "set that to 'none' if it does not"
+            )
+    return None
+
+
+def _alike(one: str, other: str) -> bool:
+    return matching([one], other) != []
+
+
+def _class_columns(finder: _Finder, rows: Sequence[Row], used: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of a one-hot table; refuse one in which rows have no class or several."""
+    binary = [
+        column
+        for column in finder.header
+        if column and column not in used and all(row.cells.get(column, "") in _BINARY for row in rows)
+    ]
+    if not rows or not binary:
+        raise finder.missing("label", DEFAULT_SETTINGS.label_column)
+    if len(binary) == 1:
+        raise InputError(
+            f"{finder.manifest}: no label column; if {binary[0]!r}, which holds 0 and 1, is it, name it in "
+            "data.label_column"
+        )
+    for row in rows:
+        ones = [column for column in binary if row.cells[column] in _ONE]
+        if len(ones) != 1:
+            what = f"both {ones[0]!r} and {ones[1]!r}" if ones else f"none of {', '.join(map(repr, binary))}"
+            raise InputError(
+                f"{finder.manifest} row {row.number}: no label column, and {what} is 1 here where one must be; add a "
+                "column label, or name it in data.label_column"
+            )
+    return tuple(column for column in binary if any(row.cells[column] in _ONE for row in rows))
+
+
+def class_of(row: Row, columns: Columns) -> str:
+    """Return which of a row's class columns is 1."""
+    return next(column for column in columns.classes if row.cells[column] in _ONE)

@@ -1,0 +1,85 @@
+"""Reads folders and file names for patients with several images, where nobody said whose image is whose.
+
+What is found here is evidence, no proof: `common.dataset.patients` takes it where all images agree, else it asks.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from common.dataset.column_names import names_a_hospital
+from common.system.wording import words
+
+# Folders that part images by something else than patients.
+_KINDS = words(
+    """
+    image images img imgs picture pictures photo photos jpg jpeg png tif tiff dcm dicom data raw original originals
+    train training val valid validation test testing left right axial coronal sagittal anterior posterior pa ap lateral
+    mask masks
+    """
+)
+_DIGIT = re.compile(r"\d")
+_MAGNIFICATION = re.compile(r"^\d+x$", re.IGNORECASE)
+# The last part of a name: a running number, with or without a word for what is counted, or a side.
+_LAST_PART = re.compile(
+    r"^(?P<patient>.*\d.*?)[ _.-]*(?:[ _.-](?:img|image|im|slice|sl|view|frame|scan|pic|photo|v|s|i|t)?[ _.-]?\d{1,4}"
+    r"|[ _.-](?:left|right|l|r|od|os|cc|mlo|pa|ap|lat|axial|coronal|sagittal|[a-d]))$",
+    re.IGNORECASE,
+)
+# Below this share of the images, several that share a beginning are a coincidence.
+_MOST = 0.5
+_LEAST_PATIENTS = 3
+
+
+def folders_of_patients(folders: Sequence[tuple[str, ...]]) -> list[str | None]:
+    """Return the folder that tells each image's patient.
+
+    Parameters
+    ----------
+    folders : sequence of tuple of str
+        For each image the folders between its class and the file.
+
+    Returns
+    -------
+    list of (str or None)
+        None for an image without such a folder; empty where folders do not tell patients: for fewer than half of the
+        images, or since they are too few.
+    """
+    told = [next((folder for folder in own if _like_a_patient(folder)), None) for own in folders]
+    count = sum(folder is not None for folder in told)
+    if count == 0 or count < _MOST * len(told) or len(set(told) - {None}) < _LEAST_PATIENTS:
+        return []
+    return told
+
+
+def suspected_patients(stems: Sequence[str | None]) -> Counter[str | None]:
+    """Return the beginnings of names that several images share, as those of one patient do, with their counts.
+
+    A beginning must hold a digit, and most images must share theirs with a few others, not with all: ``P01_1``,
+    ``P01_2``, ``P02_1``; not ``img_001``, ``img_002``.
+
+    Parameters
+    ----------
+    stems : sequence of (str or None)
+        File names without suffix.
+
+    Returns
+    -------
+    Counter of str
+        Empty where the names tell nothing of the kind.
+    """
+    by_beginning: defaultdict[str | None, int] = defaultdict(int)
+    for stem in stems:
+        found = _LAST_PART.match(stem) if stem is not None else None
+        if found:
+            by_beginning[found.group("patient")] += 1
+    shared = Counter({beginning: count for beginning, count in by_beginning.items() if count > 1})
+    if len(shared) < _LEAST_PATIENTS or shared.total() < _MOST * len(stems):
+        return Counter()
+    return shared
+
+
+def _like_a_patient(folder: str) -> bool:
+    if folder.casefold() in _KINDS or _MAGNIFICATION.match(folder) or names_a_hospital(folder):
+        return False
+    return _DIGIT.search(folder) is not None

@@ -1,0 +1,90 @@
+"""Which of two names means the disease, and where that is only a guess."""
+
+import pytest
+
+from common.dataset.class_names import tell_disease
+
+# (healthy, diseased)
+CERTAIN = [
+    ("no_hemorrhage", "hemorrhage"),
+    ("non-covid", "covid"),
+    ("NonCOVID", "COVID"),
+    ("Uninfected", "Parasitized"),
+    ("uninfected", "infected"),
+    ("not_glaucoma", "glaucoma"),
+    ("without_polyp", "polyp"),
+    ("nevus", "melanoma"),
+    ("nv", "mel"),
+    ("Normal cases", "Malignant cases"),
+    ("Normal cases", "Bengin_unknown_word"),
+    ("normal", "abnormal"),
+    ("no_tumor", "tumor"),
+    ("notumor", "glioma"),
+    ("no_tumour", "tumour"),
+    ("0", "1"),
+    ("nonAMD", "AMD"),
+    ("no nodule", "nodule"),
+    ("benign", "malignant"),
+    ("benign_tumor", "malignant_tumor"),
+    ("healthy", "unhealthy"),
+    ("normal", "not_normal"),
+    ("nonmelanoma", "melanoma"),
+    ("control", "patient"),
+    ("control", "case"),
+    ("negative", "positive"),
+    ("Negative", "kaposi"),
+    ("COVID_neg", "COVID_pos"),
+    ("COVID-", "COVID+"),
+    ("No_DR", "DR"),
+    ("NoDR", "DR"),
+    ("not_fractured", "fracture"),
+    ("non-cancer", "cancer"),
+    ("not_mel", "mel"),
+    ("no", "yes"),
+    ("false", "true"),
+    ("No Finding", "Pneumonia"),
+    ("no_abnormality", "abnormality"),
+    ("tumor_free", "tumor"),
+    ("gesund", "krank"),
+    ("unauffällig", "auffällig"),
+    ("ohne Befund", "Befund"),
+    ("sain", "malade"),
+    ("bénin", "malin"),
+    ("sin_cancer", "cancer"),
+    ("0_normal", "1_tumor"),
+    ("1_normal", "0_tumor"),
+    ("normal", "sarcoidosis"),
+    ("HealthyLung", "FibrosisLung"),
+    ("stable", "unstable"),
+    ("no_lung_cancer", "lung_cancer"),
+]
+# (healthy, diseased): taken so, and called a guess
+GUESSED = [
+    ("cats", "dogs"),
+    ("alpha", "beta"),
+    ("class_a", "class_b"),
+    ("1", "2"),
+    ("9", "10"),
+    ("stage0", "stage1"),
+    ("other", "kaposi"),
+    ("control_site_x", "kaposi"),
+    ("AD", "HC"),
+    ("carcinoma", "melanoma"),
+    ("non-small-cell carcinoma", "small-cell carcinoma"),
+    ("non_hodgkin", "hodgkin"),
+    ("nonproliferative retinopathy", "proliferative retinopathy"),
+]
+
+
+@pytest.mark.parametrize(("healthy", "diseased"), CERTAIN)
+def test_names_that_leave_no_doubt(healthy: str, diseased: str) -> None:
+    for pair in ((healthy, diseased), (diseased, healthy)):
+        told = tell_disease(*pair)
+        assert (told.name, told.certain) == (diseased, True)
+
+
+@pytest.mark.parametrize(("healthy", "diseased"), GUESSED)
+def test_a_guess_is_called_one(healthy: str, diseased: str) -> None:
+    for pair in ((healthy, diseased), (diseased, healthy)):
+        told = tell_disease(*pair)
+        assert (told.name, told.certain) == (diseased, False)
