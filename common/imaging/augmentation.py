@@ -1,7 +1,11 @@
-"""Augmented views of an image: random crops, flips, rotations and colour changes that a seed fixes."""
+"""Augmented views of an image: random crops, flips, rotations and colour changes that a seed fixes.
+
+All that touches albumentations is here, since its 2.0 series has ended and its successor is under another licence.
+"""
 
 import hashlib
 import os
+import random
 from typing import Any
 
 import cv2
@@ -22,7 +26,8 @@ class Augmentation:
     """Random changes that depend on the seed, the view and the image alone.
 
     They do not depend on the order of the images, the number of workers or the site of an image: all arms of a
-    comparison and all machines see the same views.
+    comparison and all machines see the same views. Within a view all changes are drawn independently of each other, but
+    for crop and rotation: a share of the views gets both, and the others stay as sharp as the image.
     """
 
     def __init__(self, plan: AugmentationPlan, size: int) -> None:
@@ -33,33 +38,38 @@ class Augmentation:
 
     def apply(self, image: NDArray[np.uint8], image_digest: str, view: int) -> NDArray[np.uint8]:
         """Return view number `view` of an image of shape (size, size, 3)."""
+        changed: NDArray[np.uint8] = self._change(image, image_digest, view)["image"]
+        return changed
+
+    def _change(self, image: NDArray[np.uint8], image_digest: str, view: int) -> dict[str, Any]:
         identity = hashlib.sha256(f"{self._seed}/{view}/{image_digest}".encode()).digest()
-        self._compose.set_random_seed(int.from_bytes(identity[:4], "big"))
-        changed: NDArray[np.uint8] = self._compose(image=image)["image"]
+        # Not set_random_seed, which gives every change the same seed, and so the same draws.
+        self._compose.set_random_state(
+            np.random.Generator(np.random.PCG64(int.from_bytes(identity[:16], "big"))),
+            random.Random(int.from_bytes(identity[16:], "big")),
+        )
+        changed: dict[str, Any] = self._compose(image=image)
         return changed
 
 
 def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
     import albumentations
 
-    steps: list[Any] = []
+    blurring: list[Any] = []
     if plan.crop:
-        steps.append(
-            albumentations.RandomResizedCrop(
-                size=(size, size), scale=(1 - plan.crop, 1.0), ratio=(0.85, 1.18), p=plan.share
-            )
+        blurring.append(
+            albumentations.RandomResizedCrop(size=(size, size), scale=(1 - plan.crop, 1.0), ratio=(0.85, 1.18), p=1.0)
         )
+    if plan.rotation:
+        # A reflected border avoids black corners, which a network would learn as a sign of augmentation.
+        blurring.append(
+            albumentations.Rotate(limit=(-plan.rotation, plan.rotation), border_mode=cv2.BORDER_REFLECT_101, p=1.0)
+        )
+    steps: list[Any] = [albumentations.Sequential(blurring, p=plan.share)] if blurring else []
     if plan.horizontal_flip:
         steps.append(albumentations.HorizontalFlip(p=plan.horizontal_flip))
     if plan.vertical_flip:
         steps.append(albumentations.VerticalFlip(p=plan.vertical_flip))
-    if plan.rotation:
-        # A reflected border avoids black corners, which a network would learn as a sign of augmentation.
-        steps.append(
-            albumentations.Rotate(
-                limit=(-plan.rotation, plan.rotation), border_mode=cv2.BORDER_REFLECT_101, p=plan.share
-            )
-        )
     if plan.brightness or plan.contrast:
         steps.append(
             albumentations.RandomBrightnessContrast(

@@ -2,12 +2,17 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import common
 from common.imaging.augmentation import Augmentation
 from common.plan.groups import AugmentationPlan
 from tests.common.imaging.drawn_scene import scene
@@ -67,6 +72,58 @@ def test_each_strength_does_something(name: str) -> None:
     views = [alone.apply(coloured, "digest", view) for view in range(6)]
     assert any(not np.array_equal(view, coloured) for view in views)
     assert all(view.shape == coloured.shape and view.dtype == np.uint8 for view in views)
+
+
+def drawn(plan: AugmentationPlan, views: int) -> list[dict[str, dict[str, Any]]]:
+    """Return what changed each view, and by how much, as albumentations tells it."""
+    augmentation = Augmentation(plan, 64)
+    augmentation._compose.save_applied_params = True
+    image = scene()
+    return [dict(augmentation._change(image, "digest", view)["applied_transforms"]) for view in range(views)]
+
+
+def test_changes_come_in_all_combinations_alike() -> None:
+    plan = AugmentationPlan(**(STILL | {"crop": 0.3, "rotation": 30, "horizontal_flip": 0.5, "vertical_flip": 0.5}))
+    combinations = Counter(
+        tuple(name in view for name in ("Rotate", "HorizontalFlip", "VerticalFlip"))
+        for view in drawn(plan.model_copy(update={"share": 0.5}), 800)
+    )
+    assert len(combinations) == 8
+    assert 60 <= min(combinations.values()) <= max(combinations.values()) <= 140, "100 each, five deviations off"
+
+
+def test_a_view_is_cropped_and_rotated_or_stays_sharp() -> None:
+    plan = AugmentationPlan(**(STILL | {"crop": 0.3, "rotation": 30}), share=0.5)
+    assert {("RandomResizedCrop" in view, "Rotate" in view) for view in drawn(plan, 60)} == {(True,) * 2, (False,) * 2}
+
+
+def test_no_two_parameters_are_drawn_alike() -> None:
+    plan = AugmentationPlan(
+        crop=0.5, rotation=30, brightness=0.3, contrast=0.3, hue=20, saturation=0.3, horizontal_flip=0.5, share=1
+    )
+    rows = []
+    for view in drawn(plan, 500):
+        left, top, right, bottom = view["RandomResizedCrop"]["crop_coords"]
+        rotation = view["Rotate"]["matrix"]
+        light, colour = view["RandomBrightnessContrast"], view["HueSaturationValue"]
+        rows.append(
+            (
+                *(left + right, top + bottom, (right - left) * (bottom - top)),
+                *(np.arctan2(rotation[0, 1], rotation[0, 0]), "HorizontalFlip" in view),
+                *(light["alpha"], light["beta"], colour["hue_shift"], colour["sat_shift"]),
+            )
+        )
+    correlations = np.corrcoef(np.array(rows, dtype=np.float64).T) - np.eye(len(rows[0]))
+    assert np.abs(correlations).max() < 0.2, "chance gives 0.045 as a deviation"
+
+
+def test_one_file_alone_touches_albumentations() -> None:
+    root = Path(common.__file__).parents[1]
+    files = (path for wing in ("client", "common", "server", "simulations") for path in (root / wing).rglob("*.py"))
+    importing = [
+        path for path in files if re.search(r"^\s*(import|from) albumentations", path.read_text(), re.MULTILINE)
+    ]
+    assert [path.name for path in importing] == ["augmentation.py"]
 
 
 def test_importing_asks_no_network_for_a_newer_version() -> None:
