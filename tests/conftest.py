@@ -13,6 +13,7 @@ import torch
 from flwr.supercore.task_identity import TaskIdentity
 
 from common.system.folders import cache_folder
+from common.system.proxies import proxies_of
 from simulations.phantom.data_set import phantom_folder
 
 # Workers of pytest-xdist inherit it.
@@ -20,6 +21,9 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["RAREFED_CACHE"] = tempfile.mkdtemp(prefix="rarefed-test-cache-")
     atexit.register(shutil.rmtree, os.environ["RAREFED_CACHE"], ignore_errors=True)
 torch.set_num_threads(1)
+# A proxy of this machine is for the web, and tests call this machine only; those of proxies name their own.
+for proxy in proxies_of(os.environ):
+    del os.environ[proxy.variable]
 # A shell has what it starts in the background ignore Ctrl-C, which processes of tests would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

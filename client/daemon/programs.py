@@ -10,6 +10,7 @@ from client.rules.hospital_file import HospitalFile
 from common.processes.program import Program, Timing
 from common.security.secret_file import write_secret
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
+from common.system.proxies import Proxy, proxy_for, with_proxy
 
 SUPERNODE, RUNNER = "supernode", "runner"
 """Names of the programs, in the daemon's status and logs."""
@@ -37,7 +38,7 @@ def supernode_program(hospital: HospitalFile, contact: ServerContact) -> Program
         command,
         hospital.logs / "supernode.log",
         hospital.state,
-        _environment(hospital, contact),
+        _environment(hospital, contact, proxy_for(hospital.server, os.environ)),
         ready=lambda: contact.is_fresh,
         alive=contact.supernode_works,
         on_line=contact.read_line,
@@ -49,14 +50,15 @@ def runner_program(hospital: HospitalFile, contact: ServerContact) -> Program:
     """Return the program that answers messages."""
     arguments = ["--file", str(hospital.path), "--secret", str(_secret(hospital))]
     command = [sys.executable, "-m", "client.runner.runner", *arguments]
-    return Program(RUNNER, command, hospital.logs / "runner.log", hospital.state, _environment(hospital, contact))
+    environment = _environment(hospital, contact, None)
+    return Program(RUNNER, command, hospital.logs / "runner.log", hospital.state, environment)
 
 
-def _environment(hospital: HospitalFile, contact: ServerContact) -> dict[str, str]:
+def _environment(hospital: HospitalFile, contact: ServerContact, proxy: Proxy | None) -> dict[str, str]:
     state = hospital.state
     (state / "flower").mkdir(exist_ok=True)
     return {
-        **{key: value for key, value in os.environ.items() if not key.startswith("FLWR_")},
+        **{key: value for key, value in with_proxy(os.environ, proxy).items() if not key.startswith("FLWR_")},
         **OFFLINE_ENVIRONMENT,
         # Whatever is missing must be here before, so that no training depends on the web.
         "HF_HUB_OFFLINE": "1",

@@ -1,6 +1,7 @@
 """Why can this hospital not reach its federation? Tries each step of a connection, from the name to the clock."""
 
 import http.client
+import os
 import queue
 import socket
 import ssl
@@ -15,7 +16,9 @@ from cryptography import x509
 
 from client.preflight.certificates import SET_CLOCK, check_ca_certificate, judge_validity
 from client.preflight.findings import Finding, Status, failed, passed, warn
+from client.preflight.proxy import TunnelRefusedError, check_proxies, explain_refusal, open_tunnel
 from client.rules.hospital_file import HospitalFile
+from common.system.proxies import Proxy, proxy_for
 
 TIMEOUT = 10.0
 """Time limit of one step in seconds."""
@@ -37,8 +40,16 @@ class _Server:
     port: int
     ca_certificate: Path
     timeout: float
+    proxy: Proxy | None
+
+    @property
+    def first_host(self) -> str:
+        """The host that is connected to: the proxy's, if there is one."""
+        return self.proxy.host if self.proxy else self.host
 
     def connect(self) -> socket.socket:
+        if self.proxy:
+            return open_tunnel(self.proxy, self.host, self.port, self.timeout)
         return socket.create_connection((self.host, self.port), self.timeout)
 
     def shake_hands(self, context: ssl.SSLContext) -> x509.Certificate:
@@ -51,7 +62,7 @@ class _Server:
 
 
 def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> list[Finding]:
-    """Take the steps of a connection to the gateway, up to the first that fails.
+    """Take the steps of a connection to the gateway, through a proxy as the SuperNode does, up to the first that fails.
 
     Parameters
     ----------
@@ -66,8 +77,11 @@ def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> lis
         Only the last can have failed: it says what is wrong with the connection, and how to mend it.
     """
     host, _, port = hospital.server.rpartition(":")
-    server = _Server(host, int(port), hospital.ca_certificate, timeout)
-    findings = [check_ca_certificate(hospital)]
+    proxy = proxy_for(hospital.server, os.environ)
+    server = _Server(host, int(port), hospital.ca_certificate, timeout, proxy)
+    findings = [*check_proxies(hospital.server), check_ca_certificate(hospital)]
+    if findings[0].status == Status.FAILED:
+        return findings
     for step in _STEPS:
         if findings[-1].status == Status.FAILED:
             break
@@ -80,36 +94,44 @@ def _resolve(server: _Server) -> list[Finding]:
 
     def look_up() -> None:
         try:
-            found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(server.first_host, None, type=socket.SOCK_STREAM)
             answers.put([str(address[0]) for *_, address in found])
         except (OSError, UnicodeError) as error:  # UnicodeError: a label that no host can have
             answers.put(error if isinstance(error, OSError) else OSError(str(error)))
 
     # The resolver takes no timeout. A daemon thread can be left behind; Python waits for the threads of a pool.
     threading.Thread(target=look_up, daemon=True).start()
-    mend = "check server in hospital.yaml, and this machine's DNS; an entry in /etc/hosts does as well"
+    # Behind a proxy, its name is all that this machine must know: the proxy looks the server up.
+    named = f"the proxy in {server.proxy.variable}" if server.proxy else "server in hospital.yaml"
+    mend = f"check {named}, and this machine's DNS; an entry in /etc/hosts does as well"
     try:
         answer = answers.get(timeout=server.timeout)
     except queue.Empty:
-        return [failed(_NAME, f"no answer to a look-up of {server.host} within {server.timeout:g} s", mend)]
+        return [failed(_NAME, f"no answer to a look-up of {server.first_host} within {server.timeout:g} s", mend)]
     if isinstance(answer, OSError):
-        return [failed(_NAME, f"{server.host} has no address ({answer.strerror or answer})", mend)]
-    return [passed(_NAME, f"{server.host} is {', '.join(dict.fromkeys(answer))}")]
+        return [failed(_NAME, f"{server.first_host} has no address ({answer.strerror or answer})", mend)]
+    return [passed(_NAME, f"{server.first_host} is {', '.join(dict.fromkeys(answer))}")]
 
 
 def _connect(server: _Server) -> list[Finding]:
-    where = f"port {server.port} of {server.host}"
+    proxy, address = server.proxy, f"{server.host}:{server.port}"
+    where = f"port {proxy.port} of the proxy {proxy.host}" if proxy else f"port {server.port} of {server.host}"
     try:
         server.connect().close()
+    except TunnelRefusedError as error:
+        assert proxy is not None
+        return [explain_refusal(_PORT, proxy, address, error)]
     except ConnectionRefusedError:
         mend = "the server is down or the port is wrong: ask the coordinator, and check server in hospital.yaml"
+        if proxy:
+            mend = f"check {proxy.variable}"
         return [failed(_PORT, f"{where} refuses connections", mend)]
     except TimeoutError:
-        mend = f"most likely a firewall drops them: allow outgoing TCP to {server.host}:{server.port}"
+        mend = f"most likely a firewall drops them: allow outgoing TCP to {proxy.host if proxy else address}"
         return [failed(_PORT, f"{where} did not answer within {server.timeout:g} s", mend)]
     except OSError as error:
         return [failed(_PORT, f"{where} cannot be reached ({error.strerror or error})", "check the network")]
-    return [passed(_PORT, f"{where} accepts connections")]
+    return [passed(_PORT, f"{where} {f'leads to {address}' if proxy else 'accepts connections'}")]
 
 
 def _shake_hands(server: _Server) -> list[Finding]:
@@ -135,9 +157,20 @@ def _explain_refusal(server: _Server, code: int, ask: str) -> Finding:
         return failed(_TLS, found, "use one of its names as server in hospital.yaml, or " + ask)
     if code in (_EXPIRED, _NOT_YET_VALID) and (certificate := _unverified(server)) is not None:
         return judge_validity(_TLS, _CERTIFICATE, certificate, f"{ask}; if today is wrong: {SET_CLOCK}")
-    found = f"{_CERTIFICATE} was not signed by this federation's CA (ca.crt of the start kit)"
+    found = f"{_CERTIFICATE} was not signed by this federation's CA (ca.crt of the start kit)" + _issuer_suffix(server)
     mend = "compare the CA's fingerprint with the coordinator's by telephone; a proxy that breaks up TLS is refused too"
+    if server.proxy:
+        mend = (
+            f"most likely the proxy {server.proxy.host} inspects TLS, which is refused: have "
+            f"{server.host}:{server.port} exempted there; otherwise compare the CA's fingerprint with the "
+            "coordinator's by telephone"
+        )
     return failed(_TLS, found, mend)
+
+
+def _issuer_suffix(server: _Server) -> str:
+    certificate = _unverified(server)
+    return f", but by {certificate.issuer.rfc4514_string()!r}" if certificate else ""
 
 
 def _unverified(server: _Server) -> x509.Certificate | None:
@@ -163,11 +196,10 @@ def _names_suffix(certificate: x509.Certificate | None) -> str:
 
 
 def _ask_health(server: _Server) -> list[Finding]:
-    connection = http.client.HTTPSConnection(
-        server.host, server.port, timeout=server.timeout, context=server.trusting()
-    )
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=server.timeout)
     sent = datetime.now(UTC)
     try:
+        connection.sock = server.trusting().wrap_socket(server.connect(), server_hostname=server.host)
         connection.request("GET", "/health")
         response = connection.getresponse()
     except (OSError, http.client.HTTPException) as error:

@@ -4,8 +4,8 @@ import os
 import ssl
 import sys
 from pathlib import Path
-from urllib.request import urlopen
 
+from common.system.proxies import open_directly
 from server.members.consortium import read_consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 
@@ -20,7 +20,8 @@ def main() -> None:
     # The certificate names the host that hospitals connect to; this asks from inside the container.
     trusted.check_hostname = False
     try:
-        urlopen(f"https://127.0.0.1:{server.port}/health", timeout=_SECONDS, context=trusted).close()
+        with open_directly(f"https://127.0.0.1:{server.port}/health", _SECONDS, trusted):
+            pass
     except OSError as error:
         sys.exit(f"unhealthy: {error}")
 

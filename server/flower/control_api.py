@@ -6,9 +6,8 @@ in the user's home, and returns 0 when a run failed.
 
 import contextlib
 import hashlib
-import os
 import ssl
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -34,11 +33,11 @@ from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from common.errors import InputError, RunError
 from common.plan.groups import Scalar
 from common.processes.rotating_log import without_colours
+from common.system.proxies import without_proxies
 from server.flower.app_bundle import build_bundle
 from server.flower.node_key import key_bytes
 from server.flower.nodes_and_runs import Node, Run, node_of, run_of
 
-_LOOPBACK = "127.0.0.1"
 _HEALTH_SECONDS = 5.0
 _REQUEST_SECONDS = 15.0
 
@@ -58,21 +57,21 @@ class Control:
 
     def __init__(self, address: str, ca: Path) -> None:
         self._address = address
-        reach_loopback_directly(os.environ)
         try:
             self._tls = ssl.create_default_context(cafile=str(ca))
         except (OSError, ssl.SSLError) as error:
             raise InputError(f"{ca}: cannot be used as the CA's certificate: {error}") from error
-        self._client = ControlHttpClient(
-            f"https://{address}",
-            interceptors=[
-                CliClientHttpInterceptor(),
-                RuntimeVersionHttpInterceptor(component_name="flwr CLI"),
-                _CloseConnection(),
-            ],
-            verify=self._tls,
-            timeout=_REQUEST_SECONDS,
-        )
+        with without_proxies():
+            self._client = ControlHttpClient(
+                f"https://{address}",
+                interceptors=[
+                    CliClientHttpInterceptor(),
+                    RuntimeVersionHttpInterceptor(component_name="flwr CLI"),
+                    _CloseConnection(),
+                ],
+                verify=self._tls,
+                timeout=_REQUEST_SECONDS,
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +86,8 @@ class Control:
     def healthy(self) -> bool:
         """Say whether the SuperLink answers."""
         try:
-            answer = httpx.get(f"https://{self._address}/health", verify=self._tls, timeout=_HEALTH_SECONDS)
+            url = f"https://{self._address}/health"
+            answer = httpx.get(url, verify=self._tls, timeout=_HEALTH_SECONDS, trust_env=False)
         except httpx.HTTPError:
             return False
         return answer.status_code == httpx.codes.OK
@@ -179,14 +179,6 @@ class Control:
             raise RunError(
                 f"the server at {self._address} cannot be reached ({error}): is `rarefed-server start` running?"
             ) from error
-
-
-def reach_loopback_directly(environment: MutableMapping[str, str]) -> None:
-    """Except the loopback address from proxies, which could not reach this machine's own."""
-    for name in ("NO_PROXY", "no_proxy"):
-        exceptions = [word for word in environment.get(name, "").split(",") if word]
-        if _LOOPBACK not in exceptions:
-            environment[name] = ",".join([*exceptions, _LOOPBACK])
 
 
 class _CloseConnection:

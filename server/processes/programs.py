@@ -16,7 +16,8 @@ from pathlib import Path
 from common.processes.program import Program, Timing
 from common.security.secret_file import keep_secret
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
-from server.flower.control_api import Control, reach_loopback_directly
+from common.system.proxies import with_proxy
+from server.flower.control_api import Control
 from server.members.consortium import Consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 
@@ -103,9 +104,9 @@ def _gateway(folder: ServerFolder, consortium: Consortium, environment: dict[str
 def _environment(folder: ServerFolder) -> dict[str, str]:
     # Settings for another Flower in the operator's shell are not meant for this one.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("FLWR_")}
-    reach_loopback_directly(environment)
     return {
-        **environment,
+        # All of them call this machine only.
+        **with_proxy(environment, None),
         **OFFLINE_ENVIRONMENT,
         "FLWR_HOME": str(folder.superlink),
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",

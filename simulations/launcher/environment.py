@@ -6,6 +6,7 @@ from pathlib import Path
 
 from common.system.folders import cache_folder, weights_folder
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
+from common.system.proxies import with_proxy
 from simulations.launcher.cleanup import MARK_VARIABLE
 
 
@@ -26,7 +27,9 @@ def simulation_environment(workplace: Path, home: Path, mark: str) -> dict[str, 
     dict of str to str
         This process's environment with a simulation's changes.
     """
-    environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "PYTHONPATH")}
+    # A proxy could not reach this machine's own addresses, and a run calls no others.
+    environment = with_proxy(os.environ, None)
+    environment = {key: value for key, value in environment.items() if key not in ("RAY_ADDRESS", "PYTHONPATH")}
     # A run downloads nothing: weights must have been fetched before.
     environment |= {**OFFLINE_ENVIRONMENT, "HF_HUB_OFFLINE": "1"}
     # By default OpenMP's threads spin while they wait, and take the cores from other processes.

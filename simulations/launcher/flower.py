@@ -10,8 +10,6 @@ import re
 import shutil
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import tomli_w
@@ -19,6 +17,7 @@ import tomli_w
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.system.ports import free_port
+from common.system.proxies import open_directly
 from simulations.launcher.environment import simulation_environment
 from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
 
@@ -117,9 +116,9 @@ class PrivateFlower:
 
     def _healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
+            with open_directly(f"http://127.0.0.1:{self._port}/health", seconds=1) as answer:
+                return answer.status == 200
+        except OSError:
             return False
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:

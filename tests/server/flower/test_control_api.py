@@ -1,5 +1,6 @@
 """The Control API against a real server, and what is said when there is none."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from common.errors import InputError, RunError
 from common.system.ports import free_port
 from server.flower.app_bundle import app_folder
-from server.flower.control_api import Control, reach_loopback_directly
+from server.flower.control_api import Control
 from server.flower.node_key import key_bytes
 from server.flower.nodes_and_runs import FINISHED
 from tests.server.federation_folder import RunningServer, make_folder, new_public_key
@@ -97,8 +98,12 @@ def test_an_app_that_cannot_be_built_is_named(control: Control, tmp_path: Path) 
         control.start_run(tmp_path, {})
 
 
-def test_the_loopback_is_excepted_from_proxies_once() -> None:
-    environment = {"NO_PROXY": "example.org"}
-    reach_loopback_directly(environment)
-    reach_loopback_directly(environment)
-    assert environment == {"NO_PROXY": "example.org,127.0.0.1", "no_proxy": "127.0.0.1"}
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
+def test_the_server_is_reached_whatever_proxies_the_shell_names(
+    running_server: RunningServer, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with running_server.control() as control:
+        assert control.healthy()
+        assert isinstance(control.list_nodes(), list)
+    assert os.environ["ALL_PROXY"] == proxy
