@@ -26,7 +26,8 @@ def renew_secret(hospital: HospitalFile) -> None:
 def supernode_program(hospital: HospitalFile, contact: ServerContact) -> Program:
     """Return the program that talks to the server."""
     command = [
-        *(sys.executable, "-m", "client.flower.supernode"),
+        # -P, here and below: nothing is imported from the working folder.
+        *(sys.executable, "-P", "-m", "client.flower.supernode"),
         *("--superlink", hospital.server),
         *("--root-certificates", str(hospital.ca_certificate)),
         *("--auth-supernode-private-key", str(hospital.node_key)),
@@ -49,7 +50,7 @@ def supernode_program(hospital: HospitalFile, contact: ServerContact) -> Program
 def runner_program(hospital: HospitalFile, contact: ServerContact) -> Program:
     """Return the program that answers messages."""
     arguments = ["--file", str(hospital.path), "--secret", str(_secret(hospital))]
-    command = [sys.executable, "-m", "client.runner.runner", *arguments]
+    command = [sys.executable, "-P", "-m", "client.runner.runner", *arguments]
     environment = _environment(hospital, contact, None)
     return Program(RUNNER, command, hospital.logs / "runner.log", hospital.state, environment)
 
