@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Self
 
+from common.processes.interruption import heeded
 from common.processes.process_group import OrphanKiller
 from common.processes.program import Program, ProgramState
 from common.processes.supervised_program import SupervisedProgram
@@ -73,9 +74,7 @@ class Supervisor:
         def note(number: int, frame: FrameType | None) -> None:
             received.append(number)
 
-        # One that is ignored, as SIGHUP under nohup, stays so.
-        wanted = [n for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
-        before = {number: signal.signal(number, note) for number in wanted}
+        before = {number: signal.signal(number, note) for number in heeded()}
         try:
             due = time.monotonic()
             while not received:

@@ -1,16 +1,14 @@
 """Runs a plan in a private Flower, and removes all processes and temporary files of it."""
 
-import contextlib
-import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
+from common.processes.interruption import interrupt_once
 from server.runs.run_naming import is_published, reserve_run, unfinished
 from simulations.launcher.cleanup import CleanupProcess
 from simulations.launcher.flower import PrivateFlower
@@ -47,12 +45,13 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
     RunError
         If the run failed; the message ends with the reason.
     KeyboardInterrupt
-        After Ctrl-C or SIGTERM; the unfinished run folder is removed unless a training in it was finished.
+        After Ctrl-C, SIGTERM, or when the terminal was closed; the unfinished run folder is removed unless a training
+        in it was finished.
     """
     warnings = require_fit(check_machine(plan))
     workplace = Path(tempfile.mkdtemp(prefix="rarefed-", dir=short_temporary_folder()))
     mark = uuid.uuid4().hex
-    with _terminate_like_interrupt(), CleanupProcess(mark, workplace) as cleanup:
+    with interrupt_once(), CleanupProcess(mark, workplace) as cleanup:
         # The plan is checked, and the check imported, in the seconds that Flower takes to start.
         flower = PrivateFlower(workplace, mark)
         from simulations.preflight.plan_check import check_plan
@@ -102,18 +101,3 @@ def _without(shown: Sequence[str], show: Callable[[str], None]) -> Callable[[str
             show(line)
 
     return show_others
-
-
-@contextlib.contextmanager
-def _terminate_like_interrupt() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` also at SIGTERM and when the terminal is closed (SIGHUP)."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

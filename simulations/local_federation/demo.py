@@ -10,6 +10,7 @@ from typing import Any
 from client.rules.audit_log import AuditLog
 from common.errors import InputError, RunError
 from common.plan.training_plan import TrainingPlan
+from common.processes.interruption import interrupt_once
 from common.summary.summary import Summary
 from common.summary.summary_file import read_summary
 from simulations.local_federation.rehearsal import Rehearsal
@@ -48,6 +49,8 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
         If the folder holds something else than an earlier demonstration, or plan or images cannot be used.
     RunError
         If any step fails.
+    KeyboardInterrupt
+        After Ctrl-C, SIGTERM, or when the terminal was closed; no process is left.
     """
     started = time.monotonic()
 
@@ -61,7 +64,7 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     chapter(f"{len(consortium.sites)} hospitals get their images")
     images = hand_out(consortium, folder / "images")
     rules = dict.fromkeys(images, _RULES)
-    with Rehearsal(folder, images, say, runs, rules) as rehearsal:
+    with interrupt_once(), Rehearsal(folder, images, say, runs, rules) as rehearsal:
         _bring_online(rehearsal, chapter)
         chapter("the coordinator launches the federation")
         if rehearsal.server.run(_plan_to_launch(plan, consortium.dataset.classes)):

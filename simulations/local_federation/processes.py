@@ -80,17 +80,19 @@ class LocalProcesses:
         RunError
             If one did not end with exit code 0, unless another exception is being handled.
         """
-        unclean = []
+        codes = {}
         for process in self._processes.values():
             process.send_signal(signal.SIGTERM)
         for owner, process in self._processes.items():
             try:
-                code = process.wait(_STOP_SECONDS)
+                codes[owner] = process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-                code = process.wait()
-            self._say(f"{owner}: stopped, exit code {code}")
-            unclean += [f"{owner} ended with exit code {code}"] * (code != 0)
+                codes[owner] = process.wait()
         self._processes.clear()
+        # Not before all have ended: whoever read the lines may be gone, as a closed terminal is.
+        for owner, code in codes.items():
+            self._say(f"{owner}: stopped, exit code {code}")
+        unclean = [f"{owner} ended with exit code {code}" for owner, code in codes.items() if code]
         if unclean and sys.exception() is None:
             raise RunError("; ".join(unclean))

@@ -56,10 +56,15 @@ class Terminal:
         process: subprocess.Popen[str] = self._spawn(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         lines = []
-        for line in process.stdout:
-            lines.append(line)
-            self.say(f"    {line.rstrip()}")
-        code = process.wait()
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                self.say(f"    {line.rstrip()}")
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            code = process.wait()
         if check and code:
             raise RunError(f"`{' '.join(command)}` ended with exit code {code}: {''.join(lines).strip()}")
         return subprocess.CompletedProcess(command, code, "".join(lines))

@@ -1,6 +1,7 @@
 """`make demo`'s command: it ends in the files that the simulation ends in, and leaves no process."""
 
 import json
+import signal
 import subprocess
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from common.summary.summary import Summary
 from tests.federation.marks import marked, with_mark
-from tests.federation.quick import COMMAND
-from tests.production.small import PLAN
+from tests.federation.quick import COMMAND, start
+from tests.production.small import PLAN, write_images
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +34,18 @@ def test_a_demo_ends_in_a_released_model_and_leaves_no_process(tmp_path: Path) -
     assert (tmp_path / "runs" / "latest" / "model" / "model.safetensors").is_file()
     assert "records, unbroken" in done.stdout
     assert "exit code 0" in done.stdout
+    assert marked(environment) == []
+
+
+def test_a_demo_that_is_told_to_end_leaves_no_process(tmp_path: Path) -> None:
+    environment = with_mark()
+    images = write_images(tmp_path / "mydata", 1)
+    command = [COMMAND, "demo", "--data", str(images), "--sites", "2", "--set", "study.partition=iid"]
+    process = start(command, tmp_path, environment)
+    # Server and daemons are running then.
+    wait_for(lambda: len(list(tmp_path.glob("demo/*.out"))) == 3, "the daemons to start", seconds=120)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 130
     assert marked(environment) == []
 
 

@@ -1,8 +1,10 @@
 """Commands and background processes of a local federation, with Python in place of rarefed's commands."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from common.errors import RunError
@@ -49,6 +51,30 @@ def test_a_command_that_fails_is_an_error_unless_its_exit_code_is_wanted(termina
     with pytest.raises(RunError, match="ended with exit code 1: no images"):
         terminal.run(*command)
     assert terminal.run(*command, check=False).returncode == 1
+
+
+def test_an_interrupted_command_does_not_go_on(tmp_path: Path) -> None:
+    def interrupt(line: str) -> None:
+        if "ready" in line and "python" not in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Terminal(tmp_path, interrupt).run("python", "-c", PATIENT)  # would wait for ever
+
+
+def test_all_processes_are_stopped_though_nobody_reads_what_is_said(terminal: Terminal, tmp_path: Path) -> None:
+    def say(line: str) -> None:
+        raise OSError(errno.EIO, "the terminal is gone")
+
+    processes = LocalProcesses(tmp_path, say)
+    started = []
+    for owner in ("north", "south"):
+        processes.start(owner, terminal, "python", "-c", PATIENT)
+        processes.wait_for("it to be ready", lambda owner=owner: "ready" in processes.log(owner))  # type: ignore[misc]
+        started.append(processes.process_id(owner))
+    with pytest.raises(OSError, match="gone"):
+        processes.stop()
+    assert not [pid for pid in started if psutil.pid_exists(pid)]
 
 
 def test_background_processes_are_stopped_as_their_owners_would(

@@ -1,0 +1,37 @@
+"""How a command takes the signals that end it."""
+
+import os
+import signal
+
+import pytest
+
+from common.processes.interruption import ENDING, heeded, interrupt_once
+
+
+def end_by(number: signal.Signals) -> None:
+    with interrupt_once():
+        try:
+            os.kill(os.getpid(), number)
+            signal.pause()
+        finally:
+            for again in ENDING:
+                os.kill(os.getpid(), again)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_each_signal_interrupts_and_later_ones_let_the_cleaning_go_on(number: signal.Signals) -> None:
+    before = [signal.getsignal(each) for each in ENDING]
+    with pytest.raises(KeyboardInterrupt):
+        end_by(number)
+    assert [signal.getsignal(each) for each in ENDING] == before
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in heeded()
+        with interrupt_once():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
