@@ -111,6 +111,11 @@ def split_words(name: str) -> list[str]:
     return _WORDS.findall(_CAMEL_HUMP.sub(" ", plain).lower().strip())
 
 
+def speaks_of_health(name: str) -> bool:
+    """Tell whether a name has a word that means health or disease."""
+    return _value(split_words(name)) != 0
+
+
 def _negation_of_the_other(split: Sequence[list[str]]) -> tuple[int, bool] | None:
     """Return the index of the diseased name and whether that is certain, where one name is the other negated."""
     for index, (own, other) in enumerate((split, split[::-1])):

@@ -49,12 +49,15 @@ class Listing:
         Where `ListedImage.patient` comes from, in words; None if no image has one.
     others : list of str
         Names of files there that are no images.
+    remark : str or None
+        What folders or names are taken for, in words, where that is not plain.
     """
 
     images: list[ListedImage]
     left_out: list[tuple[str, str]]
     patient_source: str | None
     others: list[str] = field(default_factory=list)
+    remark: str | None = None
 
 
 def shown_name(name: str) -> str:

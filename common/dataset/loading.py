@@ -95,6 +95,7 @@ def load_dataset(
         patient_source=patient_source,
         files=files,
         class_guess=describe_guess(classes, settings.positive, settings.classes),
+        remark=listing.remark,
         joined=joined,
         moved=moved,
     )

@@ -65,6 +65,8 @@ class Dataset:
     class_guess : str or None
         In words, where the names leave a doubt which of two classes is the disease; None where they do not, or where
         the user said it.
+    remark : str or None
+        In words, what the layout's folders or names are taken for, where that is not plain.
     joined : str or None
         In words, which patients count as one, since an image lies identically under several; None where none do.
     moved : str or None
@@ -78,13 +80,16 @@ class Dataset:
     patient_source: str
     files: FileTally
     class_guess: str | None = None
+    remark: str | None = None
     joined: str | None = None
     moved: str | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What whoever shows a result from these images must tell about how they were read, a sentence each."""
-        return tuple(note for note in (self.class_guess, self.joined, self.moved, *self.files.lines()) if note)
+        return tuple(
+            note for note in (self.class_guess, self.remark, self.joined, self.moved, *self.files.lines()) if note
+        )
 
 
 def by_name(record: ImageRecord) -> tuple[str, str]:

@@ -5,22 +5,24 @@ from pathlib import Path
 
 from common.dataset.image_source import FileSource
 from common.dataset.listing import ListedImage, Listing, shown_name
-from common.dataset.readers.hospital_folders import hospitals_come_first
-from common.dataset.readers.image_files import files_below, why_closed
+from common.dataset.readers.folder_roles import FolderRoles, find_roles
+from common.dataset.readers.image_files import FolderFiles, files_below, why_closed
 from common.dataset.readers.masks import MASK_REASON, find_masks
 from common.dataset.settings import DEFAULT_SITE_COLUMN, DatasetSettings
+from common.dataset.suspected_patients import folders_of_patients
 from common.errors import InputError
 from common.imaging.limits import ImageLimits
 
-_SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+_PLAIN_FOLDERS = frozenset({"images", "image", "imgs", "img", "data"})
+_BESIDE = "lies beside the class folders, not in one"
 
 
 def list_class_folders(root: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images below `root`; the first folder on the way to an image is its class.
 
-    Where the first folders are hospitals and the second ones classes, they are taken so
-    (`common.dataset.readers.hospital_folders`). Masks beside their images, images of kinds that are not read, and
-    images beside the class folders are left out by name.
+    Where folders of hospitals lie above or below the classes, they are the sites
+    (`common.dataset.readers.folder_roles`). Masks beside their images, images of kinds that are not read, and images
+    beside the class folders are left out by name.
 
     Parameters
     ----------
@@ -39,63 +41,95 @@ def list_class_folders(root: Path, settings: DatasetSettings, limits: ImageLimit
     Raises
     ------
     InputError
-        There are no images or no class folders, a class has no image that is read, the folders are splits instead of
-        classes, it cannot be told which folders are classes, or a link leaves the root.
+        There are no images or no class folders, a folder of a class has no image that is read, it cannot be told which
+        folders are classes, or a link leaves the root.
     """
     _refuse_columns(root, settings)
     files = files_below(root)
-    paths = {shown_name(path.relative_to(root).as_posix()): path for path in files.images}
-    left_out = [(shown_name(path.relative_to(root).as_posix()), why_closed(path)) for path in files.closed]
-    in_folders = {name: path for name, path in paths.items() if "/" in name}
-    left_out += [(name, "lies beside the class folders, not in one") for name in paths if name not in in_folders]
-    masks = find_masks(list(in_folders))
+    paths = {_name(root, path): path for path in files.images}
+    left_out = [(_name(root, path), why_closed(path)) for path in files.closed]
+    in_folders = {name for name in paths if "/" in name}
+    left_out += [(name, _BESIDE) for name in paths if name not in in_folders]
+    masks = find_masks(sorted(in_folders))
     left_out += [(name, MASK_REASON) for name in masks]
-    used = {name: path for name, path in in_folders.items() if name not in masks}
-    _check_some_classes(root, set(used), left_out)
-    by_hospital = hospitals_come_first(root, list(used))
-    images = [_image(name, path, by_hospital, limits) for name, path in used.items()]
-    _check_no_class_is_closed(root, images, left_out, by_hospital)
-    others = [shown_name(path.relative_to(root).as_posix()) for path in files.others]
-    return Listing(images, left_out, None, others)
+    _check_some_images(root, in_folders - masks, left_out)
+    roles = find_roles(root, sorted(in_folders - masks), settings.classes)
+    used = {name for name in in_folders - masks if name.count("/") > roles.depth}
+    left_out += [(name, _BESIDE) for name in in_folders - masks - used]
+    images = [_image(name, paths[name], roles, limits) for name in sorted(used)]
+    _check_no_folder_is_lost(root, files, roles, images, left_out, settings.classes)
+    return Listing(
+        images=images,
+        left_out=left_out,
+        patient_source=None,
+        others=[_name(root, path) for path in files.others],
+        remark=roles.in_words({image.site for image in images if image.site}, _further_folders(images)),
+    )
 
 
-def _image(name: str, path: Path, by_hospital: bool, limits: ImageLimits) -> ListedImage:
+def _name(root: Path, path: Path) -> str:
+    return shown_name(path.relative_to(root).as_posix())
+
+
+def _image(name: str, path: Path, roles: FolderRoles, limits: ImageLimits) -> ListedImage:
     *folders, _ = name.split("/")
-    site = folders.pop(0) if by_hospital else None
-    label, *between = folders
-    source = FileSource(path, name, limits)
-    return ListedImage(name, shown_name(path.stem), label, None, site, source, tuple(between))
+    return ListedImage(
+        name=name,
+        stem=shown_name(path.stem),
+        label=folders[roles.label],
+        patient=None,
+        site=None if roles.site is None else folders[roles.site],
+        source=FileSource(path, name, limits),
+        folders=tuple(folders[roles.depth + 1 :]),
+    )
 
 
-def _check_some_classes(root: Path, used: Collection[str], left_out: Sequence[tuple[str, str]]) -> None:
-    if not used:
-        found = "no images"
-        if left_out:
-            beside = all("/" not in name for name, _ in left_out)
-            found = f"{len(left_out)} images but no class folder" if beside else f"no images ({left_out[0][1]})"
-        raise InputError(
-            f"{root}: {found} in this folder; put the images into one folder per class, or add a manifest.csv"
-        )
-    if {name.split("/")[0].casefold() for name in used} <= _SPLIT_NAMES:
-        raise InputError(
-            f"{root}: its folders are splits, not classes; give one folder per class, rarefed makes its own splits"
-        )
+def _further_folders(images: Sequence[ListedImage]) -> set[str]:
+    """Return the names of folders below the classes that are no patients."""
+    if folders_of_patients([image.folders for image in images]):
+        return set()
+    return {folder for image in images for folder in image.folders} - _PLAIN_FOLDERS
 
 
-def _check_no_class_is_closed(
-    root: Path, images: Sequence[ListedImage], left_out: Sequence[tuple[str, str]], by_hospital: bool
+def _check_some_images(root: Path, used: Collection[str], left_out: Sequence[tuple[str, str]]) -> None:
+    if used:
+        return
+    found = "no images"
+    if left_out:
+        beside = all("/" not in name for name, _ in left_out)
+        found = f"{len(left_out)} images but no class folder" if beside else f"no images ({left_out[0][1]})"
+    raise InputError(f"{root}: {found} in this folder; put the images into one folder per class, or add a manifest.csv")
+
+
+def _check_no_folder_is_lost(
+    root: Path,
+    files: FolderFiles,
+    roles: FolderRoles,
+    images: Sequence[ListedImage],
+    left_out: Sequence[tuple[str, str]],
+    agreed: Collection[str],
 ) -> None:
-    """Refuse a class of which no image is read: whoever trains without it must have decided so."""
-    depth = 1 if by_hospital else 0
+    """Refuse a class, or a hospital, of which no image is read: whoever trains without it must have decided so.
+
+    Folders of masks may be lost, and those of a class that a federation agreed on and a hospital has no image of.
+    """
+    filled = {tuple(image.name.split("/")[: depth + 1]) for image in images for depth in range(roles.depth + 1)}
     classes = {image.label for image in images}
-    for name, reason in sorted(left_out):
-        parts = name.split("/")[depth:-1]
-        if parts and parts[0] not in classes:
-            count = sum(other.split("/")[depth:-1][:1] == parts[:1] for other, _ in left_out)
-            raise InputError(
-                f"{root}: class {parts[0]!r} is empty, none of its {count} images is used ({name}: {reason}); mend "
-                "that, or move the folder elsewhere"
-            )
+    for folder in files.folders:
+        parts = _name(root, folder).split("/")
+        if len(parts) > roles.depth + 1 or tuple(parts) in filled:
+            continue
+        is_class = len(parts) == roles.label + 1
+        if (is_class and parts[-1] in classes) or (len(parts) == 2 and not is_class):
+            continue  # one hospital lacks a class that another one has
+        lost = [(name, reason) for name, reason in left_out if name.split("/")[: len(parts)] == parts]
+        if (lost and all(reason == MASK_REASON for _, reason in lost)) or (not lost and parts[-1] in agreed):
+            continue
+        why = f"none of its {len(lost)} images is used ({lost[0][0]}: {lost[0][1]})" if lost else "no image lies there"
+        raise InputError(
+            f"{root}: {'class' if is_class else 'hospital'} {parts[-1]!r} is empty, {why}; mend that, or move the "
+            "folder elsewhere"
+        )
 
 
 def _refuse_columns(root: Path, settings: DatasetSettings) -> None:

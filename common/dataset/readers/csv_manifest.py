@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from common.dataset.image_source import FileSource
@@ -9,10 +10,12 @@ from common.dataset.listing import ListedImage, Listing, shown_name
 from common.dataset.readers.csv_columns import Columns, class_of, find_columns
 from common.dataset.readers.csv_paths import ManifestFolder
 from common.dataset.readers.csv_table import Row, read_table
-from common.dataset.readers.image_files import files_beside, why_closed
+from common.dataset.readers.image_files import files_around, why_closed
+from common.dataset.readers.masks import find_masks
 from common.dataset.settings import DatasetSettings
 from common.errors import InputError
 from common.imaging.limits import ImageLimits
+from common.system.wording import plural
 
 MANIFEST_NAME = "manifest.csv"
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -39,8 +42,8 @@ def find_manifest(folder: Path) -> Path | None:
 def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images of a manifest; their paths start at the manifest's folder.
 
-    Blank rows, further columns and white space around cells are ignored. Images that lie beside those of the manifest
-    are left out by name.
+    Blank rows, further columns and white space around cells are ignored. Images in the manifest's folder that no row
+    names are left out by name.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
         raise InputError(f"{manifest}: no images; add one row per image below the header")
     patient_source = None if columns.patient is None else f"column {columns.patient!r}"
     left_out, others = _not_listed(manifest, set(first_rows))
-    return Listing(images, left_out, patient_source, others)
+    return Listing(images, left_out, patient_source, others, _tell_masks([image.name for image in images]))
 
 
 def _check_missing(manifest: Path, missing: list[tuple[int, str]]) -> None:
@@ -99,9 +102,9 @@ def _check_missing(manifest: Path, missing: list[tuple[int, str]]) -> None:
 
 
 def _not_listed(manifest: Path, listed: set[Path]) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return the images beside the listed ones that no row names, with the reason, and the files that are no images."""
+    """Return the images in the folder that no row names, with the reason, and the files that are no images."""
     root = manifest.parent.resolve()
-    files = files_beside({root, *(path.parent for path in listed)})
+    files = files_around(root)
 
     def named(path: Path) -> str:
         return shown_name(path.relative_to(root).as_posix())
@@ -110,6 +113,15 @@ def _not_listed(manifest: Path, listed: set[Path]) -> tuple[list[tuple[str, str]
     left_out += [(named(path), why_closed(path)) for path in files.closed if path not in listed]
     others = [named(path) for path in files.others if path != manifest.resolve() and path not in listed]
     return left_out, others
+
+
+def _tell_masks(names: Sequence[str]) -> str | None:
+    """Say that rows may name masks; they are used, since whoever lists them may mean it."""
+    masks = sorted(find_masks([f"all/{name}" for name in names]))
+    if not masks:
+        return None
+    example = masks[0].removeprefix("all/")
+    return f"{plural(len(masks), 'row')} of the manifest may name masks, such as {example}; delete those that do"
 
 
 def _image(where: str, row: Row, columns: Columns, relative: str, source: FileSource) -> ListedImage:

@@ -1,7 +1,7 @@
 """Finds the files of a folder: images that are read, images of kinds that are not, and files that are no images."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ _OTHER_IMAGES = words(
     .svs .ndpi .mrxs .scn .czi .vsi .ico .psd .svg .pcx .tga .exr .hdr .mat .npy .pdf .eps .avi .mp4 .mov
     """
 )
+# What programs leave beside a file that they write or fetch: an image twice, or half of one.
+_COPIES = frozenset({".bak", ".old", ".orig", ".tmp", ".part", ".crdownload"})
 _HARMLESS = frozenset({"thumbs.db", "desktop.ini", "dicomdir", "ehthumbs.db", "iconcache.db"})
 _HARMLESS_STEMS = frozenset({"readme", "license", "licence", "copying", "citation", "changelog", "dataset", "notice"})
 _TEXT_SUFFIXES = frozenset({"", ".md", ".txt", ".rst", ".html", ".cff"})
@@ -37,11 +39,14 @@ class FolderFiles:
         Images and volumes of kinds that are not read.
     others : list of Path
         Files that are no images, but for harmless ones.
+    folders : list of Path
+        The folders on the way.
     """
 
     images: list[Path] = field(default_factory=list)
     closed: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
 
     def add(self, path: Path) -> None:
         """Sort a file in."""
@@ -51,7 +56,7 @@ class FolderFiles:
             self.images.append(path)
         elif shown_suffix(path.name) in _OTHER_IMAGES:
             self.closed.append(path)
-        elif _holds_an_image(path):
+        elif path.suffix.lower() not in _COPIES and not path.name.endswith("~") and _holds_an_image(path):
             self.images.append(path)
         else:
             self.others.append(path)
@@ -67,23 +72,20 @@ def files_below(root: Path) -> FolderFiles:
     """
     real_root = root.resolve()
     found = FolderFiles()
-    for path in _walk(root):
+    for path in _walk(root, found.folders):
         if path.is_symlink() and not path.resolve().is_relative_to(real_root) and _matters(path):
             raise InputError(f"{path}: this link leads out of {root}; put the file itself there")
         found.add(path)
     return found
 
 
-def files_beside(folders: set[Path]) -> FolderFiles:
-    """Return the files that lie directly in some folders; a folder that cannot be listed has none."""
+def files_around(root: Path) -> FolderFiles:
+    """Return the files in a folder and below it; links, and folders that cannot be listed, are passed over."""
     found = FolderFiles()
-    for folder in sorted(folders):
-        try:
-            paths = sorted(folder.iterdir())
-        except OSError:
-            continue
-        for path in paths:
-            if path.is_file():
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = _open_folders(subfolders)
+        for path in (Path(folder) / name for name in sorted(files)):
+            if not path.is_symlink():
                 found.add(path)
     return found
 
@@ -93,17 +95,20 @@ def why_closed(path: Path) -> str:
     return f"{shown_suffix(shown_name(path.name))} is not read; convert it to PNG"
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _walk(root: Path, visited: list[Path]) -> Iterator[Path]:
     for folder, subfolders, files in os.walk(root, onerror=_raise_unreadable):
-        subfolders[:] = sorted(
-            name for name in subfolders if not name.startswith(".") and name.casefold() not in _HARMLESS_FOLDERS
-        )
+        subfolders[:] = _open_folders(subfolders)
         for name in subfolders:
             if (Path(folder) / name).is_symlink():
                 raise InputError(
                     f"{Path(folder) / name}: links to folders are not followed; put the folder itself there"
                 )
+        visited += [Path(folder) / name for name in subfolders]
         yield from (Path(folder) / name for name in sorted(files))
+
+
+def _open_folders(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith(".") and name.casefold() not in _HARMLESS_FOLDERS)
 
 
 def _raise_unreadable(error: OSError) -> None:

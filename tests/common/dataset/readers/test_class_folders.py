@@ -127,6 +127,14 @@ class TestClassFolders:
             "not images: negative/notes.txt",
         ]
 
+    @pytest.mark.parametrize("name", ["a.png.bak", "a.png~", "a.png.tmp", "a.jpg.crdownload"])
+    def test_a_copy_of_an_image_is_none(self, tmp_path: Path, name: str) -> None:
+        root = folders(tmp_path, negative=["a.png"], positive=["b.png"])
+        (root / "negative" / name).write_bytes((root / "negative" / "a.png").read_bytes())
+        dataset = load_dataset(root)
+        assert len(dataset.records) == 2
+        assert dataset.files.others == (f"negative/{name}",)
+
     def test_a_table_under_another_name_is_said(self, tmp_path: Path) -> None:
         root = folders(tmp_path, negative=["a.png"], positive=["b.png"])
         (root / "metadata.csv").write_text("path,label,patient")

@@ -182,6 +182,22 @@ class TestCsv:
             "not images: labels-2.csv; of tables only a manifest.csv is read",
         ]
 
+    def test_a_whole_folder_that_the_manifest_does_not_list_is_said(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label\npix/a.png,x\npix/b.png,y\npix/c.png,x\npix/d.png,y\n")
+        picture(root / "rare" / "deeper" / "e.png", 9)
+        (root / "rare" / ".DS_Store").write_bytes(b"x")
+        assert load_dataset(root).files.lines() == [
+            "5 files found, 4 used, 1 images left out",
+            "left out: 1 .png: manifest.csv does not list it",
+        ]
+
+    def test_masks_that_the_manifest_lists_are_used_and_said(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label\npix/a.png,x\npix/a_mask.png,x\npix/b.png,y\npix/c.png,x\npix/d.png,y\n")
+        picture(root / "pix" / "a_mask.png", 9)
+        dataset = load_dataset(root)
+        assert dataset.notes == ("1 row of the manifest may name masks, such as pix/a_mask.png; delete those that do",)
+        assert len(dataset.records) == 5
+
     def test_a_patient_of_two_sites_counts_to_the_one_with_most_images(self, tmp_path: Path) -> None:
         rows = ["a.png,x,p,north", "b.png,x,p,south", "c.png,y,p,south", "d.png,y,q,north"]
         root = table(tmp_path, "path,label,patient,site\n" + "".join(f"pix/{row}\n" for row in rows))

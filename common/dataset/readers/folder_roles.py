@@ -1,0 +1,201 @@
+"""Tells what the folders of a data set stand for: classes, hospitals above or below them, or something else."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from common.dataset.class_names import speaks_of_health, split_words, tell_disease
+from common.dataset.column_names import names_a_hospital
+from common.errors import InputError
+from common.system.wording import words
+
+_SPLITS = words("train training val valid validation dev test testing eval evaluation holdout fold folds cv external")
+_SPLIT_COMPANIONS = words("set data images imgs dataset")
+_PARTS = words("part parts batch batches fold folds chunk subset split disc disk volume dir folder images imgs")
+# What parts images and is neither a class nor a hospital.
+_KINDS = words(
+    """
+    ct mri mr xray xr cxr us ultrasound pet dx cr oct fundus left right l r od os male female m f axial coronal sagittal
+    frontal lateral pa ap original originals raw processed preprocessed cropped resized enhanced augmented augmentation
+    color colour grey gray rgb images imgs data dataset flair
+    """
+)
+_MAGNIFICATION = re.compile(r"^\d+x$", re.IGNORECASE)
+_MOST_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class FolderRoles:
+    """Which folder on the way to an image names what; 0 is the first below the root.
+
+    Attributes
+    ----------
+    label : int
+        The folder of the class.
+    site : int or None
+        The folder of the hospital; None where there is none.
+    """
+
+    label: int
+    site: int | None
+
+    @property
+    def depth(self) -> int:
+        """The deeper of the two."""
+        return max(self.label, self.site or 0)
+
+    def in_words(self, sites: Collection[str], further: Collection[str]) -> str | None:
+        """Say which folders are taken for hospitals, and that further ones tell nothing; None where all are classes."""
+        if self.site is not None:
+            where = "above" if self.site < self.label else "below"
+            return f"folders {where} the classes are taken for hospitals: {_few(sites)}"
+        if further:
+            return f"folders below the classes are taken for neither classes nor hospitals: {_few(further)}"
+        return None
+
+
+_CLASSES_ONLY = FolderRoles(0, None)
+_HOSPITALS_FIRST = FolderRoles(1, 0)
+_HOSPITALS_SECOND = FolderRoles(0, 1)
+
+
+def find_roles(root: Path, names: Sequence[str], agreed: Collection[str] = ()) -> FolderRoles:
+    """Tell which folders are the classes and which the hospitals.
+
+    The first folders are the classes, unless they name hospitals (``site-1``) or the second ones alone speak of health
+    and disease. Whatever can be taken for both is refused: a hospital that is trained as a class makes every number
+    wrong.
+
+    Parameters
+    ----------
+    root : Path
+        What errors call the data set.
+    names : sequence of str
+        Paths of the images below it with "/" separators, each in a folder.
+    agreed : collection of str
+        The classes that a federation agreed on; empty where it did not.
+
+    Raises
+    ------
+    InputError
+        The folders are splits, parts of one set, kinds of images, hospitals without classes, or may be several.
+    """
+    below: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        first, *rest = name.split("/")
+        below[first].add(rest[0] if len(rest) > 1 else "")
+    second = set().union(*below.values()) - {""}
+    _refuse_splits(root, below)
+    if len(below) == 1 and second and not set(below) <= set(agreed):
+        _refuse_outer_folder(root, next(iter(below)), second)
+    if all(map(names_a_hospital, below)):
+        if not second:
+            _refuse(root, f"{_few(below)} name hospitals, and no folders of classes lie below them")
+        return _HOSPITALS_FIRST
+    if not second:
+        return _CLASSES_ONLY
+    first_tell, second_tell = _are_classes(below, agreed), _are_classes(second, agreed)
+    shared = sum(map(len, below.values())) > len(set().union(*below.values()))
+    if second_tell and not first_tell and shared:
+        _refuse_what_is_no_hospital(root, below, second)
+        return _HOSPITALS_FIRST
+    same = _same_below_each(below) and not all(map(_numbered, second))
+    if (first_tell == second_tell and same) or (second_tell and not first_tell):
+        which = "nothing tells which of them are the classes and which the hospitals"
+        _refuse(root, f"below {_few(below)} lie {_few(second)}, and {which}")
+    if all("" not in ours for ours in below.values()) and all(map(names_a_hospital, second)):
+        return _HOSPITALS_SECOND
+    return _CLASSES_ONLY
+
+
+def _refuse_splits(root: Path, below: Mapping[str, set[str]]) -> None:
+    splits = [name for name in below if _names_a_split(name)]
+    largest = next((name for name in splits if "train" in name.casefold()), next(iter(splits), ""))
+    if len(splits) == len(below) or any(below[name] != {""} for name in splits):
+        _refuse(
+            root,
+            f"its folders {_few(splits)} are splits, not classes",
+            mend="move their class folders together (rarefed makes its own splits), give one of them alone, such as "
+            f"{root / largest}",
+        )
+    unnumbered = {tuple(_plain_words(name)) for name in below}
+    if len(below) > 1 and len(unnumbered) == 1 and not _PARTS.isdisjoint(*unnumbered):
+        _refuse(root, f"{_few(below)} look like parts of one set, not like classes")
+
+
+def _names_a_split(name: str) -> bool:
+    told = set(_plain_words(name))
+    return bool(told & _SPLITS) and told <= _SPLITS | _SPLIT_COMPANIONS
+
+
+def _refuse_outer_folder(root: Path, only: str, second: Collection[str]) -> NoReturn:
+    raise InputError(
+        f"{root}: holds the one folder {only!r}; if those below it ({_few(second)}) are the classes, give {root / only}"
+    )
+
+
+def _refuse_what_is_no_hospital(root: Path, first: Collection[str], second: Collection[str]) -> None:
+    """Refuse first folders above the classes that may be patients, kinds of images, or classes themselves."""
+    if any(_SPLITS & set(_plain_words(name)) for name in first):
+        what = "splits"
+    elif all(map(_names_a_kind, first)):
+        what = "kinds of images"
+    elif any(_numbered(name) and not names_a_hospital(name) for name in first):
+        what = "patients or classes"
+    elif any(map(speaks_of_health, first)):
+        what = "classes"
+    else:
+        return
+    _refuse(
+        root,
+        f"below {_few(first)} lie {_few(second)}, which look like classes; the former look like {what}, and are not "
+        "taken for hospitals",
+        mend="rename those that are as hospital-NAME, move the class folders together",
+    )
+
+
+def _names_a_kind(name: str) -> bool:
+    told = _plain_words(name)
+    return (bool(told) and _KINDS.issuperset(told)) or _MAGNIFICATION.match(name) is not None
+
+
+def _refuse(root: Path, what: str, mend: str = "") -> NoReturn:
+    ways = f"{mend}, or add" if mend else "add"
+    raise InputError(f"{root}: {what}; {ways} a manifest.csv with the columns path, label, patient and site")
+
+
+def _same_below_each(below: Mapping[str, set[str]]) -> bool:
+    """Tell whether the same few folders lie below most first folders."""
+    second = set().union(*below.values())
+    if "" in second or not 2 <= len(second) <= _MOST_CLASSES or min(map(len, below.values())) < 2:
+        return False
+    return min(sum(one in ours for ours in below.values()) for one in second) >= max(2, len(below) / 2)
+
+
+def _are_classes(folders: Collection[str], agreed: Collection[str]) -> bool:
+    if agreed:
+        return set(folders) <= set(agreed)
+    names = sorted(folders)
+    if not 2 <= len(names) <= _MOST_CLASSES:
+        return False
+    if len(names) == 2:
+        return tell_disease(*names).certain
+    if all(name.isdigit() for name in names):
+        return False  # grades, or patients, or hospitals
+    return any(tell_disease(first, second).certain for first in names for second in names if first < second)
+
+
+def _numbered(name: str) -> bool:
+    return any(word.isdigit() for word in split_words(name))
+
+
+def _plain_words(name: str) -> list[str]:
+    return [word for word in split_words(name) if not word.isdigit()]
+
+
+def _few(folders: Collection[str]) -> str:
+    names = sorted(folders)
+    return ", ".join(repr(name) for name in names[:3]) + (" ..." if len(names) > 3 else "")
