@@ -187,7 +187,7 @@ class TestCsv:
         picture(root / "rare" / "deeper" / "e.png", 9)
         (root / "rare" / ".DS_Store").write_bytes(b"x")
         assert load_dataset(root).files.lines() == [
-            "5 files found, 4 used, 1 images left out",
+            "5 files found, 4 used, 1 image left out",
             "left out: 1 .png: manifest.csv does not list it",
         ]
 
@@ -195,7 +195,7 @@ class TestCsv:
         root = table(tmp_path, "path,label\npix/a.png,x\npix/a_mask.png,x\npix/b.png,y\npix/c.png,x\npix/d.png,y\n")
         picture(root / "pix" / "a_mask.png", 9)
         dataset = load_dataset(root)
-        assert dataset.notes == ("1 row of the manifest may name masks, such as pix/a_mask.png; delete those that do",)
+        assert dataset.remark == "1 row of the manifest may name masks, such as pix/a_mask.png; delete those that do"
         assert len(dataset.records) == 5
 
     def test_a_patient_of_two_sites_counts_to_the_one_with_most_images(self, tmp_path: Path) -> None:
