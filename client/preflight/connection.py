@@ -18,6 +18,7 @@ from client.preflight.certificates import SET_CLOCK, check_ca_certificate, judge
 from client.preflight.findings import Finding, Status, failed, passed, warn
 from client.preflight.proxy import TunnelRefusedError, check_proxies, explain_refusal, open_tunnel
 from client.rules.hospital_file import HospitalFile
+from common.system.network_address import join_address, split_address
 from common.system.proxies import Proxy, proxy_for
 
 TIMEOUT = 10.0
@@ -76,9 +77,9 @@ def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> lis
     list of Finding
         Only the last can have failed: it says what is wrong with the connection, and how to mend it.
     """
-    host, _, port = hospital.server.rpartition(":")
+    host, port = split_address(hospital.server)
     proxy = proxy_for(hospital.server, os.environ)
-    server = _Server(host, int(port), hospital.ca_certificate, timeout, proxy)
+    server = _Server(host, port, hospital.ca_certificate, timeout, proxy)
     findings = [*check_proxies(hospital.server), check_ca_certificate(hospital)]
     if findings[0].status == Status.FAILED:
         return findings
@@ -114,7 +115,7 @@ def _resolve(server: _Server) -> list[Finding]:
 
 
 def _connect(server: _Server) -> list[Finding]:
-    proxy, address = server.proxy, f"{server.host}:{server.port}"
+    proxy, address = server.proxy, join_address(server.host, server.port)
     where = f"port {proxy.port} of the proxy {proxy.host}" if proxy else f"port {server.port} of {server.host}"
     try:
         server.connect().close()
@@ -162,7 +163,7 @@ def _explain_refusal(server: _Server, code: int, ask: str) -> Finding:
     if server.proxy:
         mend = (
             f"most likely the proxy {server.proxy.host} inspects TLS, which is refused: have "
-            f"{server.host}:{server.port} exempted there; otherwise compare the CA's fingerprint with the "
+            f"{join_address(server.host, server.port)} exempted there; otherwise compare the CA's fingerprint with the "
             "coordinator's by telephone"
         )
     return failed(_TLS, found, mend)

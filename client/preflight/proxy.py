@@ -5,6 +5,7 @@ import os
 import socket
 
 from client.preflight.findings import Finding, failed, passed
+from common.system.network_address import join_address, split_address
 from common.system.proxies import Proxy, proxies_of, proxy_for
 
 _CHECK = "proxy"
@@ -52,7 +53,7 @@ def check_proxies(server: str) -> list[Finding]:
         return [passed(_CHECK, f"{found}; none of them is for {server}, which is called directly")]
     where = f"the proxy in {proxy.variable} leads to {server}"
     if proxy.scheme != "http":
-        mend = f"name an HTTP proxy, as in https_proxy=http://host:port, or add {server.rpartition(':')[0]} to no_proxy"
+        mend = f"name an HTTP proxy, as in https_proxy=http://host:port, or add {split_address(server)[0]} to no_proxy"
         return [failed(_CHECK, f"{found}; {where}, but it is no HTTP proxy ({proxy.scheme})", mend)]
     if not proxy.host or not proxy.port:
         return [failed(_CHECK, f"{found}; {where}, but it is no address", "write it as https_proxy=http://host:port")]
@@ -69,7 +70,7 @@ def open_tunnel(proxy: Proxy, host: str, port: int, timeout: float) -> socket.so
     OSError
         If the proxy cannot be reached, or does not speak HTTP.
     """
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    target = join_address(host, port)
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.authorization:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")

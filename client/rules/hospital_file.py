@@ -4,27 +4,22 @@ import re
 from datetime import datetime, time
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from common.plan.families import FAMILIES
 from common.system.yaml_file import read_yaml_file
+from common.system.yaml_section import Address, GivenPath, MemberName, Port, Section
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
-SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataSection(_Section):
+class DataSection(Section):
     """Where the images are, and how to read their labels; a coordinator's plan cannot change it."""
 
-    path: Path = Field(description="folder of class folders, folder with manifest.csv, .csv or .npz; read only")
+    path: GivenPath = Field(description="folder of class folders, folder with manifest.csv, .csv or .npz; read only")
     path_column: str = "path"
     label_column: str = "label"
     patient_column: str = "auto"
@@ -32,7 +27,7 @@ class DataSection(_Section):
     positive: str = Field("auto", description="name of the class that means disease")
 
 
-class LimitsSection(_Section):
+class LimitsSection(Section):
     """How much of the machine a training may use."""
 
     cpus: int = Field(0, ge=0, description="CPU cores; 0: all")
@@ -40,14 +35,20 @@ class LimitsSection(_Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: a GPU when there is one")
 
 
-class PortsSection(_Section):
+class PortsSection(Section):
     """Ports on the loopback interface; nothing listens on any other."""
 
     runtime: Port = Field(9094, description="between Flower's SuperNode and the runner")
     health: Port = Field(9095, description="gRPC health protocol, for systemd and Kubernetes")
 
+    @model_validator(mode="after")
+    def _check_difference(self) -> Self:
+        if self.runtime == self.health:
+            raise ValueError(f"runtime and health are both {self.runtime}: give each a port of its own")
+        return self
 
-class RequireSection(_Section):
+
+class RequireSection(Section):
     """Protections that a plan must have, or the hospital takes no part."""
 
     update_clip_norm: float = Field(
@@ -55,7 +56,7 @@ class RequireSection(_Section):
     )
 
 
-class RulesSection(_Section):
+class RulesSection(Section):
     """What may run here, when, and what may leave."""
 
     apps: tuple[str, ...] = Field(description="SHA-256 of the Flower apps that may ask for training")
@@ -84,6 +85,7 @@ class RulesSection(_Section):
     @field_validator("apps")
     @classmethod
     def _check_apps(cls, apps: tuple[str, ...]) -> tuple[str, ...]:
+        apps = tuple(app.strip().lower() for app in apps)
         for app in apps:
             if not _SHA256.fullmatch(app):
                 raise ValueError(f"{app!r} is no SHA-256: 64 hexadecimal digits, such as `rarefed-server app` prints")
@@ -103,6 +105,8 @@ class RulesSection(_Section):
         for span in hours:
             if not _HOURS.fullmatch(span):
                 raise ValueError(f"{span!r} is no span of hours such as '20:00-06:00'")
+            if len(set(span.split("-"))) == 1:
+                raise ValueError(f"{span!r} ends when it begins; the whole day is '00:00-24:00'")
         return hours
 
     def allows_at(self, moment: datetime) -> bool:
@@ -110,7 +114,7 @@ class RulesSection(_Section):
         return not self.hours or any(_within(span, moment.time()) for span in self.hours)
 
 
-class HospitalFile(_Section):
+class HospitalFile(Section):
     """A hospital's own file; read it with `read_hospital_file`, which also resolves the paths.
 
     Attributes
@@ -118,7 +122,7 @@ class HospitalFile(_Section):
     name : str
         The hospital's name in the federation; the server learns it.
     server : str
-        ``host:port`` of the gateway.
+        ``host:port`` of the gateway; an IPv6 address stands in brackets.
     ca_certificate : Path
         The federation's CA, from the start kit.
     state : Path
@@ -130,10 +134,10 @@ class HospitalFile(_Section):
         crash it refuses the hospital for as long.
     """
 
-    name: SiteName
-    server: str = Field(pattern=r"^[^\s:/]+:\d{1,5}$", description="host:port")
-    ca_certificate: Path = Path("ca.crt")
-    state: Path = Path("state")
+    name: MemberName
+    server: Address = Field(description="host:port")
+    ca_certificate: GivenPath = Path("ca.crt")
+    state: GivenPath = Path("state")
     weights: str = ""
     heartbeat_seconds: int = Field(30, ge=10, le=600)
     data: DataSection

@@ -1,12 +1,12 @@
 """The groups of a plan's keys, with their types, ranges and defaults; `study.py` has the simulation's."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.plan.families import FAMILIES
+from common.system.validation_words import did_you_mean
 
 Scalar = bool | int | float | str
 
@@ -204,4 +204,4 @@ def nearest(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
     """Return the end of an error about an unknown word, which names the most similar known one."""
     # With a missing or wrong group, the key that ends in the same word was meant.
     same_ending = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
-    return f"; did you mean {(same_ending or difflib.get_close_matches(word, list(known), n=1, cutoff=0))[0]!r}?"
+    return did_you_mean(word, same_ending[:1] or known)

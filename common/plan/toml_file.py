@@ -1,5 +1,6 @@
 """Reads a plan from a TOML file: tables such as ``[federation]`` with ``rounds = 5``."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,21 @@ from pathlib import Path
 from common.errors import InputError
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
+from common.system.text_file import read_utf8
+
+_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+_HINTS = (
+    (re.compile(r'"[^"]*\\'), r"in double quotes a backslash is a sign of its own; use single quotes, 'C:\data'"),
+    (re.compile(r"^\s*[\w.-]+\s*:"), "write KEY = VALUE; a table is [federation] on a line of its own"),
+    (re.compile(r"=\s*[+-]?\d+,\d"), "write a decimal point, not a comma"),
+    (re.compile(r"=\s*[+-]?\.\d"), "write a digit before the decimal point"),
+    (re.compile(r"=\s*[+-]?0\d"), "write a number without zeros in front"),
+    (re.compile(r"=\s*(True|False|TRUE|FALSE|yes|no|on|off)\b"), "write true or false"),
+    (re.compile(r"=\s*$"), "a value is missing"),
+    (re.compile(r'=\s*[^\s"\'\d\[{+-]'), 'a text stands in straight quotes: "..."'),
+    (re.compile(r'=\s*"[^"]*$'), "the quote is never closed"),
+)
+"""What is usual in a line that is no TOML, and how it is mended; the first that fits."""
 
 
 def read_plan_file(path: Path, changes: Mapping[str, Scalar] | None = None) -> TrainingPlan:
@@ -15,7 +31,7 @@ def read_plan_file(path: Path, changes: Mapping[str, Scalar] | None = None) -> T
     Parameters
     ----------
     path : Path
-        The TOML file.
+        The TOML file, UTF-8.
     changes : mapping of str to bool, int, float or str
         Dotted keys that take precedence over the file's.
 
@@ -24,19 +40,30 @@ def read_plan_file(path: Path, changes: Mapping[str, Scalar] | None = None) -> T
     InputError
         If the file is no plan; one line that names it.
     """
+    text = read_utf8(path)
     try:
-        nested = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        nested = tomllib.loads(text)
     except ValueError as error:
-        raise InputError(f"{path}: is no TOML: {error}") from error
+        raise InputError(_describe(path, text, error)) from error
     given: dict[str, Scalar] = {}
     for group, values in nested.items():
         if not isinstance(values, dict):
-            raise InputError(f"{path}: {group} stands outside of a table such as [federation]")
+            hint = "write it without quotes" if "." in group else "write the table's name above it"
+            raise InputError(f"{path}: {group} stands outside of a table such as [federation]; {hint}")
         given |= {f"{group}.{key}": value for key, value in values.items()}
     try:
         plan = TrainingPlan.from_flat(given)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return plan.changed(changes or {})
+
+
+def _describe(path: Path, text: str, error: ValueError) -> str:
+    found = _LINE.search(str(error))
+    if found is None:
+        return f"{path}: is no TOML: {error}"
+    number = int(found[1])
+    line = text.splitlines()[number - 1] if number <= len(text.splitlines()) else ""
+    hint = next((words for pattern, words in _HINTS if pattern.search(line)), "")
+    problem = " ".join(_LINE.sub("", str(error)).split())
+    return f"{path}:{number}: is no TOML: {problem}{'; ' if hint else ''}{hint}"

@@ -28,6 +28,9 @@ from common.plan.groups import (
     nearest,
 )
 from common.plan.study import StudyPlan
+from common.system.validation_words import explain_value, shown_value
+
+_CONTROL_CHARACTER = r"it holds a control character, as a backslash in double quotes makes; use single quotes, 'C:\new'"
 
 
 class TrainingPlan(PlanGroup):
@@ -101,7 +104,10 @@ class TrainingPlan(PlanGroup):
                 raise InputError(f"unknown plan key {key!r}{nearest(key, known)}")
             # In Python a bool is an int, so that pydantic would accept True as one round.
             if isinstance(value, bool) and not isinstance(known[key], bool):
-                raise InputError(f"plan key {key} = {value}: expected {type(known[key]).__name__}")
+                raise InputError(f"plan key {key} = {value}: {_expected_instead(value, known[key])}")
+            # A real path or name has no control characters; "C:\\new" in TOML gets one from its \\n.
+            if isinstance(value, str) and any(ord(sign) < ord(" ") for sign in value):
+                raise InputError(f"plan key {key} = {value!r}: {_CONTROL_CHARACTER}")
             group, name = key.split(".")
             nested.setdefault(group, {})[name] = value
         return cls._validated(nested)
@@ -124,7 +130,7 @@ class TrainingPlan(PlanGroup):
             where = ".".join(str(part) for part in first["loc"])
             if first["type"] == "value_error":
                 raise InputError(str(first["ctx"]["error"])) from error
-            raise InputError(f"plan key {where} = {first['input']!r}: {first['msg']}") from error
+            raise InputError(f"plan key {where} = {shown_value(first['input'])}: {explain_value(first)}") from error
 
     def flat(self) -> dict[str, Scalar]:
         """Return the plan as dotted keys, in the order of the groups."""
@@ -143,3 +149,9 @@ class TrainingPlan(PlanGroup):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def _expected_instead(value: bool, default: Scalar) -> str:
+    if isinstance(default, str):
+        return f'a text is expected; put it into quotes: "{str(value).lower()}"'
+    return "a number is expected"

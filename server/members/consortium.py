@@ -1,61 +1,52 @@
 """`consortium.yaml`: the coordinator's description of the federation: its server and its hospitals."""
 
-import ipaddress
-import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from common.system.yaml_file import read_yaml_file
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+from common.system.yaml_section import GivenPath, Host, ListeningAddress, MemberName, Port, Section
 
 
-def _check_host(host: str) -> str:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        if not _HOST.fullmatch(host):
-            raise ValueError(
-                f"{host!r} is no name or address of a machine; other letters are written in the xn-- form"
-            ) from None
-    return host
-
-
-Host = Annotated[str, AfterValidator(_check_host)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ServerSection(_Section):
+class ServerSection(Section):
     """The one machine that hospitals connect to."""
 
-    host: Host = Field(pattern=r"^[^\s:/*]+$", description="name or address that hospitals connect to")
+    host: Host = Field(description="name or address that hospitals connect to")
     also: tuple[Host, ...] = Field((), description="more names and addresses for the certificate")
     port: Port = Field(8443, description="of the gateway, the only port that hospitals reach")
-    listen: str = Field("0.0.0.0", description="address that the gateway listens on")
+    listen: ListeningAddress = Field("0.0.0.0", description="address that the gateway listens on")
     gateway: bool = Field(True, description="false: another proxy stands in front of the SuperLink; see deploy/")
     superlink_port: Port = Field(9091, description="of Flower's SuperLink, on loopback")
-    runs: Path = Field(Path("runs"), description="folder of the run folders, relative to the server's folder")
+    runs: GivenPath = Field(Path("runs"), description="folder of the run folders, relative to the server's folder")
+
+    @field_validator("host")
+    @classmethod
+    def _check_one_machine(cls, host: str) -> str:
+        if host.startswith("*."):
+            raise ValueError(
+                f"{host!r} is no single machine: write the name that hospitals connect to; this can stand in also"
+            )
+        return host
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if self.gateway and self.port == self.superlink_port:
+            raise ValueError(f"port and superlink_port are both {self.port}: give each a port of its own")
+        return self
 
 
-class HospitalEntry(_Section):
+class HospitalEntry(Section):
     """One member."""
 
-    name: Name
+    name: MemberName
     contact: str = ""
 
 
-class Consortium(_Section):
+class Consortium(Section):
     """The whole file."""
 
-    name: Name
+    name: MemberName
     server: ServerSection
     hospitals: tuple[HospitalEntry, ...] = Field(min_length=1)
 

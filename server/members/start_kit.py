@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from common.plan.families import FAMILIES
+from common.system.network_address import join_address
 from server.members.consortium import Consortium
 
 _FILES = ("README.md", "compose.yaml", "hospital.yaml", "rarefed-hospital.service")
@@ -44,7 +45,7 @@ def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certi
     values = {
         "federation": consortium.name,
         "hospital": hospital,
-        "server": f"{consortium.server.host}:{consortium.server.port}",
+        "server": join_address(consortium.server.host, consortium.server.port),
         "apps": [app_hash] if app_hash else [],
         "families": FAMILIES,
         "version": version("rarefed"),

@@ -14,6 +14,7 @@ from common.errors import RarefedError
 from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
 from common.system.files import write_json_atomically
+from common.system.network_address import join_address
 from server.flower.control_api import Control
 from server.members.consortium import Consortium
 from server.members.server_folder import ServerFolder
@@ -115,7 +116,7 @@ class _Server:
     def _address(self) -> str:
         server = self._consortium.server
         if server.gateway:
-            return f"listening on {server.listen}:{server.port}, as {server.host} to hospitals"
+            return f"listening on {join_address(server.listen, server.port)}, as {server.host} to hospitals"
         return f"listening on {superlink_address(self._consortium)} only, for another proxy"
 
     def _free_stuck_runs(self) -> None:

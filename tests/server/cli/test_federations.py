@@ -24,7 +24,26 @@ def test_only_what_differs_from_the_defaults_is_sent(plan: Path) -> None:
             "plan.toml: unknown plan key 'federation.round'; did you mean 'federation.rounds'?",
         ),
         ("[federation]\nrounds = 0", "plan.toml: plan key federation.rounds = 0"),
-        ("[federation\n", "plan.toml: is no TOML"),
+        ("[federation\n", "plan.toml:1: is no TOML"),
+        (
+            '[data]\npath = "C:\\data"',
+            "plan.toml:2: is no TOML: Unescaped '\\' in a string; in double quotes a backslash",
+        ),
+        ('[data]\npath = "C:\\new"', "it holds a control character, as a backslash in double quotes makes"),
+        ("[data]\npath = /data", "plan.toml:2: is no TOML: Invalid value; a text stands in straight quotes"),
+        ("[data]\npositive = true", 'data.positive = True: a text is expected; put it into quotes: "true"'),
+        ("[data]\npositive = 1", "data.positive = 1: this is taken for a number; where a text is meant, put it into"),
+        ("[data]\nclasses = ['a', 'b']", "data.classes = ['a', 'b']: one text is expected, not several values"),
+        ("[study]\nname = 2024-01-01", "this is taken for a date; where a text is meant, put it into quotes"),
+        ("[training]\nlearning_rate = 0,001", "write a decimal point, not a comma"),
+        ("[federation]\nrounds: 3", "write KEY = VALUE; a table is [federation] on a line of its own"),
+        ("[federation]\nrounds = 03", "write a number without zeros in front"),
+        ("[federation]\nRounds = 3", "unknown plan key 'federation.Rounds'; did you mean 'federation.rounds'?"),
+        ("[federation]\nrounds = 3\n[federation]\nmin_sites = 1", "plan.toml:3: is no TOML: Cannot declare"),
+        (
+            "'federation.rounds' = 3",
+            "federation.rounds stands outside of a table such as [federation]; write it without",
+        ),
         ("rounds = 3", "plan.toml: rounds stands outside of a table"),
         ("[study]\noutput = 'here'", "consortium.yaml"),
         ("[study]\ndropout = 0.3", "plan.toml: study.dropout is the simulation's"),
@@ -41,6 +60,15 @@ def test_a_wrong_plan_is_one_line_with_its_file(tmp_path: Path, text: str, said:
         read_overrides(path, [])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_plan_that_windows_wrote_is_read_and_another_encoding_named(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_bytes(b"\xef\xbb\xbf[federation]\r\nrounds = 3\r\n")
+    assert read_overrides(path, []) == {"federation.rounds": 3}
+    path.write_bytes("[study]\nname = 'S\u00fcd'\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"plan\.toml:2: is no UTF-8 text; save it as UTF-8"):
+        read_overrides(path, [])
 
 
 def test_a_run_that_completes_is_followed_across_a_restart_of_the_server(

@@ -39,6 +39,14 @@ def fields(model: type[BaseModel], content: Any, place: str = "") -> list[str]:
     return missing
 
 
+def test_a_kit_writes_an_ipv6_address_as_its_hospital_reads_it(coordinator: Coordinator) -> None:
+    coordinator.host = "2001:db8::1"
+    coordinator.provision()
+    path = coordinator.place / "hospital.yaml"
+    path.write_text(coordinator.kit("east")["hospital.yaml"].decode().replace("  path:\n", "  path: /images\n"))
+    assert read_hospital_file(path).server == "[2001:db8::1]:8443"
+
+
 @pytest.mark.parametrize("name", ["east", "123", "1e5", "null", "on"])
 def test_the_kits_hospital_file_needs_its_data_path_only(coordinator: Coordinator, name: str) -> None:
     coordinator.hospitals = [{"name": name}]
@@ -46,7 +54,7 @@ def test_the_kits_hospital_file_needs_its_data_path_only(coordinator: Coordinato
     path = coordinator.place / "hospital.yaml"
     text = coordinator.kit(name)["hospital.yaml"].decode()
     path.write_text(text)
-    with pytest.raises(InputError, match=r"hospital\.yaml:\d+: data\.path = None"):
+    with pytest.raises(InputError, match=r"hospital\.yaml:\d+: data\.path is empty: fill it in"):
         read_hospital_file(path)
     path.write_text(text.replace("  path:\n", "  path: /images\n"))
     hospital = read_hospital_file(path)
