@@ -7,6 +7,7 @@ from common.dataset.class_names import tell_disease
 from common.errors import InputError
 
 _NUMBER = re.compile(r"^-?\d+$", re.ASCII)
+_ALIKE = re.compile(r"[\s_]+|(?<=\w)-(?=\w)")
 
 
 def order_classes(
@@ -48,11 +49,14 @@ def order_classes(
     if len(names) < 2:
         only = f"only the class {names[0]!r}" if names else "no class"
         raise InputError(f"{where}: holds {only}; training needs images of at least two classes")
-    folded: dict[str, str] = {}
+    folded = {name.casefold(): name for name in names}
+    alike: dict[str, str] = {}
     for name in names:
-        twin = folded.setdefault(name.casefold(), name)
+        twin = alike.setdefault(_ALIKE.sub(" ", name).casefold(), name)
         if twin != name:
-            raise InputError(f"{where}: the classes {twin!r} and {name!r} differ only by case; write both alike")
+            raise InputError(
+                f"{where}: the classes {twin!r} and {name!r} differ only by case, spaces, _ or -; write both alike"
+            )
     if positive != "auto" and positive.casefold() not in folded:
         there = ", ".join(repr(name) for name in names)
         raise InputError(f"{where}: the positive class {positive!r} is not there; the classes are {there}")

@@ -1,7 +1,5 @@
 """A manifest: a CSV file with one image per row: its path, its label, and perhaps its patient and site."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +8,7 @@ from common.dataset.listing import ListedImage, Listing, shown_name
 from common.dataset.readers.csv_columns import Columns, class_of, find_columns
 from common.dataset.readers.csv_paths import ManifestFolder
 from common.dataset.readers.csv_table import Row, read_table
+from common.dataset.readers.csv_values import PatientNames, cell_of, check_single, label_of, value_of
 from common.dataset.readers.image_files import files_around, why_closed
 from common.dataset.readers.masks import find_masks
 from common.dataset.settings import DatasetSettings
@@ -19,9 +18,6 @@ from common.system.wording import plural
 
 MANIFEST_NAME = "manifest.csv"
 TABLE_SUFFIXES = (".csv", ".tsv")
-
-_NO_VALUE = frozenset({"nan", "na", "n/a", "#n/a", "null", "nil", "?"})
-_WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$", re.ASCII)
 
 
 def find_manifest(folder: Path) -> Path | None:
@@ -68,12 +64,13 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
     header, rows = read_table(manifest, limits)
     columns = find_columns(manifest, header, rows, settings)
     folder = ManifestFolder(manifest.parent)
+    patients = PatientNames()
     images: list[ListedImage] = []
     first_rows: dict[Path, int] = {}
     missing: list[tuple[int, str]] = []
     for row in rows:
         where = f"{manifest} row {row.number}"
-        given = _cell(where, row, columns.path)
+        given = cell_of(where, row, columns.path)
         found = folder.find(where, given)
         if found is None:
             missing.append((row.number, given))
@@ -82,10 +79,11 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
         if path in first_rows:
             raise InputError(f"{where}: {relative!r} is in row {first_rows[path]} already; keep one of the two rows")
         first_rows[path] = row.number
-        images.append(_image(where, row, columns, relative, FileSource(path, shown_name(relative), limits)))
+        images.append(_image(where, row, columns, patients, relative, FileSource(path, shown_name(relative), limits)))
     _check_missing(manifest, missing)
     if not images:
         raise InputError(f"{manifest}: no images; add one row per image below the header")
+    check_single(str(manifest), (image.label for image in images))
     patient_source = None if columns.patient is None else f"column {columns.patient!r}"
     left_out, others = _not_listed(manifest, set(first_rows))
     return Listing(images, left_out, patient_source, others, _tell_masks([image.name for image in images]))
@@ -124,43 +122,19 @@ def _tell_masks(names: Sequence[str]) -> str | None:
     return f"{plural(len(masks), 'row')} of the manifest may name masks, such as {example}; delete those that do"
 
 
-def _image(where: str, row: Row, columns: Columns, relative: str, source: FileSource) -> ListedImage:
-    label = _label(where, row, columns)
-    site = None if columns.site is None else _value(where, row, columns.site)
+def _image(
+    where: str, row: Row, columns: Columns, patients: PatientNames, relative: str, source: FileSource
+) -> ListedImage:
+    label = class_of(row, columns) if columns.label is None else label_of(where, row, columns.label)
+    site = None if columns.site is None else value_of(where, row, columns.site)
     *folders, _ = relative.split("/")
     return ListedImage(
         name=source.name,
         stem=shown_name(PurePosixPath(relative).stem),
         label=label,
         # With an empty cell, all such images would become one patient, or images of one patient several: an error.
-        patient=None if columns.patient is None else _value(where, row, columns.patient),
+        patient=None if columns.patient is None else patients.name_of(where, row, columns.patient),
         site=site,
         source=source,
         folders=tuple(folder for folder in map(shown_name, folders) if folder not in (label, site)),
     )
-
-
-def _label(where: str, row: Row, columns: Columns) -> str:
-    if columns.label is None:
-        return class_of(row, columns)
-    label = _value(where, row, columns.label)
-    if "|" in label:
-        raise InputError(f"{where}: {label!r} names several classes; write the one that the network is to tell")
-    return label
-
-
-def _value(where: str, row: Row, column: str) -> str:
-    """Return a cell; accents coded in one way, and whole numbers without the ``.0`` that table programs add."""
-    value = unicodedata.normalize("NFC", _cell(where, row, column))
-    if value.casefold() in _NO_VALUE:
-        raise InputError(f"{where}: {value!r} in the column {column!r} is no value; fill it in or delete the row")
-    return _WHOLE_NUMBER.sub(r"\1", value)
-
-
-def _cell(where: str, row: Row, column: str) -> str:
-    value = row.cells.get(column, "")
-    if not value:
-        raise InputError(f"{where}: the column {column!r} is empty; fill it in or delete the row")
-    if "\n" in value or "\r" in value:
-        raise InputError(f"{where}: the column {column!r} has several lines; a double quote may be left open there")
-    return value

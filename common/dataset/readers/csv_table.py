@@ -11,6 +11,7 @@ from common.imaging.decode import read_bytes
 from common.imaging.limits import ImageLimits
 
 _SEPARATORS = (",", ";", "\t", "|")
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -49,13 +50,24 @@ def read_table(path: Path, limits: ImageLimits) -> tuple[list[str], list[Row]]:
         table.extend([cell.strip() for cell in row] for row in reader)
     except csv.Error as error:
         where = f"{path} row {len(table) + 1 + bool(first_row)}"
-        if "unexpected end" in str(error):
+        # A quote that is left open at the top of a long table runs into the limit of a cell.
+        if "unexpected end" in str(error) or ("field limit" in str(error) and '"' in text):
             raise InputError(f"{where}: a double quote is opened here and never closed; close or delete it") from error
+        if "expected after" in str(error):
+            raise InputError(
+                f"{where}: a cell in double quotes goes on after its closing quote; write a quote inside of it twice"
+            ) from error
         raise InputError(f"{where}: is no CSV file ({error}); save the table as 'CSV UTF-8'") from error
     top = next((index for index, cells in enumerate(table) if any(cells)), None)
     if top is None:
         raise InputError(f"{path}: is empty; the first row must name the columns")
     header = table[top]
+    if len([cell for cell in header if cell]) < 2:
+        number = top + 1 + bool(first_row)
+        raise InputError(
+            f"{path} row {number}: holds one cell, {_shown(header)}; the first row must name the columns, separated by "
+            "comma, semicolon, tab or bar"
+        )
     rows = []
     for number, cells in enumerate(table[top + 1 :], start=top + 2 + bool(first_row)):
         if any(cells):
@@ -64,8 +76,13 @@ def read_table(path: Path, limits: ImageLimits) -> tuple[list[str], list[Row]]:
     return header, rows
 
 
+def _shown(cells: Sequence[str]) -> str:
+    text = " ".join(next(cell for cell in cells if cell).split())
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
 def _decode(path: Path, data: bytes) -> str:
-    if data.startswith(b"PK\x03\x04"):
+    if data.startswith(_WORKBOOKS):
         raise InputError(f"{path}: is an Excel workbook under another name; save it as 'CSV UTF-8'")
     encoding = "utf-16" if data.startswith(_UTF16) else "utf-8-sig"
     try:

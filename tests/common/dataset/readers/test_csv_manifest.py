@@ -206,3 +206,54 @@ class TestCsv:
         assert dataset.moved is not None
         assert dataset.moved.startswith("1 patient with images at several sites: ")
         assert "(1 image moved)" in dataset.moved
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("path,label,patient\npix/a.png,x,-\npix/b.png,y,1\n", "row 2: '-' in the column 'patient' is no patient"),
+            (
+                "path,label,patient\npix/a.png,x,1\npix/b.png,y,Unknown\n",
+                "row 3: 'Unknown' in the column 'patient' is no",
+            ),
+            (
+                "path,label,patient\npix/a.png,x,1.23457E+11\npix/b.png,y,2\n",
+                "a number whose last digits a spreadsheet",
+            ),
+            (
+                "path,label,patient\npix/a.png,x,p1\npix/b.png,y,P1\n",
+                "row 3: the patient 'P1' is written 'p1' in row 2",
+            ),
+            (
+                "path,label,patient\npix/a.png,x,007\npix/b.png,y,7\n",
+                "row 3: the patient '7' is written '007' in row 2",
+            ),
+            ("path,label\npix/a.png,#REF!\npix/b.png,y\n", "row 2: '#REF!' in the column 'label' is no value"),
+            ('path,label\npix/a.png,"x;y"\npix/b.png,y\n', "row 2: 'x;y' names several classes"),
+            ("path,label\npix/a.png,['x']\npix/b.png,y\n", "row 2: \"['x']\" names several classes"),
+            (
+                'path,label\npix/a.png,"x, y"\npix/b.png,y\npix/c.png,x\n',
+                "the label 'x, y' names several classes, which",
+            ),
+            ("path,label\npix/a.png,basal_cell\npix/b.png,basal cell\npix/c.png,x\n", "differ only by case, spaces, _"),
+            (
+                'path,label,note\npix/a.png,x,"big" one\npix/b.png,y,\n',
+                "row 2: a cell in double quotes goes on after its",
+            ),
+            ('path,label\npix/a.png,"x\n' + "pix/b.png,y\n" * 20000, "row 2: a double quote is opened here and never"),
+            ("path label\npix/a.png x\npix/b.png y\n", "row 1: holds one cell, 'path label'; the first row must name"),
+            ("Export of 2024\n\npath,label\npix/a.png,x\n", "row 1: holds one cell, 'Export of 2024'"),
+            ("sep=;\npath,label\npix/a.png,x\n", "row 2: holds one cell, 'path,label'"),
+        ],
+    )
+    def test_what_would_be_misread_without_a_word(self, tmp_path: Path, text: str, message: str) -> None:
+        assert message in failure(table(tmp_path, text))
+
+    def test_a_label_is_what_is_seen_of_it(self, tmp_path: Path) -> None:
+        root = table(
+            tmp_path, "path,label\npix/a.png,basal  cell\u200b\npix/b.png,basal cell\npix/c.png,none\npix/d.png,none"
+        )
+        assert set(labels(load_dataset(root)).values()) == {"basal cell", "none"}
+
+    def test_an_old_workbook_under_another_name(self, tmp_path: Path) -> None:
+        (table(tmp_path, "") / "manifest.csv").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99))
+        assert "is an Excel workbook under another name; save it as 'CSV UTF-8'" in failure(tmp_path)
