@@ -64,9 +64,9 @@ def _report(study: "Study", folder: RunFolder) -> None:
 
     summary = write_results(study, folder)
     write_report(folder.path)
-    console = Console(width=TABLE_WIDTH, color_system=None)
+    console = Console(width=TABLE_WIDTH, color_system=None, markup=False)
     console.print(render_table(summary))
-    console.print(f"run folder: {folder.final}", soft_wrap=True)
+    console.print(f"run folder: {folder.final}", soft_wrap=True, highlight=False)
 
 
 def _reserve(plan: TrainingPlan) -> Path:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
+from common.system.command_line import table_console
 
 audit_app = typer.Typer(help="The log of what was asked, decided and sent.", no_args_is_help=True)
 
@@ -23,7 +24,6 @@ def show(
     as_json: AS_JSON = False,
 ) -> None:
     """Show the last records."""
-    from rich.console import Console
     from rich.table import Table
 
     from client.rules.audit_log import AuditLog
@@ -39,7 +39,7 @@ def show(
         sent = f"{record['bytes_sent'] / 1e6:.2f} MB" if "bytes_sent" in record else ""
         reason = record.get("rule", record.get("failure", ""))
         table.add_row(str(record["record"]), record["time"][:19], record["event"], asked, reason, sent)
-    Console(width=TABLE_WIDTH).print(table)
+    table_console(TABLE_WIDTH).print(table)
 
 
 @audit_app.command("verify")

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
 from client.preflight.findings import Finding, Report, Status
+from common.system.command_line import table_console
 from common.system.wording import plural
 
 STRICT = Annotated[bool, typer.Option("--strict", help="Warnings too give exit code 1.")]
@@ -44,7 +45,7 @@ def check(
     if as_json:
         print(json.dumps(report.to_json(), indent=2))
     else:
-        console = Console()
+        console = table_console(TABLE_WIDTH)
         console.print(render_report(report), width=min(console.width, TABLE_WIDTH))
         console.print(conclude(report))
     raise typer.Exit(report.exit_code(strict))

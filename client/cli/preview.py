@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
+from common.system.command_line import table_console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,8 +30,6 @@ def preview(
     as_json: AS_JSON = False,
 ) -> None:
     """Train one round on this hospital's images and show exactly what would leave. Nothing does."""
-    from rich.console import Console
-
     from client.rules.hospital_file import read_hospital_file
     from client.runner.preview import preview as preview_answers
     from common.plan.toml_file import read_plan_file
@@ -41,7 +40,7 @@ def preview(
     if as_json:
         print(json.dumps([asdict(each) for each in previews], indent=2))
         return
-    console = Console(width=TABLE_WIDTH)
+    console = table_console(TABLE_WIDTH)
     for each in previews:
         console.print(_table(each))
 

@@ -79,13 +79,14 @@ class ProcessGroup:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", _PARENT_DEATH, "child", str(os.getpid()), *command],
             cwd=folder,
-            # Unbuffered, so that what it writes before a crash is not lost in a buffer.
-            env={**environment, "PYTHONUNBUFFERED": "1"},
+            # Unbuffered, so that what it writes before a crash is not lost in a buffer. In UTF-8, whatever the terminal
+            # of the supervisor shows.
+            env={**environment, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         )
         orphan_killer.watch(self.pid)

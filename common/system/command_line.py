@@ -1,46 +1,109 @@
-"""What the three console scripts share: `--version`, `--set`, and errors of one line with an exit code."""
+"""What the three console scripts share: `--version`, `--set`, tables, and how they end: one line and an exit code."""
 
+import contextlib
+import errno
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import typer
 from rich.console import Console
 
 from common.errors import InputError, RarefedError
+from common.system.output_encoding import make_output_readable
 
-_INTERRUPTED = 130
+_INTERRUPTED, _NOBODY_READS = 130, 141
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 def run_command_line(app: typer.Typer) -> None:
-    """Run a typer app and leave the process: 0, 2 for bad input, 1 for a failed run, 130 after Ctrl-C."""
+    """Run a typer app and leave the process.
+
+    The exit code is 0, 2 for bad input, 1 for a failed run, 130 after Ctrl-C, and 141 if nobody reads the output any
+    more, as after `... | head`.
+    """
+    make_output_readable()
     # Only a bug of rarefed gets here; typer's page of local variables would not help, and may show private data.
     app.pretty_exceptions_enable = False
+    code = _run(app)
     try:
-        app(standalone_mode=True)
-    except RarefedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(_INTERRUPTED) from None
-    except BrokenPipeError:
-        # `... | head` has closed our output, which is no error; the interpreter must not complain when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError as error:
+        code = _end_by(error)
+    raise SystemExit(code) from None
+
+
+def _run(app: typer.Typer) -> int:
+    """Run a typer app and return the exit code."""
+    try:
+        _require_working_folder()
+        app(standalone_mode=True)
+    except SystemExit as ending:
+        # click and rich end in their own ways where nobody reads the output.
+        if isinstance(ending.__context__, BrokenPipeError):
+            return _end_by(ending.__context__)
+        return int(ending.code or 0)
+    except RarefedError as error:
+        _complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return _INTERRUPTED
+    except OSError as error:
+        return _end_by(error)
+    return 0
+
+
+def _end_by(error: OSError) -> int:
+    """Say what is wrong with a file, a folder or the output, and return the exit code; raise a bug of ours again."""
+    if isinstance(error, BrokenPipeError):
+        _drop_output()
+        return _NOBODY_READS
+    if error.filename is not None:
         # A full or read-only disk, or a folder of another user.
-        if error.filename is None:
-            raise
         advice = "see that the disk has room and that this user may write there"
-        print(f"error: {error.filename} cannot be used ({error.strerror}): {advice}", file=sys.stderr)
-        raise SystemExit(1) from None
+        _complain(f"{error.filename} cannot be used ({error.strerror}): {advice}")
+        return 1
+    if error.errno not in _FULL:
+        raise error
+    _complain(f"the output or a file cannot be written ({error.strerror}): see that the disk has room")
+    _drop_output()
+    return 1
 
 
-def table_console(width: int, *, stderr: bool = False, markup: bool = True) -> Console:
-    """Return a console for tables; without a terminal it has `width` columns instead of rich's 80."""
-    console = Console(stderr=stderr, markup=markup)
-    return console if console.is_terminal else Console(stderr=stderr, markup=markup, width=width)
+def _complain(reason: str) -> None:
+    _say(f"error: {reason}")
+
+
+def _say(line: str) -> None:
+    # The terminal may be gone, and with it whoever would read this.
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere: the interpreter must not complain when it flushes at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _require_working_folder() -> None:
+    """Raise `InputError` if the folder was deleted: libraries fail there in ways of their own."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the working folder does not exist any more: change to one that does") from None
+
+
+def table_console(width: int, *, stderr: bool = False) -> Console:
+    """Return a console for tables; without a terminal it has `width` columns instead of rich's 80.
+
+    It prints text as it is: square brackets are part of a path or a name, not markup.
+    """
+    console = Console(stderr=stderr, markup=False)
+    return console if console.is_terminal else Console(stderr=stderr, markup=False, width=width)
 
 
 def print_version(wanted: bool) -> None:

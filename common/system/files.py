@@ -1,5 +1,6 @@
 """Atomic writes, published folders, file locks, and digests of files."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -68,12 +69,33 @@ def publish_folder(folder: Path, final: Path) -> Path:
     return published
 
 
-def point_link(link: Path, target: str) -> None:
-    """Have a symbolic link name a target, in one rename: at any moment it names the old one or the new one."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    temporary.replace(link)
+class Relinking:
+    """Has a symbolic link name a target, in one rename: at any moment it names the old one or the new one.
+
+    Parameters
+    ----------
+    link : Path
+        The link; absent, or a link.
+    target : str
+        What it shall name from `finish` on; need not exist yet.
+
+    Raises
+    ------
+    OSError
+        If something else than a link has its name, or the disk has no links.
+    """
+
+    def __init__(self, link: Path, target: str) -> None:
+        if link.exists() and not link.is_symlink():
+            raise FileExistsError(errno.EEXIST, f"is a {'folder' if link.is_dir() else 'file'}, not a link", str(link))
+        self._link = link
+        self._temporary = link.with_name(f".{link.name}.{os.getpid()}")
+        self._temporary.unlink(missing_ok=True)
+        self._temporary.symlink_to(target)
+
+    def finish(self) -> None:
+        """Have the link name the target."""
+        self._temporary.replace(self._link)
 
 
 def _sync(path: Path) -> None:

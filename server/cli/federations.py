@@ -88,7 +88,7 @@ def _launch(server: ProvisionedServer, overrides: "dict[str, Scalar]", detach: b
                 print(f"run {run_id} started")
             return
         try:
-            ended, view = follow_run(control, server.runs, run_id, Console(stderr=as_json))
+            ended, view = follow_run(control, server.runs, run_id, Console(stderr=as_json, markup=False))
         except KeyboardInterrupt:
             typer.echo(
                 f"run {run_id} goes on: `rarefed-server logs {run_id} --follow` follows it, "

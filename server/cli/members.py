@@ -82,7 +82,7 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
         table.add_row(
             member.name, member.state, f"{since:%Y-%m-%d}" if since else "", member.fingerprint, node, member.contact
         )
-    table_console(TABLE_WIDTH, markup=False).print(table)
+    table_console(TABLE_WIDTH).print(table)
 
 
 def _confirm(request: "EnrolmentRequest", fingerprint: str, yes: bool) -> None:

@@ -4,7 +4,6 @@ from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -86,7 +85,7 @@ def _hospital_table(view: RunView) -> Table:
     for name, answer in view.hospitals.items():
         site = last.get("sites", {}).get(name)
         failure = last.get("left_out", {}).get(name)
-        outcome = f"[red]{escape(str(failure))}[/red]" if failure else "took part" if site else ""
+        outcome = Text(str(failure), style="red") if failure else Text("took part" if site else "")
         loss = f"{site['train_loss']:.3f}" if site and site["train_loss"] is not None else ""
         table.add_row(name, describe_answer(answer), str(answer.get("train_images") or ""), loss, outcome)
     return table

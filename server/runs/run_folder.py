@@ -15,7 +15,7 @@ from common.models.tail_layout import TailLayout
 from common.plan.groups import FederationPlan
 from common.plan.training_plan import TrainingPlan
 from common.system.files import (
-    point_link,
+    Relinking,
     publish_folder,
     try_lock,
     write_bytes_atomically,
@@ -53,7 +53,7 @@ class RunFolder:
     def __init__(self, final: Path) -> None:
         self.final = final
         self.path = unfinished(final)
-        self._log: IO[str] = (self.path / "run.log").open("a", buffering=1)
+        self._log: IO[str] = (self.path / "run.log").open("a", buffering=1, encoding="utf-8")
         if not try_lock(self._log):
             raise RunError(f"{self.path} is being written by another run: wait for its end, or stop it")
 
@@ -61,11 +61,22 @@ class RunFolder:
         return self
 
     def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        latest = self._prepare_link() if error_type is None else None
         with contextlib.suppress(OSError):
             self._log.close()
         if error_type is None:
             self.path = publish_folder(self.path, self.final)
-            point_link(self.final.with_name(LATEST), self.final.name)
+            if latest:
+                latest.finish()
+
+    def _prepare_link(self) -> Relinking | None:
+        """Make ready what `latest` will be; where it cannot be a link, say so: the run is whole without it."""
+        link = self.final.with_name(LATEST)
+        try:
+            return Relinking(link, self.final.name)
+        except OSError as error:
+            self.log(f"{link} was not moved to this run ({error.strerror}): remove it, or look for runs by their time")
+        return None
 
     def log(self, line: str) -> None:
         """Add a line to `run.log`; on a full disk the line is lost and the run goes on."""

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from common.system.command_line import table_console
 from simulations.cli.options import CHANGES, DATA, DEFAULT_OUTPUT, OUTPUT, SITES, parse_plan, with_paths
 
 
@@ -23,4 +23,4 @@ def demo(
 
     plan = with_paths(parse_plan(changes, {"federation.rounds": rounds}), data, sites, output)
     summary = demonstrate(plan, folder, output, lambda line: print(line, flush=True))
-    Console(width=TABLE_WIDTH).print(render_table(summary))
+    table_console(TABLE_WIDTH).print(render_table(summary))

@@ -34,6 +34,8 @@ def simulation_environment(workplace: Path, home: Path, mark: str) -> dict[str, 
     environment |= {**OFFLINE_ENVIRONMENT, "HF_HUB_OFFLINE": "1"}
     # By default OpenMP's threads spin while they wait, and take the cores from other processes.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Whatever the terminal shows: its encoding must not decide whether a run can write its log.
+    environment |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}
     environment["FLWR_HOME"] = str(home)
     environment["RAY_TMPDIR"] = environment["TMPDIR"] = environment["HOME"] = str(workplace)
     # Without this file in its home, Ray asks metadata servers of three clouds whether it runs there.

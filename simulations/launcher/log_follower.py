@@ -29,7 +29,7 @@ class LogFollower:
         if self._stream is None:
             if not self._path.is_file():
                 return
-            self._stream = self._path.open()
+            self._stream = self._path.open(encoding="utf-8", errors="replace")
             self._stream.seek(self._start)
         while True:
             start = self._stream.tell()

@@ -13,6 +13,7 @@ from common.plan.training_plan import TrainingPlan
 from common.processes.interruption import interrupt_once
 from common.summary.summary import Summary
 from common.summary.summary_file import read_summary
+from server.runs.reading import latest_run
 from simulations.local_federation.rehearsal import Rehearsal
 from simulations.preflight.findings import require_fit
 from simulations.preflight.machine import check_machine
@@ -76,7 +77,9 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
             hospital.command("audit", "verify")
         chapter("everyone stops")
         audit_logs = [AuditLog(hospital.folder / "state" / "audit.jsonl") for hospital in hospitals]
-    run = (runs / "latest").resolve()
+    view = latest_run(runs)
+    assert view is not None
+    run = view.folder
     say(_describe_rounds(run, audit_logs))
     chapter(f"done; the released model is in {run / 'model'}")
     return read_summary(run)

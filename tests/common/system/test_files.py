@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from common.system.files import (
+    Relinking,
     all_but_newest,
-    point_link,
     publish_folder,
     remove_parts,
     try_lock,
@@ -58,9 +58,16 @@ def test_a_folder_is_published_unless_the_name_is_taken(tmp_path: Path) -> None:
 
 def test_a_link_is_pointed_elsewhere(tmp_path: Path) -> None:
     for target in ("one", "two"):
-        point_link(tmp_path / "latest", target)
+        Relinking(tmp_path / "latest", target).finish()
         assert (tmp_path / "latest").readlink() == Path(target)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_is_no_link_is_not_replaced_by_one(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    with pytest.raises(FileExistsError, match="is a folder, not a link"):
+        Relinking(tmp_path / "latest", "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["latest"]
 
 
 def test_all_but_the_newest(tmp_path: Path) -> None:

@@ -25,6 +25,18 @@ def test_a_finished_run_takes_its_name_and_becomes_the_latest(tmp_path: Path) ->
     assert json.loads((final / "plan.json").read_text())["digest"] == TrainingPlan().digest
 
 
+def test_a_run_is_whole_where_latest_cannot_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    final = reserve_run(tmp_path, "x")
+    with RunFolder(final) as folder:
+        folder.log("hello")
+    assert {path.name for path in tmp_path.iterdir()} == {"latest", final.name}
+    assert (final / "run.log").read_text() == (
+        f"hello\n{tmp_path}/latest was not moved to this run (is a folder, not a link): remove it, or look for runs by "
+        "their time\n"
+    )
+
+
 def test_a_failed_run_stays_unfinished_and_is_not_the_latest(tmp_path: Path) -> None:
     final = reserve_run(tmp_path, "x")
     folder = RunFolder(final).__enter__()
