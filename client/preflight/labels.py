@@ -14,7 +14,7 @@ _TRAINING_SHARE = 0.68
 
 
 def check_classes(survey: Survey) -> Finding:
-    """Check that there are at least two classes, and images of each."""
+    """Check that there are at least two classes, and images of each; say what was guessed from the names."""
     counts = Counter(picture.label for picture in survey.pictures)
     found = ", ".join(f"{label}: {counts[label]}" for label in survey.labels)
     try:
@@ -23,11 +23,11 @@ def check_classes(survey: Survey) -> Finding:
         return failed("classes", str(error), "add the other class, or correct data.positive and the labels")
     if empty := [label for label in survey.labels if not counts[label]]:
         return failed("classes", f"{found}; no image of {first_few(empty)} can be read", "export those images anew")
+    told = (found, describe_guess(classes, survey.settings.positive), survey.remark)
+    found = "; ".join(part for part in told if part)
     if tiny := [label for label in survey.labels if counts[label] < _TINY_CLASS]:
         mend = f"with fewer than {_TINY_CLASS} images, neither training nor scores can be trusted; add some"
         return warn("classes", f"{found}; few of {first_few(tiny)}", mend)
-    if guess := describe_guess(classes, survey.settings.positive):
-        return passed("classes", f"{found}; {guess}")
     return passed("classes", found)
 
 

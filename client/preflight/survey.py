@@ -94,6 +94,8 @@ class Survey:
         How the patients were found, in words.
     files : FileTally
         What lies there, used or not.
+    remark : str or None
+        In words, what the layout's folders or names are taken for, where that is not plain.
     """
 
     path: Path
@@ -105,6 +107,7 @@ class Survey:
     patients_known: bool
     patient_source: str
     files: FileTally
+    remark: str | None = None
 
 
 def survey_images(
@@ -161,6 +164,7 @@ def survey_images(
             used=len(pictures),
             first_frames=first_frames,
         ),
+        remark=listing.remark,
     )
 
 

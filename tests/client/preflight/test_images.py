@@ -159,6 +159,22 @@ def test_classes(folder: Path) -> None:
     assert (none.status, none.found) == (Status.FAILED, "healthy: 6, sick: 0; no image of sick can be read")
 
 
+@pytest.mark.parametrize("few", [False, True])
+def test_a_guess_which_class_is_the_disease(folder: Path, few: bool) -> None:
+    kinds = ["cats" if i == 0 or (i % 2 and not few) else "dogs" for i in range(12)]
+    rows = [(name, kind, patient) for (name, _, patient), kind in zip(write(folder), kinds, strict=True)]
+    assert "a guess from the names: 'dogs' is taken for the disease" in check(folder, rows)["classes"].found
+
+
+def test_folders_of_hospitals_are_told(folder: Path) -> None:
+    for number in range(24):
+        place = folder / f"site{number % 2}" / ("healthy", "sick")[number // 2 % 2] / f"{number}.png"
+        save(place, picture(number))
+    assert judge(folder)["classes"].found == (
+        "healthy: 12, sick: 12; folders above the classes are taken for hospitals: 'site0', 'site1'"
+    )
+
+
 @pytest.mark.parametrize(("least", "status"), [(13, Status.FAILED), (9, Status.WARN)])
 def test_too_few_images(folder: Path, least: int, status: Status) -> None:
     wanted = rules(least_images=least).model_dump(mode="json")
