@@ -8,25 +8,48 @@ from common.system.wording import words
 
 PATHS = (
     "path filepath file filename imagepath imagefile imagefilename imagefilepath imagename image img imgpath imgname "
-    "imageid imgid imageindex picture photo isicid"
+    "imageid imgid imageindex idcode fname images files paths picture photo isicid bild dateiname"
 )
-LABELS = "label class classname classlabel diagnosis dx target category finding groundtruth disease"
+LABELS = (
+    "label labels class classes classname classlabel diagnosis dx target targets category finding findings "
+    "findinglabel findinglabels groundtruth disease klasse diagnose y"
+)
 PATIENTS = (
     "patient patientid patientno patientnr patientnumber patientkey patientcode patientidentifier subject subjectid "
     "subjectno subjectnumber subjectkey subjectcode person personid participant participantid individual individualid "
-    "pid mrn pseudonym case caseid caseno casenumber lesion lesionid"
+    "studysubject studysubjectid usubjid subj subjid subjno pat patid patno patnr ptid ptno patienten patientenid "
+    "patientennr patientennummer proband probandid donor donorid volunteer volunteerid pid mrn pseudonym case caseid "
+    "caseno casenumber fallid fallnr fallnummer lesion lesionid"
 )
 """From who is surely one person to who may be several, such as lesions: the first that is there is taken."""
 SITES = (
     "site siteid sitename hospital hospitalid hospitalname center centre centerid centreid centername centrename "
-    "institution institutionid institutionname institute clinic clinicid clinicname"
+    "institution institutionid institutionname institute clinic clinicid clinicname klinik facility facilityid "
+    "facilityname medicalcenter medicalcentre hosp hospitalcode sitecode siteno sitenumber centercode centrecode"
 )
 
-_PATIENT_WORDS = words("patient patients subject subjects participant person mrn")
+_PATIENT_WORDS = words("patient patients subject subjects subj participant person persons people mrn pat ptid pt")
+_PATIENT_BEGINNINGS = ("patient", "pazient", "pacient", "proband", "sujet", "患者")
+_NUMBERED_BY_HOSPITALS = frozenset({"hospitalnumber", "hospitalno", "hospitalnr"})
 # Columns that tell something of a patient, but not who it is.
 _ATTRIBUTES = words(
     "age sex gender weight height birth birthday birthdate dob race ethnicity history position orientation status "
     "group size years year type side smoker bmi outcome class label"
+)
+
+_IDENTIFIERS = words("id ids uid uuid guid identifier number nummer nr no accession barcode key")
+_OTHERS_IDENTIFIED = words(
+    """
+    image images img file slice frame sop series class label diagnosis icd site hospital center centre clinic
+    device camera scanner machine model fold split batch reader radiologist rad annotator rater grader dataset version
+    """
+)
+_SITE_WORDS = words("site hospital center centre clinic klinik klinikum institution institute facility krankenhaus")
+_PLACES_IN_A_BODY = words(
+    """
+    anatom anatomic anatomical anatomy body tumor tumour lesion primary biopsy injection skin organ of general special
+    patient number no nr
+    """
 )
 
 _HOSPITAL_WORDS = words(
@@ -58,7 +81,20 @@ def usual(header: Sequence[str], names: str) -> list[str]:
 def may_name_patients(column: str) -> bool:
     """Tell whether an unknown column may hold the patient: it speaks of patients, and not of what they are like."""
     told = set(split_words(column))
-    return bool(told & _PATIENT_WORDS) and not told & _ATTRIBUTES
+    speaks = told & _PATIENT_WORDS or any(word.startswith(_PATIENT_BEGINNINGS) for word in told)
+    return plain_name(column) in _NUMBERED_BY_HOSPITALS or (bool(speaks) and not told & _ATTRIBUTES)
+
+
+def may_be_identifiers(column: str) -> bool:
+    """Tell whether an unknown column's name ends as an identifier's does, and not one of images, classes or devices."""
+    told = split_words(column)
+    return bool(told) and told[-1] in _IDENTIFIERS and not set(told) & _OTHERS_IDENTIFIED
+
+
+def may_name_sites(column: str) -> bool:
+    """Tell whether an unknown column may hold the site: it speaks of hospitals, and not of places in a body."""
+    told = set(split_words(column))
+    return bool(told & _SITE_WORDS) and not told & _PLACES_IN_A_BODY
 
 
 def names_a_hospital(name: str) -> bool:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.dataset.column_names import LABELS, PATHS, PATIENTS, SITES, matching, may_name_patients, usual
+from common.dataset.readers.csv_hints import header_is_data, label_hint, may_group_images, path_hint, tell_paths
+from common.dataset.readers.csv_paths import ManifestFolder
 from common.dataset.readers.csv_table import Row
 from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
 from common.errors import InputError
-from common.imaging.decode import IMAGE_SUFFIXES
 
-_BINARY = frozenset({"0", "1", "0.0", "1.0"})
-_ONE = frozenset({"1", "1.0"})
+_ONE = frozenset({"1", "1.0", "true"})
+_BINARY = _ONE | {"0", "0.0", "false", ""}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Columns:
     classes: tuple[str, ...] = ()
 
 
-def find_columns(manifest: Path, header: Sequence[str], rows: Sequence[Row], settings: DatasetSettings) -> Columns:
+def find_columns(
+    manifest: Path, header: Sequence[str], rows: Sequence[Row], settings: DatasetSettings, folder: ManifestFolder
+) -> Columns:
     """Find the columns that the settings ask for, or those of the usual names.
 
     Raises
@@ -45,10 +48,17 @@ def find_columns(manifest: Path, header: Sequence[str], rows: Sequence[Row], set
         One is missing, there twice, or one of several; or an unknown column may hold the patient.
     """
     finder = _Finder(manifest, header)
-    path = finder.required("path", settings.path_column, DEFAULT_SETTINGS.path_column, PATHS)
-    patient = _patient(finder, settings)
+    paths = finder.candidates(settings.path_column, DEFAULT_SETTINGS.path_column, PATHS)
+    if not paths:
+        if header_is_data(header, folder):
+            raise InputError(f"{manifest}: row 1 must name the columns, such as path,label; it holds {finder.there}")
+        raise finder.missing("path", settings.path_column, path_hint(header, rows, folder))
+    path = finder.only("path", paths if len(set(paths)) == 1 else tell_paths(paths, rows, folder))
+    patient = _patient(finder, rows, settings)
     site = finder.asked("site", settings.site_column, DEFAULT_SETTINGS.site_column, SITES)
-    label = finder.asked("label", settings.label_column, DEFAULT_SETTINGS.label_column, LABELS)
+    # Beside x, y is the height of something in the image.
+    labels = LABELS.removesuffix(" y") if matching(header, "x") else LABELS
+    label = finder.asked("label", settings.label_column, DEFAULT_SETTINGS.label_column, labels)
     if label is not None:
         return Columns(path, label, patient, site)
     classes = _class_columns(finder, rows, [one for one in (path, patient, site) if one is not None])
@@ -61,19 +71,21 @@ class _Finder:
         self.header = header
 
     def asked(self, what: str, name: str, default: str, usual_names: str) -> str | None:
-        """Return the column of a name; by default that of the first usual name, or None."""
-        found = matching(self.header, name) or (usual(self.header, usual_names) if name == default else [])
+        """Return the column of a name; by default the one of a usual name, or None."""
+        found = self.candidates(name, default, usual_names)
         if not found:
             if name == default:
                 return None
             raise self.missing(what, name)
         return self.only(what, found)
 
-    def required(self, what: str, name: str, default: str, usual_names: str) -> str:
-        column = self.asked(what, name, default, usual_names)
-        if column is None:
-            raise self.missing(what, name)
-        return column
+    def candidates(self, name: str, default: str, usual_names: str) -> list[str]:
+        """Return the columns of a name; by default those of a usual name."""
+        return matching(self.header, name) or (usual(self.header, usual_names) if name == default else [])
+
+    @property
+    def there(self) -> str:
+        return ", ".join(repr(column) for column in self.header if column)
 
     def only(self, what: str, found: Sequence[str]) -> str:
         if self.header.count(found[0]) > 1:
@@ -86,14 +98,11 @@ class _Finder:
             )
         return found[0]
 
-    def missing(self, what: str, name: str) -> InputError:
-        there = ", ".join(repr(column) for column in self.header if column)
-        if any(column.casefold().endswith(tuple(IMAGE_SUFFIXES)) for column in self.header):
-            return InputError(f"{self.manifest}: row 1 must name the columns, such as path,label; it holds {there}")
-        return InputError(f"{self.manifest}: no {what} column {name!r}; the columns there are {there}")
+    def missing(self, what: str, name: str, hint: str = "") -> InputError:
+        return InputError(f"{self.manifest}: no {what} column {name!r}; the columns there are {self.there}{hint}")
 
 
-def _patient(finder: _Finder, settings: DatasetSettings) -> str | None:
+def _patient(finder: _Finder, rows: Sequence[Row], settings: DatasetSettings) -> str | None:
     asked = settings.patient_column
     if asked == "none":
         return None
@@ -107,7 +116,7 @@ def _patient(finder: _Finder, settings: DatasetSettings) -> str | None:
         same = [column for column in found if column == found[0] or _alike(column, found[0])]
         return finder.only("patient", same)
     for column in finder.header:
-        if may_name_patients(column):
+        if may_name_patients(column) or may_group_images(column, rows):
             raise InputError(
                 f"{finder.manifest}: the column {column!r} may tell the patient; name it in data.patient_column, or "
                 "set that to 'none' if it does not"
@@ -124,26 +133,33 @@ def _class_columns(finder: _Finder, rows: Sequence[Row], used: Sequence[str]) ->
     binary = [
         column
         for column in finder.header
-        if column and column not in used and all(row.cells.get(column, "") in _BINARY for row in rows)
+        if column
+        and column not in used
+        and all(row.cells.get(column, "").casefold() in _BINARY for row in rows)
+        and any(row.cells.get(column, "") for row in rows)
     ]
     if not rows or not binary:
-        raise finder.missing("label", DEFAULT_SETTINGS.label_column)
+        raise finder.missing("label", DEFAULT_SETTINGS.label_column, label_hint(finder.header, rows, used))
     if len(binary) == 1:
         raise InputError(
             f"{finder.manifest}: no label column; if {binary[0]!r}, which holds 0 and 1, is it, name it in "
             "data.label_column"
         )
     for row in rows:
-        ones = [column for column in binary if row.cells[column] in _ONE]
+        ones = [column for column in binary if _is_one(row, column)]
         if len(ones) != 1:
-            what = f"both {ones[0]!r} and {ones[1]!r}" if ones else f"none of {', '.join(map(repr, binary))}"
+            what = f"{ones[0]!r} and {ones[1]!r} are both" if ones else f"none of {', '.join(map(repr, binary))} is"
             raise InputError(
-                f"{finder.manifest} row {row.number}: no label column, and {what} is 1 here where one must be; add a "
+                f"{finder.manifest} row {row.number}: no label column, and {what} 1 here where one must be; add a "
                 "column label, or name it in data.label_column"
             )
-    return tuple(column for column in binary if any(row.cells[column] in _ONE for row in rows))
+    return tuple(column for column in binary if any(_is_one(row, column) for row in rows))
 
 
 def class_of(row: Row, columns: Columns) -> str:
     """Return which of a row's class columns is 1."""
-    return next(column for column in columns.classes if row.cells[column] in _ONE)
+    return next(column for column in columns.classes if _is_one(row, column))
+
+
+def _is_one(row: Row, column: str) -> bool:
+    return row.cells.get(column, "").casefold() in _ONE

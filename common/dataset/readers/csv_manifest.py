@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from common.dataset.column_names import may_name_sites
 from common.dataset.image_source import FileSource
 from common.dataset.listing import ListedImage, Listing, shown_name
 from common.dataset.readers.csv_columns import Columns, class_of, find_columns
@@ -62,8 +63,8 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
         folder, occurs twice, or names no file. The message names the row.
     """
     header, rows = read_table(manifest, limits)
-    columns = find_columns(manifest, header, rows, settings)
     folder = ManifestFolder(manifest.parent)
+    columns = find_columns(manifest, header, rows, settings, folder)
     patients = PatientNames()
     images: list[ListedImage] = []
     first_rows: dict[Path, int] = {}
@@ -80,23 +81,23 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
             raise InputError(f"{where}: {relative!r} is in row {first_rows[path]} already; keep one of the two rows")
         first_rows[path] = row.number
         images.append(_image(where, row, columns, patients, relative, FileSource(path, shown_name(relative), limits)))
-    _check_missing(manifest, missing)
+    _check_missing(manifest, folder, missing)
     if not images:
         raise InputError(f"{manifest}: no images; add one row per image below the header")
     check_single(str(manifest), (image.label for image in images))
     patient_source = None if columns.patient is None else f"column {columns.patient!r}"
     left_out, others = _not_listed(manifest, set(first_rows))
-    return Listing(images, left_out, patient_source, others, _tell_masks([image.name for image in images]))
+    remarks = [_tell_masks([image.name for image in images]), _tell_site(header, columns)]
+    return Listing(images, left_out, patient_source, others, "; ".join(filter(None, remarks)) or None)
 
 
-def _check_missing(manifest: Path, missing: list[tuple[int, str]]) -> None:
+def _check_missing(manifest: Path, folder: ManifestFolder, missing: list[tuple[int, str]]) -> None:
     if missing:
         number, given = missing[0]
         further = f", and {len(missing) - 1} further rows name missing files" if len(missing) > 1 else ""
-        raise InputError(
-            f"{manifest} row {number}: there is no file {given!r} in {manifest.parent}{further}; mend the paths or "
-            "delete the rows"
-        )
+        nearest = folder.nearest(given)
+        mend = f"{nearest!r} is there: mend the paths" if nearest else "mend the paths or delete the rows"
+        raise InputError(f"{manifest} row {number}: there is no file {given!r} in {manifest.parent}{further}; {mend}")
 
 
 def _not_listed(manifest: Path, listed: set[Path]) -> tuple[list[tuple[str, str]], list[str]]:
@@ -120,6 +121,14 @@ def _tell_masks(names: Sequence[str]) -> str | None:
         return None
     example = masks[0].removeprefix("all/")
     return f"{plural(len(masks), 'row')} of the manifest may name masks, such as {example}; delete those that do"
+
+
+def _tell_site(header: Sequence[str], columns: Columns) -> str | None:
+    """Say that an unknown column may hold the site."""
+    column = next((column for column in header if may_name_sites(column)), None)
+    if column is None or columns.site is not None or column in (columns.label, columns.patient, columns.path):
+        return None
+    return f"the column {column!r} is not read: where it tells the hospital, name it in data.site_column"
 
 
 def _image(

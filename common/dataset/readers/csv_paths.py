@@ -45,6 +45,25 @@ class ManifestFolder:
         name = found[0].relative_to(self._root).as_posix()
         return self._inside(where, name), name
 
+    def file_of(self, given: str) -> Path | None:
+        """Return the file as `find` does; None also where `find` refuses."""
+        try:
+            found = self.find("", given)
+        except InputError:
+            return None
+        return found[0] if found else None
+
+    def nearest(self, given: str) -> str | None:
+        """Return the one image with a missing file's name in another folder or with another suffix; None otherwise."""
+        if self._by_path is None:
+            self._by_path = self._list()
+        name = PurePosixPath(given.replace("\\", "/")).name
+        for wanted in (name, PurePosixPath(name).stem):
+            found = self._by_name.get(_plain(wanted), [])
+            if len(found) == 1:
+                return found[0].relative_to(self._root).as_posix()
+        return None
+
     def _inside(self, where: str, relative: str) -> Path:
         """Return a file's real path; refuse one that leaves the manifest's folder, by ``..`` or by a link."""
         try:

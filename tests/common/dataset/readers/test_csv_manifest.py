@@ -62,7 +62,7 @@ class TestCsv:
             ('path,label\npix/a.png,"x\nx"\n', "row 2: the column 'label' has several lines"),
             ("path,label\npix/a.png,x\npix/b.png,nan\n", "row 3: 'nan' in the column 'label' is no value"),
             ("path,label\npix/a.png,x|y\npix/b.png,x\n", "row 2: 'x|y' names several classes"),
-            ("path,MEL,NV\npix/a.png,1,0\npix/b.png,1,1\n", "row 3: no label column, and both 'MEL' and 'NV'"),
+            ("path,MEL,NV\npix/a.png,1,0\npix/b.png,1,1\n", "row 3: no label column, and 'MEL' and 'NV' are both 1"),
             ("path,MEL,NV\npix/a.png,1,0\npix/b.png,0,0\n", "row 3: no label column, and none of 'MEL', 'NV'"),
             ("path,melanoma\npix/a.png,1\npix/b.png,0\n", "if 'melanoma', which holds 0 and 1, is it, name it"),
             ("PK\x03\x04", "is an Excel workbook under another name"),
@@ -257,3 +257,58 @@ class TestCsv:
     def test_an_old_workbook_under_another_name(self, tmp_path: Path) -> None:
         (table(tmp_path, "") / "manifest.csv").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99))
         assert "is an Excel workbook under another name; save it as 'CSV UTF-8'" in failure(tmp_path)
+
+    @pytest.mark.parametrize(
+        "header", ["Pat-ID", "PTID", "Study Subject", "subj_id", "Patientennummer", "Fall-ID", "Proband"]
+    )
+    def test_more_names_of_patients(self, tmp_path: Path, header: str) -> None:
+        root = table(tmp_path, f"path,label,{header}\npix/a.png,x,1\npix/b.png,y,1\n")
+        assert load_dataset(root).patient_source == f"column {header!r}"
+
+    @pytest.mark.parametrize(
+        "header", ["Paziente", "ID patient", "Hospital Number", "StudyInstanceUID", "exam_id", "Record No"]
+    )
+    def test_a_column_that_may_group_images_by_patient_is_asked_for(self, tmp_path: Path, header: str) -> None:
+        root = table(tmp_path, f"path,label,{header}\npix/a.png,x,1\npix/b.png,y,1\npix/c.png,x,2\npix/d.png,y,2\n")
+        assert f"{header!r} may tell the patient" in failure(root)
+        assert load_dataset(root, DatasetSettings(patient_column="none")).patient_source == "each image its own patient"
+
+    @pytest.mark.parametrize("header", ["patient_sex", "camera_id", "image_id", "rad_id", "Age"])
+    def test_a_column_of_something_else_is_not_asked_for(self, tmp_path: Path, header: str) -> None:
+        root = table(tmp_path, f"path,label,{header}\npix/a.png,x,1\npix/b.png,y,1\npix/c.png,x,2\npix/d.png,y,2\n")
+        assert load_dataset(root).patient_source == "each image its own patient"
+
+    def test_an_unknown_column_that_may_tell_the_site_is_said(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,label,Referring clinic,anatom_site\npix/a.png,x,n,skin\npix/b.png,y,s,skin\n")
+        assert load_dataset(root).remark == (
+            "the column 'Referring clinic' is not read: where it tells the hospital, name it in data.site_column"
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("where,label\npix/a.png,x\npix/b.png,y\n", "'where' names files: set data.path_column to it"),
+            ("a,x\nb,y\n", "row 1 must name the columns, such as path,label; it holds 'a', 'x'"),
+            ("path,grade\na,x\nb,y\nc,x\nd,y\n", "if it is 'grade' (2 different values), name it in data.label_column"),
+            ("path,label\npix/a.jpg,x\n", "there is no file 'pix/a.jpg' in"),
+            ("path,label\npix/a.jpg,x\n", "'pix/a.png' is there: mend the paths"),
+            ("path,label\nimages/b.png,x\n", "'pix/b.png' is there: mend the paths"),
+            ("path,x,y\na,1,2\nb,2,3\nc,1,2\nd,2,3\n", "no label column 'label'"),
+        ],
+    )
+    def test_the_nearest_right_thing_is_named(self, tmp_path: Path, text: str, message: str) -> None:
+        assert message in failure(table(tmp_path, text))
+
+    def test_of_two_columns_of_paths_the_one_that_names_files(self, tmp_path: Path) -> None:
+        assert len(load_dataset(table(tmp_path, "image_id,filename,label\n1,a.png,x\n2,b.png,y\n")).records) == 2
+        assert len(load_dataset(table(tmp_path, "image_id,filename,label\na,a.png,x\nb,b.png,y\n")).records) == 2
+        assert "may be in" in failure(table(tmp_path, "image_id,filename,label\na,b.png,x\nb,a.png,y\n"))
+
+    @pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("1.0", "0.0"), ("TRUE", "FALSE"), ("1", "")])
+    def test_one_column_a_class(self, tmp_path: Path, yes: str, no: str) -> None:
+        root = table(tmp_path, f"image,MEL,NV\na,{yes},{no}\nb,{no},{yes}\n")
+        assert labels(load_dataset(root)) == {"pix/a.png": "MEL", "pix/b.png": "NV"}
+
+    def test_the_columns_of_chestx_ray14(self, tmp_path: Path) -> None:
+        text = "Image Index,Finding Labels,Patient ID\na.png,Effusion,1\nb.png,Effusion|Mass,1\n"
+        assert "row 3: 'Effusion|Mass' names several classes" in failure(table(tmp_path, text))
