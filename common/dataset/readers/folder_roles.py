@@ -14,7 +14,12 @@ from common.system.wording import words
 
 _SPLITS = words("train training val valid validation dev test testing eval evaluation holdout fold folds cv external")
 _SPLIT_COMPANIONS = words("set data images imgs dataset")
-_PARTS = words("part parts batch batches fold folds chunk subset split disc disk volume dir folder images imgs")
+_PARTS = words(
+    """
+    part parts batch batches fold folds chunk subset split disc disk volume dir folder images image imgs img data mask
+    masks labels annotations groundtruth gt
+    """
+)
 # What parts images and is neither a class nor a hospital.
 _KINDS = words(
     """
@@ -122,7 +127,8 @@ def _refuse_splits(root: Path, below: Mapping[str, set[str]]) -> None:
             f"{root / largest}",
         )
     unnumbered = {tuple(_plain_words(name)) for name in below}
-    if len(below) > 1 and len(unnumbered) == 1 and not _PARTS.isdisjoint(*unnumbered):
+    numbered_alike = len(unnumbered) == 1 and not _PARTS.isdisjoint(*unnumbered)
+    if len(below) > 1 and (numbered_alike or all(told and _PARTS.issuperset(told) for told in unnumbered)):
         _refuse(root, f"{_few(below)} look like parts of one set, not like classes")
 
 

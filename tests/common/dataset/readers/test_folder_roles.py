@@ -114,8 +114,11 @@ class TestRefused:
     def test_splits_beside_another_folder(self, tmp_path: Path) -> None:
         assert f"such as {tmp_path / 'train'}" in failure(tree(tmp_path, *crossed(("test", "train"), PAIR), "figures"))
 
-    def test_parts_of_one_set(self, tmp_path: Path) -> None:
-        message = failure(tree(tmp_path, "HAM10000_images_part_1", "HAM10000_images_part_2"))
+    @pytest.mark.parametrize(
+        "parts", [("HAM10000_images_part_1", "HAM10000_images_part_2"), ("images", "labels"), ("batch1", "data")]
+    )
+    def test_parts_of_one_set(self, tmp_path: Path, parts: tuple[str, ...]) -> None:
+        message = failure(tree(tmp_path, *parts))
         assert "look like parts of one set, not like classes" in message
 
     @pytest.mark.parametrize(("outer", "inner"), [("Dataset_BUSI_with_GT", PAIR), ("Basel", PAIR), ("images", PAIR)])
