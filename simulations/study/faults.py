@@ -1,5 +1,6 @@
 """Simulated hospitals that fail on purpose: a transport that loses their replies, or makes them hostile."""
 
+import random
 from collections import Counter
 from collections.abc import Iterable
 
@@ -78,8 +79,8 @@ class FaultyTransport:
             return False
         place = messages.read_int(message.content, messages.ROUND), messages.read_int(message.content, messages.SITE)
         self._attempts[place] += 1
-        draw = np.random.default_rng([*self._seeds, *place, self._attempts[place]]).random()
-        return bool(draw < self._dropout)
+        draw = random.Random(repr((*self._seeds, *place, self._attempts[place]))).random()
+        return draw < self._dropout
 
     def _lose(self, message: Message) -> str:
         identity = f"lost-{sum(self._attempts.values())}-{messages.read_int(message.content, messages.SITE)}"

@@ -1,3 +1,4 @@
+import hashlib
 from itertools import pairwise
 
 import numpy as np
@@ -47,6 +48,21 @@ def test_the_seed_decides(kind: str) -> None:
     assert deal(kind, 4) != deal(kind, 4, seed=2)
     study = StudyPlan(partition=kind, sites=4)
     assert partition(list(reversed(records())), study)[1] == deal(kind, 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"), [("iid", "245a20454242"), ("dirichlet", "1cb0c41c4fed"), ("quantity-skew", "0ba8c7e8690c")]
+)
+def test_a_study_finds_its_hospitals_again_after_an_upgrade(kind: str, digest: str) -> None:
+    text = "|".join(",".join(record.name for record in group) for group in deal(kind, 4).values())
+    assert hashlib.sha256(text.encode()).hexdigest()[:12] == digest
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_a_thousand_sites(kind: str) -> None:
+    dealt = partition(records(3000), StudyPlan(partition=kind, sites=1000, alpha=0.5))[1]
+    assert len(dealt) == 1000
+    assert min(len({record.patient for record in group}) for group in dealt.values()) == 3
 
 
 def share_of_sick(dealt: Sites) -> list[float]:
