@@ -8,13 +8,12 @@ resample's weights its value there, so that there is one definition for both. We
 and pairs are then exact, and a result does not depend on the order in which a machine adds.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from common.evaluation.roc import checked_scores, scored_classes
+from common.evaluation.roc import checked_scores
 
 RATES = ("accuracy", "sensitivity", "specificity", "precision", "f1")
 
@@ -78,74 +77,6 @@ def rates_of_confusions(confusions: NDArray[np.float64]) -> dict[str, NDArray[np
         sums = np.where(counted, np.nan_to_num(values), 0.0).sum(axis=1)
         found[name] = _share(sums, counted.sum(axis=1).astype(np.float64))
     return found
-
-
-def weighted_auc(
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
-    folds: NDArray[np.int64],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the AUC within folds for each weighting.
-
-    Scores of different folds come from different models and are never ranked against each other: the AUC is the share
-    of concordant pairs (a tie counts one half) among all pairs of a positive and a negative image of the same fold.
-    With one fold this is the AUC; with several it is the mean of the folds' AUCs weighted by their pairs.
-
-    Parameters
-    ----------
-    labels : ndarray of int64, shape (N,)
-        In [0, classes).
-    probabilities : ndarray of float64, shape (N, classes)
-        With two classes, column 1 is ranked; with more, the AUC is the mean of the one-vs-rest AUCs over the classes
-        that have a pair, as in `common.evaluation.roc.auc`.
-    folds : ndarray of int64, shape (N,)
-        Which model made each prediction.
-    weights : ndarray of float64, shape (B, N)
-        At least 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (B,)
-        In [0, 1], or NaN where no fold has a pair.
-
-    References
-    ----------
-    E. LeDell, M. Petersen, M. van der Laan (2015). Computationally efficient confidence intervals for cross-validated
-    area under the ROC curve estimates. Electronic Journal of Statistics 9, 1583-1607.
-    """
-    areas = [
-        _share(
-            ((weights[:, own] @ (concordant * ranked)) * weights[:, others]).sum(axis=1),
-            ((weights[:, own] @ ranked) * weights[:, others]).sum(axis=1),
-        )
-        for own, others, concordant, ranked in concordances(labels, probabilities, folds)
-    ]
-    if not areas:
-        return np.full(len(weights), np.nan)
-    return nan_mean(np.stack(areas), axis=0)
-
-
-def concordances(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float64], folds: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
-    """Compare every image of a class with every other image, class by class.
-
-    Yields
-    ------
-    own, others : ndarray of int64
-        Positions of the m images of the class and of the n others.
-    concordant : ndarray of float64, shape (m, n)
-        1 where the image of the class has the higher score, 1/2 for a tie, 0 else.
-    ranked : ndarray of float64, shape (m, n)
-        1 for pairs of the same fold, 0 else. A class without such a pair is left out.
-    """
-    for index in scored_classes(probabilities.shape[1]):
-        own, others = np.flatnonzero(labels == index), np.flatnonzero(labels != index)
-        ranked = (folds[own][:, None] == folds[others]).astype(np.float64)
-        if ranked.any():
-            difference = probabilities[own, index][:, None] - probabilities[others, index]
-            yield own, others, (np.sign(difference) + 1) / 2, ranked
 
 
 def nan_mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

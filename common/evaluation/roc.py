@@ -26,8 +26,10 @@ class RocCurve:
         return float((np.diff(x) * (y[1:] + y[:-1]) / 2).sum())
 
 
-def mean_roc(curves: Sequence[RocCurve]) -> RocCurve | None:
+def mean_roc(curves: Sequence[RocCurve], weights: Sequence[float] | None = None) -> RocCurve | None:
     """Average curves vertically, exactly: the area of the mean is the mean of the areas.
+
+    `weights` are above 0, one per curve; without them all weigh the same. None where there is no curve.
 
     A ROC curve has upright steps, where one false positive rate has two true positive rates. Plain interpolation picks
     one of them; here each rate of the common grid keeps the limit from the left and the one from the right.
@@ -36,14 +38,15 @@ def mean_roc(curves: Sequence[RocCurve]) -> RocCurve | None:
         return None
     grid = np.unique(np.concatenate([curve.false_positive_rate for curve in curves]))
     left, right = np.zeros_like(grid), np.zeros_like(grid)
-    for curve in curves:
+    shares = np.full(len(curves), 1.0) if weights is None else np.asarray(weights, dtype=np.float64)
+    for curve, share in zip(curves, shares / shares.sum(), strict=True):
         x, y = curve.false_positive_rate, curve.true_positive_rate
         before, after = np.searchsorted(x, grid, side="right") - 1, np.searchsorted(x, grid, side="left")
         gap = x[after] - x[before]
         inside = y[before] + (y[after] - y[before]) * (grid - x[before]) / np.where(gap > 0, gap, 1)
-        left += np.where(gap > 0, inside, y[after])
-        right += np.where(gap > 0, inside, y[before])
-    means = np.stack([left, right], axis=1).ravel() / len(curves)
+        left += share * np.where(gap > 0, inside, y[after])
+        right += share * np.where(gap > 0, inside, y[before])
+    means = np.stack([left, right], axis=1).ravel()
     start = np.zeros(1)
     return RocCurve(np.concatenate([start, np.repeat(grid, 2)]), np.concatenate([start, means]))
 
@@ -68,7 +71,7 @@ def roc_curve(labels: ArrayLike, probabilities: ArrayLike) -> RocCurve | None:
     for index in scored_classes(scores.shape[1]):
         relevant = truth == index
         if relevant.any() and not relevant.all():
-            curves.append(_binary_roc(relevant, scores[:, index]))
+            curves.append(binary_roc(relevant, scores[:, index]))
     return mean_roc(curves)
 
 
@@ -78,7 +81,7 @@ def auc(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
     return None if curve is None else curve.area()
 
 
-def _binary_roc(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> RocCurve:
+def binary_roc(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> RocCurve:
     """Return the ROC curve of one class against the rest: one point per distinct score, without collinear points.
 
     The points are those of `sklearn.metrics.roc_curve` (a test compares them), whose import takes over a second and

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, norm
 
-from common.evaluation.metrics import concordances
+from common.evaluation.weighted_auc import ranked_classes
 from common.statistics.patients import sum_by_patient
 
 
@@ -111,12 +111,12 @@ class RankedSet(NamedTuple):
     Attributes
     ----------
     probabilities : ndarray of float64, shape (N, classes)
-    folds : ndarray of int64, shape (N,)
-        Which model made each prediction; only scores of one fold are ranked against each other.
+    models : ndarray of int64, shape (N,)
+        Which model made each prediction; only scores of one model are ranked against each other.
     """
 
     probabilities: NDArray[np.float64]
-    folds: NDArray[np.int64]
+    models: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -183,18 +183,11 @@ def delong_test(
 def _components(labels: NDArray[np.int64], sets: list[RankedSet]) -> tuple[float, NDArray[np.float64]] | None:
     """Return the AUC, and how far each image moves it: shape (2, N), as a positive and as a negative image."""
     areas, all_moves = [], []
-    for probabilities, folds in sets:
-        per_class = []
-        for own, others, concordant, ranked in concordances(labels, probabilities, folds):
-            pairs = ranked.sum()
-            area = float((concordant * ranked).sum() / pairs)
-            moves = np.zeros((2, len(labels)))
-            excess = (concordant - area) * ranked / pairs
-            moves[0, own], moves[1, others] = excess.sum(axis=1), excess.sum(axis=0)
-            per_class.append((area, moves))
-        if per_class:
-            areas.append(float(np.mean([area for area, _ in per_class])))
-            all_moves.append(np.mean([moves for _, moves in per_class], axis=0))
+    for probabilities, models in sets:
+        classes = list(ranked_classes(labels, probabilities, models))
+        if classes:
+            areas.append(float(np.mean([one.area for one in classes])))
+            all_moves.append(np.mean([one.moves for one in classes], axis=0))
     return (float(np.mean(areas)), np.mean(all_moves, axis=0)) if areas else None
 
 

@@ -122,4 +122,4 @@ def _correct(predictions: Predictions) -> NDArray[np.bool_]:
 
 
 def _ranked(predictions: Predictions) -> list[RankedSet]:
-    return [RankedSet(*pair) for pair in zip(predictions.probabilities, predictions.folds, strict=True)]
+    return [RankedSet(*pair) for pair in zip(predictions.probabilities, predictions.models, strict=True)]

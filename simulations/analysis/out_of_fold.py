@@ -40,7 +40,7 @@ def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]
             patients=np.array([places[name][1] for name in images]),
             labels=np.array([places[name][2] for name in images], dtype=np.int64),
             repeats=np.array(repeats, dtype=np.int64),
-            folds=stacked[:, :, -1].astype(np.int64),
+            models=stacked[:, :, -1].astype(np.int64),
             probabilities=stacked[:, :, :-1],
         )
 
@@ -53,6 +53,9 @@ def predictions_of(variant: Variant, trained: Trained) -> dict[str, Predictions]
         models = [site.name for site in variant.consortium.sites]
         own_model = np.array([models.index(places[name][0]) for name in images])
         by_repeat = [np.stack([sets[arm, model, repeat] for model in models]) for repeat in repeats]
+        for one in by_repeat:
+            # A number for each model of a fold and a hospital.
+            one[:, :, -1] = one[:, :, -1] * len(models) + np.arange(len(models))[:, None]
         found[arm] = stack([one[own_model, np.arange(len(images))] for one in by_repeat], repeats)
         found[ARMS[arm].judged_everywhere_as] = stack(
             [by_model for one in by_repeat for by_model in one], [repeat for repeat in repeats for _ in models]
@@ -80,7 +83,7 @@ def prediction_rows(trained: Trained) -> Iterator[PredictionRow]:
 def _complete_sets(
     trained: Trained, images: Sequence[str], classes: int
 ) -> dict[tuple[str, str, int], NDArray[np.float64]]:
-    """Return by arm, model and repeat one row for each image: its probabilities, and the fold that tested it."""
+    """Return by arm, hospital and repeat one row for each image: its probabilities, and the fold that tested it."""
     rows = {name: row for row, name in enumerate(images)}
     sets: defaultdict[tuple[str, str, int], NDArray[np.float64]] = defaultdict(
         lambda: np.full((len(images), classes + 1), np.nan)

@@ -23,8 +23,9 @@ class Predictions:
         True classes.
     repeats : ndarray of int64, shape (S,)
         Which repeat each set belongs to.
-    folds : ndarray of int64, shape (S, N)
-        Which fold's model made each prediction. Scores of different models are not ranked against each other.
+    models : ndarray of int64, shape (S, N)
+        Which model made each prediction: that of a fold, and of a hospital where each has its own. Within a set, scores
+        of different models are not ranked against each other.
     probabilities : ndarray of float64, shape (S, N, classes)
         Rows add up to 1.
     """
@@ -34,7 +35,7 @@ class Predictions:
     patients: NDArray[np.str_]
     labels: NDArray[np.int64]
     repeats: NDArray[np.int64]
-    folds: NDArray[np.int64]
+    models: NDArray[np.int64]
     probabilities: NDArray[np.float64]
 
     @property
@@ -50,14 +51,14 @@ class Predictions:
             sites=self.sites[chosen],
             patients=self.patients[chosen],
             labels=self.labels[chosen],
-            folds=self.folds[:, chosen],
+            models=self.models[:, chosen],
             probabilities=self.probabilities[:, chosen],
         )
 
     def of_sets(self, chosen: NDArray[np.bool_]) -> Self:
         """Return some of the sets; `chosen` has shape (S,)."""
         return replace(
-            self, repeats=self.repeats[chosen], folds=self.folds[chosen], probabilities=self.probabilities[chosen]
+            self, repeats=self.repeats[chosen], models=self.models[chosen], probabilities=self.probabilities[chosen]
         )
 
     def of_repeat(self, repeat: int) -> Self:
@@ -83,6 +84,6 @@ class Predictions:
             sites=other.sites,
             patients=other.patients,
             labels=other.labels,
-            folds=self.folds[:, order],
+            models=self.models[:, order],
             probabilities=self.probabilities[:, order],
         )

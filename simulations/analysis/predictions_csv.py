@@ -156,12 +156,15 @@ def _stack(path: Path, arm: str, images: Sequence[PredictionRow], sets: dict[_Mo
             whose = f"{arm} (model {model})" if model else arm
             raise InputError(f"{path}: repeat {repeat} of {whose} has no prediction for {lacking[1]}; run it again")
     ordered = [[found[key] for key in keys] for found in sets.values()]
+    models = {
+        name: number for number, name in enumerate(dict.fromkeys((r.fold, r.model) for one in ordered for r in one))
+    }
     return Predictions(
         images=np.array([row.image for row in images], dtype=np.str_),
         sites=np.array([row.site for row in images], dtype=np.str_),
         patients=np.array([row.patient for row in images], dtype=np.str_),
         labels=np.array([row.label for row in images], dtype=np.int64),
         repeats=np.array([repeat for repeat, _ in sets], dtype=np.int64),
-        folds=np.array([[row.fold for row in one] for one in ordered], dtype=np.int64),
+        models=np.array([[models[row.fold, row.model] for row in one] for one in ordered], dtype=np.int64),
         probabilities=np.array([[row.probabilities for row in one] for one in ordered], dtype=np.float64),
     )

@@ -5,11 +5,13 @@ one function of the images' weights.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.evaluation.metrics import RATES, nan_mean, rates_of_confusions, weighted_auc, weighted_confusions
+from common.evaluation.metrics import RATES, nan_mean, rates_of_confusions, weighted_confusions
+from common.evaluation.weighted_auc import weighted_auc
 from common.statistics.bootstrap import Bootstrap
 from common.statistics.calibration import weighted_calibration_error, weighted_gaps
 from common.statistics.intervals import (
@@ -48,8 +50,12 @@ class ResampledMetrics:
         return None if np.isnan(value) else value
 
 
+@lru_cache(maxsize=16)
 def resample(predictions: Predictions, bootstrap: Bootstrap | None) -> ResampledMetrics:
     """Return the metrics of predictions at weights of one, and at those of each resample.
+
+    The metrics, the differences and the gaps of a study ask for those of the same arms: what was resampled last is
+    kept. Predictions and bootstrap are told apart by identity.
 
     Raises
     ------
@@ -64,14 +70,14 @@ def resample(predictions: Predictions, bootstrap: Bootstrap | None) -> Resampled
     classes = predictions.probabilities.shape[2]
     sets: dict[str, list[NDArray[np.float64]]] = {name: [] for name in RESAMPLED_METRICS}
     confusions, noises = [], []
-    for predicted, probabilities, folds in zip(
-        predictions.predicted, predictions.probabilities, predictions.folds, strict=True
+    for predicted, probabilities, models in zip(
+        predictions.predicted, predictions.probabilities, predictions.models, strict=True
     ):
         counts = weighted_confusions(predictions.labels, predicted, classes, weights)
         gaps = weighted_gaps(predictions.labels, probabilities, weights)
         for name, rate in rates_of_confusions(counts).items():
             sets[name].append(rate)
-        sets["auc"].append(weighted_auc(predictions.labels, probabilities, folds, weights))
+        sets["auc"].append(weighted_auc(predictions.labels, probabilities, models, weights))
         sets["ece"].append(weighted_calibration_error(gaps))
         confusions.append(counts[0])
         noises.append(np.abs(gaps - gaps[0]).sum(axis=1))

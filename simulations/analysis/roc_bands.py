@@ -1,9 +1,10 @@
-"""ROC curves with their uncertainty: the mean of the folds' curves, and a band from resamples of patients."""
+"""ROC curves with their uncertainty: the mean of the models' curves, and a band from resamples of patients."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.evaluation.roc import RocCurve, mean_roc, roc_curve
+from common.evaluation.metrics import nan_mean
+from common.evaluation.roc import RocCurve, binary_roc, mean_roc, scored_classes
 from common.statistics.bootstrap import Bootstrap
 from simulations.analysis.predictions import Predictions
 
@@ -14,23 +15,29 @@ Floats = NDArray[np.float64]
 
 
 def mean_curve(predictions: Predictions) -> RocCurve | None:
-    """Return the mean of the curves of every fold of every set; None if no fold has two classes.
+    """Return the mean of the curves of every model of every set; None if no model was tested by two classes.
 
-    Scores of different folds come from different models and are not ranked against each other. Every curve weighs the
-    same, where the AUC of the summary weighs a fold by its pairs: with unequal folds the two differ in the third
-    decimal.
+    Scores of different models are not ranked against each other. A curve weighs as much as it has pairs of a positive
+    and a negative image, as in the AUC of the summary.
     """
-    curves = [
-        roc_curve(predictions.labels[of_fold], predictions.probabilities[one][of_fold])
-        for one, of_fold in _folds(predictions)
-    ]
-    return mean_roc([curve for curve in curves if curve is not None])
+    by_class = []
+    for index in scored_classes(predictions.probabilities.shape[2]):
+        curves, pairs = [], []
+        for one, chosen in _models(predictions):
+            relevant = predictions.labels[chosen] == index
+            if relevant.any() and not relevant.all():
+                curves.append(binary_roc(relevant, predictions.probabilities[one][chosen][:, index]))
+                pairs.append(float(relevant.sum() * (~relevant).sum()))
+        if curve := mean_roc(curves, pairs):
+            by_class.append(curve)
+    return mean_roc(by_class)
 
 
 def roc_band(predictions: Predictions) -> tuple[Floats, Floats, Floats]:
     """Return the pointwise 95 % interval of `mean_curve` by the bootstrap over patients (percentiles).
 
-    Each draw of patients averages the folds' curves vertically. The draws are the same every time a report is drawn.
+    Each draw of patients averages the models' curves vertically, weighed by their pairs in that draw. The draws are the
+    same every time a report is drawn.
 
     Returns
     -------
@@ -43,28 +50,29 @@ def roc_band(predictions: Predictions) -> tuple[Floats, Floats, Floats]:
     averaging).
     """
     weights = Bootstrap.draw(predictions.patients, _DRAWS).weights
-    total, curves = np.zeros((_DRAWS, _GRID.size)), np.zeros((_DRAWS, 1))
-    classes = predictions.probabilities.shape[2]
-    for one, of_fold in _folds(predictions):
-        labels, share = predictions.labels[of_fold], weights[:, of_fold]
-        for index in (1,) if classes == 2 else range(classes):
-            heights = _heights(labels == index, predictions.probabilities[one][of_fold][:, index], share)
-            usable = np.isfinite(heights[:, :1])
-            total += np.where(usable, heights, 0)
-            curves += usable
-    heights = total / np.where(curves > 0, curves, np.nan)
+    by_class = []
+    for index in scored_classes(predictions.probabilities.shape[2]):
+        total, pairs = np.zeros((_DRAWS, _GRID.size)), np.zeros((_DRAWS, 1))
+        for one, chosen in _models(predictions):
+            relevant, share = predictions.labels[chosen] == index, weights[:, chosen]
+            heights = _heights(relevant, predictions.probabilities[one][chosen][:, index], share)
+            ranked = (share[:, relevant].sum(axis=1) * share[:, ~relevant].sum(axis=1))[:, None]
+            total += ranked * np.nan_to_num(heights)
+            pairs += ranked
+        by_class.append(total / np.where(pairs > 0, pairs, np.nan))
+    heights = nan_mean(np.stack(by_class), axis=0)
     if not np.isfinite(heights).any():
         return _GRID, np.full(_GRID.size, np.nan), np.full(_GRID.size, np.nan)
     low, high = np.nanpercentile(heights, [2.5, 97.5], axis=0)
     return _GRID, low, high
 
 
-def _folds(predictions: Predictions) -> list[tuple[int, NDArray[np.bool_]]]:
-    """Return (set, images) of every fold of every set."""
+def _models(predictions: Predictions) -> list[tuple[int, NDArray[np.bool_]]]:
+    """Return (set, images) of every model of every set."""
     return [
-        (one, predictions.folds[one] == fold)
-        for one in range(len(predictions.folds))
-        for fold in np.unique(predictions.folds[one])
+        (one, predictions.models[one] == model)
+        for one in range(len(predictions.models))
+        for model in np.unique(predictions.models[one])
     ]
 
 

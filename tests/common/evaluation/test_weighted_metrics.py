@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn import metrics as reference
 
 from common.evaluation import roc
-from common.evaluation.metrics import rates, rates_of_confusions, weighted_auc, weighted_confusions
+from common.evaluation.metrics import rates, rates_of_confusions, weighted_confusions
+from common.evaluation.weighted_auc import weighted_auc
 
 Problem = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
 

@@ -47,7 +47,7 @@ def draw_predictions(
             latent = separation * (labels - 0.5) + np.sqrt(shared) * common + np.sqrt(1 - shared) * deviates()
             positive = expit(2 * latent)
             rows.append(np.stack([1 - positive, positive], axis=1))
-        drawn.append(make_predictions(patients, labels, np.array(rows), folds=np.tile(fold, (sets, 1)), sites=sites))
+        drawn.append(make_predictions(patients, labels, np.array(rows), models=np.tile(fold, (sets, 1)), sites=sites))
     return drawn
 
 
@@ -55,7 +55,7 @@ def make_predictions(
     patients: NDArray[Any],
     labels: NDArray[Any],
     probabilities: NDArray[Any],
-    folds: NDArray[Any] | None = None,
+    models: NDArray[Any] | None = None,
     repeats: list[int] | None = None,
     sites: int = 1,
 ) -> Predictions:
@@ -68,7 +68,7 @@ def make_predictions(
         patients=np.asarray(patients, dtype=np.str_),
         labels=np.asarray(labels, dtype=np.int64),
         repeats=np.array(repeats if repeats is not None else range(sets), dtype=np.int64),
-        folds=np.zeros((sets, images), dtype=np.int64) if folds is None else folds,
+        models=np.zeros((sets, images), dtype=np.int64) if models is None else models,
         probabilities=np.asarray(probabilities, dtype=np.float64),
     )
 

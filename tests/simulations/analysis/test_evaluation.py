@@ -106,7 +106,7 @@ def test_the_order_of_the_images_does_not_matter() -> None:
             predictions.patients[order],
             predictions.labels[order],
             predictions.repeats,
-            predictions.folds[:, order],
+            predictions.models[:, order],
             predictions.probabilities[:, order],
         )
 

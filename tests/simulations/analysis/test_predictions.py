@@ -14,7 +14,7 @@ def test_images_are_aligned_by_name_and_not_by_line(make_run: RunFactory) -> Non
         predictions.patients[::-1],
         predictions.labels[::-1],
         predictions.repeats,
-        predictions.folds[:, ::-1],
+        predictions.models[:, ::-1],
         predictions.probabilities[:, ::-1],
     )
     aligned = turned.aligned_with(predictions)

@@ -3,6 +3,7 @@
 import pytest
 
 from common.summary.summary_file import read_summary
+from simulations.analysis.evaluation import metrics_of
 from simulations.analysis.predictions_csv import read_predictions
 from simulations.analysis.roc_bands import mean_curve
 from tests.simulations.report.cases import ALL_ARMS, RunFactory
@@ -15,7 +16,7 @@ def test_every_arms_predictions_are_of_the_same_images(make_run: RunFactory) -> 
     for key, predictions in by_arm.items():
         sets = 12 if key == "local-all" else 3
         assert predictions.probabilities.shape == (sets, 200, 2)
-        assert predictions.folds.shape == (sets, 200)
+        assert predictions.models.shape == (sets, 200)
         assert sorted(set(predictions.repeats.tolist())) == [0, 1, 2]
         for name in ("images", "sites", "patients", "labels"):
             assert (getattr(predictions, name) == getattr(by_arm["federated"], name)).all()
@@ -37,6 +38,25 @@ def test_predictions_and_summary_agree(make_run: RunFactory) -> None:
         assert curve is not None
         if key != "local":
             assert curve.area() == pytest.approx(arm.auc)
+
+
+def test_hospitals_own_models_are_not_ranked_against_each_other(make_run: RunFactory) -> None:
+    """Two models, each perfect on its own patients, of which one gives higher scores throughout."""
+    run = make_run(sites=(("a", 4), ("b", 4)), arms=("federated", "local"))
+    header, *lines = (run / "predictions.csv").read_text().splitlines()
+    own = []
+    for line in lines:
+        cells = line.split(",")
+        if cells[0] == "local":
+            positive = {"a": 0.1, "b": 0.7}[cells[1]] + 0.2 * (cells[7] == "positive")
+            cells[8:] = ["positive" if positive > 0.5 else "negative", f"{1 - positive:.6f}", f"{positive:.6f}"]
+        own.append(",".join(cells))
+    (run / "predictions.csv").write_text("\n".join([header, *own]))
+    local = read_predictions(run, ["negative", "positive"])["local"]
+    assert metrics_of(local).auc == 1.0
+    curve = mean_curve(local)
+    assert curve is not None
+    assert curve.area() == 1.0
 
 
 def test_labels_may_be_names_or_indices(make_run: RunFactory) -> None:
