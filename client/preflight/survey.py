@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from client.preflight.fingerprint import Fingerprint
 from client.preflight.lettering import count_letters
 from client.preflight.metadata import identifying_fields
+from common.dataset.decoded_index import Seen, decoded_index, file_state
 from common.dataset.file_tally import FileTally, tally_files
-from common.dataset.image_source import FileSource
+from common.dataset.image_source import FileSource, Verified
 from common.dataset.listing import ListedImage
 from common.dataset.loading import list_images
 from common.dataset.patients import name_patients
@@ -136,16 +137,24 @@ def survey_images(
     unreadable: list[tuple[str, str]] = []
     pictures = []
     first_frames = 0
+    seen: list[tuple[FileSource, str, Seen]] = []
     known = sorted(zip(listing.images, patients, strict=True), key=lambda each: each[0].name)
     for done, (image, patient) in enumerate(known, start=1):
+        state = file_state(image.source) if isinstance(image.source, FileSource) else ""
         try:
             picture, several_frames = _look_at(image, patient)
             pictures.append(picture)
             first_frames += several_frames
+            told: Seen = Verified(picture.sha256, several_frames)
         except ImageError as error:
             unreadable.append((image.name, error.reason))
+            told = error
+        if isinstance(image.source, FileSource):
+            seen.append((image.source, state, told))
         if advance is not None:
             advance(done, len(known))
+    if index := decoded_index():
+        index.remember(seen)  # a training that follows need not decode them again
     labels = tuple(sorted({image.label for image in listing.images}))
     some_patient = any(patient is not None for patient in patients)
     return Survey(

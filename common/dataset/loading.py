@@ -1,8 +1,8 @@
 """Reads a hospital's images: lists them, decodes each once, and checks labels, patients and classes.
 
 Three layouts are read (`common.dataset.readers`): a folder of class folders, a CSV manifest, and a MedMNIST-style
-``.npz``. Each image is decoded once here, so that an unreadable one is named at the start and not in the ninth round;
-the decoded pixels of files are not kept.
+``.npz``. Each image is decoded once, so that an unreadable one is named at the start and not in the ninth round; an
+index remembers what decoding told (`common.dataset.decoded_index`), and the decoded pixels of files are not kept.
 """
 
 import os
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from common.dataset.classes import describe_guess, order_classes
 from common.dataset.copies import join_patients_of_copies
+from common.dataset.decoded_index import decoded_index, file_state
 from common.dataset.file_tally import tally_files
-from common.dataset.image_source import Verified
+from common.dataset.image_source import FileSource, ImageSource, Verified
 from common.dataset.listing import ListedImage, Listing
 from common.dataset.one_site import keep_patients_at_one_site
 from common.dataset.patients import name_patients
@@ -121,17 +122,31 @@ def list_images(
 
 
 def _verify_all(images: Sequence[ListedImage]) -> list[Verified | ImageError]:
-    """Decode each image once; return what it told or its error, in the order given."""
+    """Return what decoding each image told, or its error, in the order given; decode what is not known yet."""
+    index = decoded_index()
+    files = [image.source for image in images if isinstance(image.source, FileSource)]
+    if index is None or len(files) < len(images):
+        return _decode_all([image.source for image in images])
+    known = index.look_up(files)
+    unknown = [source for source, seen in zip(files, known, strict=True) if seen is None]
+    # Before they are read: whatever changes from now on makes another state.
+    states = [file_state(source) for source in unknown]
+    decoded = _decode_all(unknown)
+    index.remember(list(zip(unknown, states, decoded, strict=True)))
+    further = iter(decoded)
+    return [next(further) if seen is None else seen for seen in known]
 
-    def verify(image: ListedImage) -> Verified | ImageError:
+
+def _decode_all(sources: Sequence[ImageSource]) -> list[Verified | ImageError]:
+    def verify(source: ImageSource) -> Verified | ImageError:
         try:
-            return image.source.verify()
+            return source.verify()
         except ImageError as error:
             return error
 
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="verify")
     try:
-        return list(pool.map(verify, images))
+        return list(pool.map(verify, sources))
     finally:
         # after Ctrl-C, the images that are still in the queue are not read
         pool.shutdown(cancel_futures=True)

@@ -22,7 +22,13 @@ from PIL import Image, UnidentifiedImageError
 
 from common.imaging import dicom
 from common.imaging.decoder_warnings import MUTED
-from common.imaging.errors import ImageError, ImageTooLargeError, UnreadableImageError, UnsupportedImageError
+from common.imaging.errors import (
+    ImageError,
+    ImageTooLargeError,
+    UnreachableImageError,
+    UnreadableImageError,
+    UnsupportedImageError,
+)
 from common.imaging.intensity import by_bit_depth, real_to_uint8
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
 
@@ -107,7 +113,7 @@ def read_bytes(path: Path, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> b
         with path.open("rb") as stream:
             data = stream.read(limits.max_bytes + 1)
     except OSError as error:
-        raise UnreadableImageError(name, f"cannot be read ({error.strerror or type(error).__name__})") from error
+        raise UnreachableImageError(name, f"cannot be read ({error.strerror or type(error).__name__})") from error
     limits.check_bytes(name, len(data))
     return data
 

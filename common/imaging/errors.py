@@ -32,6 +32,10 @@ class UnreadableImageError(ImageError):
     """The file is damaged, cut short, empty, missing, or no image at all."""
 
 
+class UnreachableImageError(UnreadableImageError):
+    """The file could not be read from its disk, and may be next time: permission was missing, or a network failed."""
+
+
 class ImageTooLargeError(ImageError):
     """The file, its picture, or its number of frames goes over a limit; nothing was decoded."""
 

@@ -13,14 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from common.dataset.records import ImageRecord
-from common.imaging import augmentation, decode, intensity, preprocess
+from common.imaging import augmentation, preprocess
 from common.imaging.augmentation import Augmentation
+from common.imaging.decoder_version import decoder_digest
 from common.imaging.preprocess import normalise, resize_and_denoise
 from common.models.classifier import Classifier
 from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache
 
-_LIBRARIES = ("torch", "timm", "albumentations", "opencv-python-headless", "pillow", "numpy")
+_LIBRARIES = ("torch", "timm", "albumentations", "opencv-python-headless", "numpy")
 _IMAGES_IN_MEMORY = 2048  # resized to 224 pixels: 300 MB
 
 # A short training needs few of the views. One image alone would go through other kernels than a batch, which give
@@ -141,7 +142,8 @@ class Activations:
             "normalisation": [self._mean, self._std],
             "augmentation": self._plan.augmentation.model_dump(),
             "views per block": _VIEWS_PER_BLOCK,
-            "code": [inspect.getsource(module) for module in (decode, intensity, preprocess, augmentation)],
+            "decoder": decoder_digest(),
+            "code": [inspect.getsource(module) for module in (preprocess, augmentation)],
             "libraries": {name: version(name) for name in _LIBRARIES},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

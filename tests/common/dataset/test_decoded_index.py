@@ -1,0 +1,108 @@
+"""A data set that has not changed is not decoded again, and one that has changed is."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.dataset import decoded_index, image_source
+from common.dataset.loading import load_dataset
+from common.imaging.limits import ImageLimits
+from tests.common.dataset.written_data import folders, picture
+
+Load = Callable[[], tuple[int, dict[str, str]]]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RAREFED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(decoded_index, "_SETTLED_NANOSECONDS", -1)
+    root = folders(tmp_path / "data", positive=["a.png", "b.png"], negative=["c.png", "d.png"])
+    (root / "positive" / "broken.png").write_bytes(b"\x89PNG broken")
+    return root
+
+
+@pytest.fixture
+def load(root: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Load the data set; return how many files were decoded for that, and the digests or reasons by name."""
+    decoded: list[str] = []
+    decode = image_source.decode_image
+    monkeypatch.setattr(
+        image_source, "decode_image", lambda data, name, limits: (decoded.append(name), decode(data, name, limits))[1]
+    )
+
+    def call() -> tuple[int, dict[str, str]]:
+        decoded.clear()
+        dataset = load_dataset(root)
+        told = {record.name: record.sha256 for record in dataset.records}
+        return len(decoded), told | {image.name: image.reason for image in dataset.excluded}
+
+    return call
+
+
+def test_nothing_is_decoded_twice(load: Load, root: Path) -> None:
+    first, told = load()
+    assert first == 5
+    assert load() == (0, told)
+    picture(root / "negative" / "e.png", 99)
+    assert load()[0] == 1
+
+
+def test_a_file_that_was_replaced_is_decoded_even_with_the_old_times(load: Load, root: Path) -> None:
+    _, before = load()
+    path = root / "positive" / "a.png"
+    status = path.stat()
+    content = bytearray(path.read_bytes())
+    picture(path, 200)
+    assert path.stat().st_size == len(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    decoded, after = load()
+    assert decoded == 1
+    assert after["positive/a.png"] != before["positive/a.png"]
+
+
+def test_other_limits_decode_anew(root: Path, load: Load) -> None:
+    load()
+    assert len(load_dataset(root, limits=ImageLimits(max_pixels=65)).records) == 4
+    assert load()[0] == 5, "one place is kept for each file"
+
+
+def test_a_file_that_has_just_changed_is_not_trusted(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoded_index, "_SETTLED_NANOSECONDS", 10**12)
+    load()
+    assert load()[0] == 5
+
+
+def test_only_its_owner_may_read_it(load: Load, tmp_path: Path) -> None:
+    load()
+    assert stat.S_IMODE((tmp_path / "cache" / "decoded.sqlite").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no database at all, but something else that was written here", b"SQLite format 3\0"]
+)
+def test_a_damaged_index_is_made_anew(load: Load, tmp_path: Path, content: bytes) -> None:
+    _, told = load()
+    (tmp_path / "cache" / "decoded.sqlite").write_bytes(content)
+    assert load() == (5, told)
+    assert load() == (0, told)
+
+
+def test_it_works_without_an_index(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAREFED_NO_CACHE", "1")
+    assert [load()[0], load()[0]] == [5, 5]
+    monkeypatch.delenv("RAREFED_NO_CACHE")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert [load()[0], load()[0]] == [5, 5]
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(load: Load, root: Path) -> None:
+    path = root / "positive" / "b.png"
+    path.unlink()
+    path.symlink_to(root / "positive" / "gone.png")
+    assert "cannot be read" in load()[1]["positive/b.png"]
+    path.unlink()
+    picture(path, 2)
+    assert len(load()[1]["positive/b.png"]) == 64
