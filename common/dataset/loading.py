@@ -28,6 +28,7 @@ from common.errors import InputError
 from common.imaging.errors import ImageError
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
 
+_WORKBOOKS = (".xlsx", ".xls", ".ods")
 # Decoding releases the interpreter lock; beyond four threads the memory of large X-rays costs more than time is won.
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -110,7 +111,10 @@ def list_images(
         manifest = find_manifest(path)
         if manifest is not None:
             return list_csv(manifest, settings, limits)
-        return list_class_folders(path, settings, limits)
+        try:
+            return list_class_folders(path, settings, limits)
+        except InputError as error:
+            raise InputError(f"{error}{_table_hint(path)}") from error
     if not path.exists():
         raise InputError(f"{path}: there is no such folder or file; check the path of the data")
     suffix = path.suffix.lower()
@@ -118,7 +122,19 @@ def list_images(
         return list_csv(path, settings, limits)
     if suffix == ".npz":
         return list_npz(path, settings, limits)
-    raise InputError(f"{path}: is no folder, .csv or .npz; give a folder of class folders, or a manifest")
+    if suffix in _WORKBOOKS:
+        raise InputError(f"{path}: is a workbook; save the table as 'CSV UTF-8' and give that")
+    raise InputError(f"{path}: is no folder, .csv, .tsv or .npz; give a folder of class folders, or a manifest")
+
+
+def _table_hint(folder: Path) -> str:
+    """Return the end of an error about a folder's layout: the one table in it, which may list the images."""
+    tables = [each for each in folder.iterdir() if each.suffix.lower() in (*TABLE_SUFFIXES, *_WORKBOOKS)]
+    if len(tables) != 1:
+        return ""
+    if tables[0].suffix.lower() in _WORKBOOKS:
+        return f"; if {tables[0].name} lists the images, save it as manifest.csv ('CSV UTF-8')"
+    return f"; if {tables[0].name} lists the images, give {tables[0]}"
 
 
 def _verify_all(images: Sequence[ListedImage]) -> list[Verified | ImageError]:

@@ -9,7 +9,7 @@ from common.dataset.listing import ListedImage, Listing, shown_name
 from common.dataset.readers.csv_columns import Columns, class_of, find_columns
 from common.dataset.readers.csv_paths import ManifestFolder
 from common.dataset.readers.csv_table import Row, read_table
-from common.dataset.readers.csv_values import PatientNames, cell_of, check_single, label_of, value_of
+from common.dataset.readers.csv_values import cell_of, check_single, check_spelling, label_of, patient_of, value_of
 from common.dataset.readers.image_files import files_around, why_closed
 from common.dataset.readers.masks import find_masks
 from common.dataset.settings import DatasetSettings
@@ -65,7 +65,6 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
     header, rows = read_table(manifest, limits)
     folder = ManifestFolder(manifest.parent)
     columns = find_columns(manifest, header, rows, settings, folder)
-    patients = PatientNames()
     images: list[ListedImage] = []
     first_rows: dict[Path, int] = {}
     missing: list[tuple[int, str]] = []
@@ -80,10 +79,13 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
         if path in first_rows:
             raise InputError(f"{where}: {relative!r} is in row {first_rows[path]} already; keep one of the two rows")
         first_rows[path] = row.number
-        images.append(_image(where, row, columns, patients, relative, FileSource(path, shown_name(relative), limits)))
+        images.append(_image(where, row, columns, relative, FileSource(path, shown_name(relative), limits)))
     _check_missing(manifest, folder, missing)
     if not images:
         raise InputError(f"{manifest}: no images; add one row per image below the header")
+    numbers = first_rows.values()
+    for what, names in (("patient", [image.patient for image in images]), ("site", [image.site for image in images])):
+        check_spelling(str(manifest), what, ((row, name) for row, name in zip(numbers, names, strict=True) if name))
     check_single(str(manifest), (image.label for image in images))
     patient_source = None if columns.patient is None else f"column {columns.patient!r}"
     left_out, others = _not_listed(manifest, set(first_rows))
@@ -131,9 +133,7 @@ def _tell_site(header: Sequence[str], columns: Columns) -> str | None:
     return f"the column {column!r} is not read: where it tells the hospital, name it in data.site_column"
 
 
-def _image(
-    where: str, row: Row, columns: Columns, patients: PatientNames, relative: str, source: FileSource
-) -> ListedImage:
+def _image(where: str, row: Row, columns: Columns, relative: str, source: FileSource) -> ListedImage:
     label = class_of(row, columns) if columns.label is None else label_of(where, row, columns.label)
     site = None if columns.site is None else value_of(where, row, columns.site)
     *folders, _ = relative.split("/")
@@ -142,7 +142,7 @@ def _image(
         stem=shown_name(PurePosixPath(relative).stem),
         label=label,
         # With an empty cell, all such images would become one patient, or images of one patient several: an error.
-        patient=None if columns.patient is None else patients.name_of(where, row, columns.patient),
+        patient=None if columns.patient is None else patient_of(where, row, columns.patient),
         site=site,
         source=source,
         folders=tuple(folder for folder in map(shown_name, folders) if folder not in (label, site)),

@@ -34,8 +34,11 @@ class ManifestFolder:
         """
         relative = _relative(where, given)
         exact = self._inside(where, relative)
-        if exact.is_file():
-            return exact, relative
+        try:
+            if exact.is_file():
+                return exact, relative
+        except OSError as error:  # a name that no file can have
+            raise InputError(f"{where}: {given[:40]!r}... cannot be looked for ({error.strerror})") from error
         found = self._alike(relative)
         if len(found) > 1:
             shown = " or ".join(repr(path.relative_to(self._root).as_posix()) for path in found[:2])

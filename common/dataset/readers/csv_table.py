@@ -92,6 +92,7 @@ def _decode(path: Path, data: bytes) -> str:
         raise InputError(
             f"{path} row {row}: is not UTF-8 text (byte {error.start}); save the table as 'CSV UTF-8'"
         ) from error
+    text = text.removesuffix("\x1a")  # the end of a file in DOS
     if "\0" in text:
         raise InputError(f"{path}: is no text file (it holds zero bytes); save the table as 'CSV UTF-8'")
     return text

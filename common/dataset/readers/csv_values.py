@@ -14,6 +14,7 @@ _SPREADSHEET_ERROR = re.compile(r"#(n/a|(ref|value|null|num|div/0)!|name\?)", re
 _WHOLE_NUMBER = re.compile(r"(-?\d+)\.0+", re.ASCII)
 _SHORTENED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _COUNTED_NAME = re.compile(r"([^\W\d]*)0*(\d+)")
+_SIGNS = re.compile(r"[\s_]+|(?<=\w)-(?=\w)")
 _LIST = re.compile(r"\[.*\]|\{.*\}")
 _BETWEEN = re.compile(r"\s*[,/+&]\s*")
 
@@ -63,38 +64,46 @@ def check_single(manifest: str, labels: Iterable[str]) -> None:
             )
 
 
-class PatientNames:
-    """The patients of a manifest, row by row; one who is written in two ways is refused."""
+def patient_of(where: str, row: Row, column: str) -> str:
+    """Return the patient as `value_of` does; raises `InputError` also for what stands for nobody or is cut off."""
+    name = value_of(where, row, column)
+    if name.casefold() in _NOBODY:
+        raise InputError(f"{where}: {name!r} in the column {column!r} is no patient; fill it in or delete the row")
+    if _SHORTENED.fullmatch(name):
+        raise InputError(
+            f"{where}: {name!r} in the column {column!r} is a number whose last digits a spreadsheet program cut off; "
+            "save that column as text"
+        )
+    return name
 
-    def __init__(self) -> None:
-        self._seen: dict[str, tuple[str, int]] = {}
 
-    def name_of(self, where: str, row: Row, column: str) -> str:
-        """Return the patient.
+def check_spelling(manifest: str, what: str, names: Iterable[tuple[int, str]]) -> None:
+    """Refuse a patient or site that another row has in another case, with other zeros in front, or other signs between.
 
-        Raises
-        ------
-        InputError
-            The cell is empty, stands for nobody or for a number that lost its digits, or names a patient of another row
-            in another case or with other zeros in front.
-        """
-        name = value_of(where, row, column)
-        if name.casefold() in _NOBODY:
-            raise InputError(f"{where}: {name!r} in the column {column!r} is no patient; fill it in or delete the row")
-        if _SHORTENED.fullmatch(name):
-            raise InputError(
-                f"{where}: {name!r} in the column {column!r} is a number whose last digits a spreadsheet program cut "
-                "off; save that column as text"
-            )
+    Parameters
+    ----------
+    manifest : str
+        What errors call the table.
+    what : str
+        "patient" or "site".
+    names : iterable of (int, str)
+        The row's number and the name, row by row.
+
+    Raises
+    ------
+    InputError
+        With both spellings and rows.
+    """
+    seen: dict[str, tuple[str, int]] = {}
+    for number, name in names:
         counted = _COUNTED_NAME.fullmatch(name)
-        plain = (counted[1] + counted[2] if counted else name).casefold()
-        first, number = self._seen.setdefault(plain, (name, row.number))
+        plain = _SIGNS.sub(" ", counted[1] + counted[2] if counted else name).casefold()
+        first, row = seen.setdefault(plain, (name, number))
         if first != name:
             raise InputError(
-                f"{where}: the patient {name!r} is written {first!r} in row {number}; write both alike, or differently "
-                "in more than case and zeros if they are two"
+                f"{manifest} row {number}: the {what} {name!r} is written {first!r} in row {row}; write both "
+                "alike, or, if they are two, differently in more than case, spaces and zeros"
             )
-        return name
 
 
 def _visible(value: str) -> str:

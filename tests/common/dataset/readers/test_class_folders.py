@@ -222,7 +222,7 @@ class TestClassFolders:
         assert "splits, not classes" in failure(folders(tmp_path / "split", train=["p/a.png"], test=["p/b.png"]))
         assert "differ only by case" in failure(folders(tmp_path / "case", Sick=["a.png"], sick=["b.png"]))
         (tmp_path / "notes.txt").write_text("x")
-        assert "is no folder, .csv or .npz" in failure(tmp_path / "notes.txt")
+        assert "is no folder, .csv, .tsv or .npz" in failure(tmp_path / "notes.txt")
 
     def test_columns_need_a_manifest(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png"])

@@ -227,6 +227,11 @@ class TestCsv:
                 "path,label,patient\npix/a.png,x,007\npix/b.png,y,7\n",
                 "row 3: the patient '7' is written '007' in row 2",
             ),
+            (
+                "path,label,site\npix/a.png,x,North\npix/b.png,y,north\n",
+                "row 3: the site 'north' is written 'North' in row 2",
+            ),
+            ("path,label\n" + "a" * 5000 + ",x\n", "row 2: 'aaaaaaaaaa"),
             ("path,label\npix/a.png,#REF!\npix/b.png,y\n", "row 2: '#REF!' in the column 'label' is no value"),
             ('path,label\npix/a.png,"x;y"\npix/b.png,y\n', "row 2: 'x;y' names several classes"),
             ("path,label\npix/a.png,['x']\npix/b.png,y\n", "row 2: \"['x']\" names several classes"),
@@ -312,3 +317,23 @@ class TestCsv:
     def test_the_columns_of_chestx_ray14(self, tmp_path: Path) -> None:
         text = "Image Index,Finding Labels,Patient ID\na.png,Effusion,1\nb.png,Effusion|Mass,1\n"
         assert "row 3: 'Effusion|Mass' names several classes" in failure(table(tmp_path, text))
+
+    def test_the_end_of_a_file_of_dos_is_no_row(self, tmp_path: Path) -> None:
+        assert len(load_dataset(table(tmp_path, "path,label\npix/a.png,x\npix/b.png,y\n\x1a")).records) == 2
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("labels.csv", "; if labels.csv lists the images, give "),
+            ("labels.xlsx", "; if labels.xlsx lists the images, save it as manifest.csv ('CSV UTF-8')"),
+        ],
+    )
+    def test_a_table_beside_images_without_classes_is_named(self, tmp_path: Path, name: str, message: str) -> None:
+        for shade in (1, 2):
+            picture(tmp_path / f"{shade}.png", shade)
+        (tmp_path / name).write_text("path,label\n1,x\n2,y\n")
+        assert message in failure(tmp_path)
+        if name == "labels.csv":
+            assert len(load_dataset(tmp_path / name).records) == 2
+        else:
+            assert "is a workbook; save the table as 'CSV UTF-8'" in failure(tmp_path / name)
