@@ -14,6 +14,7 @@ from common.dataset.settings import DatasetSettings
 from common.dataset.suspected_patients import folders_of_patients, suspected_patients
 from common.errors import InputError
 
+_SEPARATOR = re.compile(r"[ _.-]")
 _NUMBERED = re.compile(r"^(\d{4,})_\d{1,3}$", re.ASCII)
 
 
@@ -70,16 +71,18 @@ def _by_evidence(where: str, images: Sequence[ListedImage]) -> tuple[list[str | 
     numbered = [image.stem is not None and _NUMBERED.match(image.stem) is not None for image in images]
     if all(numbered):
         return _by_pattern(where, images, _NUMBERED), f"file names by pattern {_NUMBERED.pattern!r}"
-    told = Counter(folders) if folders else suspected_patients([image.stem for image in images])
+    stems, labels = [image.stem for image in images], [image.label for image in images]
+    told = Counter(folders) if folders else suspected_patients(stems, labels)
     told.pop(None, None)
     if not told and 2 * sum(numbered) > len(images):
         told = Counter(patient for patient in _numbers(images) if patient)
     if told:
         example, count = max(told.items(), key=lambda each: (each[1], each[0]))
+        pattern = "^(.+)[_-]" if example and _SEPARATOR.search(example) else "^([^ _.-]+)"
         raise InputError(
             f"{where}: {told.total()} of {len(images)} images look as if their names told the patient ({count} of "
             f"{example!r}), but not plainly; name a column, set data.patient_pattern to a regular expression such as "
-            "'^(.+)[_-]', or set data.patient_column to 'none' if each image is of another patient"
+            f"{pattern!r}, or set data.patient_column to 'none' if each image is of another patient"
         )
     return [None] * len(images), "each image its own patient"
 

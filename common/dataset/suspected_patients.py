@@ -4,7 +4,7 @@ What is found here is evidence, no proof: `common.dataset.patients` takes it whe
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 from common.dataset.column_names import names_a_hospital
@@ -25,6 +25,12 @@ _LAST_PART = re.compile(
     r"^(?P<patient>.*\d.*?)[ _.-]*(?:[ _.-](?:img|image|im|slice|sl|view|frame|scan|pic|photo|v|s|i|t)?[ _.-]?\d{1,4}"
     r"|[ _.-](?:left|right|l|r|od|os|cc|mlo|pa|ap|lat|axial|coronal|sagittal|[a-d]))$",
     re.IGNORECASE,
+)
+# The first part of a longer name: 8863_idx5_x101_class0, P01-study2-view1.
+_FIRST_PART = re.compile(r"^(?P<patient>[a-z]*[ _-]?\d+[a-z]?)[ _.-].*[a-z0-9]", re.IGNORECASE)
+# Days and years, and words for what is numbered, that begin names of images of many patients.
+_NO_PATIENT = re.compile(
+    r"^(?:[a-z]*[ _-]?(?:19|20)\d\d(?:\d{4})?|(?:fold|set|part|batch|class|grade|t)[ _-]?\d+c?)$", re.IGNORECASE
 )
 # Below this share of the images, several that share a beginning are a coincidence.
 _MOST = 0.5
@@ -52,31 +58,43 @@ def folders_of_patients(folders: Sequence[tuple[str, ...]]) -> list[str | None]:
     return told
 
 
-def suspected_patients(stems: Sequence[str | None]) -> Counter[str | None]:
+def suspected_patients(stems: Sequence[str | None], labels: Sequence[str]) -> Counter[str | None]:
     """Return the beginnings of names that several images share, as those of one patient do, with their counts.
 
     A beginning must hold a digit, and most images must share theirs with a few others, not with all: ``P01_1``,
-    ``P01_2``, ``P02_1``; not ``img_001``, ``img_002``.
+    ``P01_2``, ``P02_1``; not ``img_001``, ``img_002``. A first part, as in ``8863_x101_y7``, counts where images of one
+    class share it, since ``1_normal`` and ``1_tumor`` are numbered anew.
 
     Parameters
     ----------
     stems : sequence of (str or None)
         File names without suffix.
+    labels : sequence of str
+        Their classes.
 
     Returns
     -------
     Counter of str
         Empty where the names tell nothing of the kind.
     """
-    by_beginning: defaultdict[str | None, int] = defaultdict(int)
-    for stem in stems:
-        found = _LAST_PART.match(stem) if stem is not None else None
-        if found:
-            by_beginning[found.group("patient")] += 1
-    shared = Counter({beginning: count for beginning, count in by_beginning.items() if count > 1})
-    if len(shared) < _LEAST_PATIENTS or shared.total() < _MOST * len(stems):
-        return Counter()
-    return shared
+    without_last = Counter(found.group("patient") for stem in stems if stem and (found := _LAST_PART.match(stem)))
+    if shared := _shared_by_most(without_last, len(stems)):
+        return shared
+    by_class = Counter(
+        (label, found.group("patient"))
+        for stem, label in zip(stems, labels, strict=True)
+        if stem and (found := _FIRST_PART.match(stem)) and not _NO_PATIENT.match(found.group("patient"))
+    )
+    first_parts: Counter[str | None] = Counter()
+    for (_, beginning), count in by_class.items():
+        if count > 1:
+            first_parts[beginning] += count
+    return _shared_by_most(first_parts, len(stems))
+
+
+def _shared_by_most(beginnings: Counter[str | None], images: int) -> Counter[str | None]:
+    shared = Counter({beginning: count for beginning, count in beginnings.items() if count > 1})
+    return shared if len(shared) >= _LEAST_PATIENTS and shared.total() >= _MOST * images else Counter()
 
 
 def _like_a_patient(folder: str) -> bool:

@@ -168,11 +168,27 @@ class TestClassFolders:
             ["P01_1", "P01_2", "P02_1", "P02_2", "P03_1", "P03_2"],
             ["12_left", "12_right", "13_left", "13_right", "14_left", "14_right"],
             ["case7-img1", "case7-img2", "case8-img1", "case8-img2", "case9-img1", "case9-img2"],
+            [
+                "8863_x1_class0",
+                "8863_x2_class0",
+                "8864_x1_class0",
+                "8864_x2_class0",
+                "8865_x1_class0",
+                "8865_x9_class0",
+            ],
+            ["P1_CT_day1a", "P1_CT_day2b", "P2_CT_day1a", "P2_MR_day1b", "P3_CT_day1a", "P3_CT_follow-up"],
         ],
     )
     def test_names_that_look_like_patients_are_asked_about(self, tmp_path: Path, names: list[str]) -> None:
         root = folders(tmp_path, positive=[f"{name}.png" for name in names], negative=["other.png"])
         assert "6 of 7 images look as if their names told the patient" in failure(root)
+
+    def test_the_pattern_that_is_proposed_finds_the_patients(self, tmp_path: Path) -> None:
+        names = [f"{patient}_x{x}_class0.png" for patient in (8863, 8864, 8865) for x in range(2)]
+        root = folders(tmp_path, positive=names, negative=["other.png"])
+        assert "such as '^([^ _.-]+)', or" in failure(root)
+        dataset = load_dataset(root, DatasetSettings(patient_pattern="^([^ _.-]+)"))
+        assert {record.patient for record in dataset.records} == {"8863", "8864", "8865", "other"}
 
     @pytest.mark.parametrize(
         "names",
@@ -182,6 +198,9 @@ class TestClassFolders:
             [f"Y{number}" for number in range(8)],
             [f"set1_{number}" for number in range(8)],
             [f"benign ({number})" for number in range(8)],
+            [f"{year}-0{month}-x" for year in (2019, 2020, 2021) for month in range(1, 4)],
+            [f"IMG_202001{day}_{minute}x" for day in (10, 11, 12) for minute in (1, 2)],
+            [f"{number}_normal" for number in range(8)],
         ],
     )
     def test_a_running_number_is_no_patient(self, tmp_path: Path, names: list[str]) -> None:
