@@ -16,8 +16,13 @@ ARGS ?=
 
 .PHONY: simulate study robustness demo test test-slow test-all check bench format clean
 
+# The shell gets these two as they are, whatever quotes, spaces or dollars are in them.
+export RAREFED_MAKE_DATA := $(value DATA)
+export RAREFED_MAKE_PWD := $(value PWD)
+
 # A relative DATA is looked for where the user stands, which is not this folder after `make -C`.
-FIND_DATA = data='$(DATA)'; case "$$data" in ''|/*) ;; *) [ ! -e '$(PWD)'/"$$data" ] || data='$(PWD)'/"$$data" ;; esac
+FIND_DATA = data=$$RAREFED_MAKE_DATA; stood=$$RAREFED_MAKE_PWD; \
+	case $$data in ''|/*) ;; *) [ ! -e "$$stood/$$data" ] || data=$$stood/$$data ;; esac
 OPTIONS = $${data:+--data "$$data"} --sites $(SITES) $(ARGS)
 
 simulate: $(INSTALLED)
