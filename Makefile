@@ -1,4 +1,5 @@
-# Each target sets itself up in .venv: Python 3.11 or newer, make and a package index are enough.
+# Each target sets itself up in .venv: Python 3.11 or newer, make and a package index are enough. VENV=/elsewhere takes
+# another folder, as it must where the path of this one has a space, a comma or a percent sign.
 
 PYTHON ?= python3
 VENV := .venv
@@ -70,6 +71,6 @@ clean:
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rarefed needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing rarefed into .venv (once; torch is large)"
+	@echo "installing rarefed into $(VENV) (once; torch is large)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@

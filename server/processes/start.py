@@ -20,7 +20,7 @@ from server.members.consortium import Consortium
 from server.members.server_folder import ServerFolder
 from server.processes.flower_nodes import Registration
 from server.processes.programs import SUPEREXEC, SUPERLINK, server_programs, superlink_address
-from server.processes.start_checks import check_certificates, check_ports, take_lock
+from server.processes.start_checks import check_certificates, check_installation, check_ports, take_lock
 
 _TICK_SECONDS = 0.5
 _SYNC_SECONDS = 3.0
@@ -42,7 +42,7 @@ def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[s
     Raises
     ------
     InputError
-        If a certificate is missing or has expired.
+        If a certificate is missing or has expired, or Flower cannot start from where it is installed.
     RunError
         If a server runs on the folder already, or a port is taken.
     """
@@ -57,6 +57,7 @@ def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[s
                 with contextlib.suppress(OSError):
                     show(line)
 
+        check_installation()
         check_certificates(folder, consortium, say)
         check_ports(consortium)
         with (

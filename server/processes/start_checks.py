@@ -10,6 +10,7 @@ from cryptography import x509
 
 from common.errors import InputError, RunError
 from common.system.files import try_lock
+from common.system.installation import installation_problem
 from server.members.consortium import Consortium
 from server.members.server_folder import ServerFolder
 
@@ -40,6 +41,12 @@ def is_running(folder: ServerFolder) -> bool:
         return False
     with folder.lock.open() as stream:
         return not try_lock(stream, shared=True)
+
+
+def check_installation() -> None:
+    """Raise `InputError` unless Flower can start from where it is installed."""
+    if problem := installation_problem():
+        raise InputError(problem)
 
 
 def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from client.preflight.findings import Finding, failed, passed, warn
 from common.plan.training_plan import TrainingPlan
 from common.system.folders import cache_folder
+from common.system.installation import installation_problem
 from common.system.ports import free_port
 from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
 from simulations.preflight.memory_estimate import estimate_memory
@@ -37,6 +38,15 @@ def check_machine(plan: TrainingPlan) -> list[Finding]:
         A failed one means that a run cannot even start.
     """
     return [check(plan) for check in MACHINE_CHECKS]
+
+
+def check_installation(plan: TrainingPlan) -> Finding:
+    """Check that Flower can start from where it is installed."""
+    problem = installation_problem()
+    if problem:
+        found, _, mend = problem.partition("; ")
+        return failed("installation", found, mend)
+    return passed("installation", "Flower can start from its folder")
 
 
 def check_cores(plan: TrainingPlan) -> Finding:
@@ -125,6 +135,7 @@ def _judge_folder(check: str, folder: Path, least: float, good: float, mend: str
 
 
 MACHINE_CHECKS: tuple[Callable[[TrainingPlan], Finding], ...] = (
+    check_installation,
     check_cores,
     check_memory,
     check_temporary_folder,
