@@ -44,9 +44,12 @@ def main(grid: Grid, context: Context) -> None:
     runs, name = folder.root / consortium.server.runs, plan.study.name or consortium.name
     with RunFolder(runs / resumed if resumed else reserve_run(runs, name)) as run:
         try:
-            run.write_json("flower.json", {"run_id": context.run_id})
-            run.write_plan(plan)
-            _federate(grid, plan, name, folder, run)
+            if run.is_whole:
+                run.log("all was done before the interruption, and only the folder's name was not")
+            else:
+                run.write_json("flower.json", {"run_id": context.run_id})
+                run.write_plan(plan)
+                _federate(grid, plan, name, folder, run)
         except Exception as error:
             reason = error if isinstance(error, RarefedError) else repr(error)
             if isinstance(error, OSError):
@@ -58,6 +61,9 @@ def main(grid: Grid, context: Context) -> None:
             run.log(f"error: {reason}")
             print(f"error: {reason}", flush=True)
             raise
+    # Only now: whatever ended the process before found a run to go on with, or to give its name.
+    run.forget_rounds(_TRAINING)
+    print(f"run folder: {run.final}", flush=True)
 
 
 def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, run: RunFolder) -> None:
@@ -91,8 +97,6 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     release_model(run.path, plan, classes, model, result.tail, summary)
     # Written last: when the summary is there, everything else is.
     write_summary(run.path, summary)
-    run.forget_rounds(_TRAINING)
-    recorder.say(f"run folder: {run.final}")
 
 
 def _online(grid: Grid, admitted: Mapping[int, str]) -> list[Member]:

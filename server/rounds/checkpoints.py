@@ -14,9 +14,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from common.errors import RunError
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
 from common.system.files import remove_parts, write_bytes_atomically, write_text_atomically
+from common.system.wording import plural
 from common.training.model_selection import BestModel
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
@@ -28,6 +30,10 @@ _DIGEST = "digest"
 
 class CheckpointError(Exception):
     """A checkpoint that cannot be used; the text says why, without its name."""
+
+
+class _ForeignCheckpointError(CheckpointError):
+    """A sound checkpoint, of which this training is not the continuation."""
 
 
 class Checkpoints:
@@ -73,24 +79,42 @@ class Checkpoints:
         text = json.dumps(known | {_DIGEST: _digest(known)})
         write_text_atomically(self._folder / f"{stem}.json", text)
         best = round(state.kept.progress * self._rounds) if state.kept is not None else 0
-        for old in self._stems()[: -self._keep]:
+        # A checkpoint of a later round was not used, so it is damaged; it must not displace one that can be.
+        for old in [one for one in self._stems() if one <= stem][: -self._keep]:
             if old != f"round-{best:04}":
                 self._drop(old)
         remove_parts(self._folder)
 
     def latest(self, say: Callable[[str], None]) -> FederationState | None:
-        """Return the state of the last usable checkpoint; None if there is none.
+        """Return the state of the last usable checkpoint; None if there is no checkpoint at all.
 
         Parameters
         ----------
         say : callable
-            Takes one line per checkpoint that cannot be used.
+            Takes one line per checkpoint that is damaged.
+
+        Raises
+        ------
+        RunError
+            If one belongs to another training, or none of them can be used: to begin anew would in the end remove
+            them, and nobody asked for that.
         """
-        for stem in reversed(self._stems()):
+        stems = self._stems()
+        for stem in reversed(stems):
             try:
                 return self._load(stem)
+            except _ForeignCheckpointError as error:
+                raise RunError(
+                    f"checkpoint {self._folder / stem}: {error}; go on with the plan, the weights and the version of "
+                    "rarefed that wrote it, or start a new run"
+                ) from error
             except CheckpointError as error:
                 say(f"checkpoint {self._folder / stem}: {error}; the one before is used")
+        if stems:
+            raise RunError(
+                f"{self._folder}: none of its {plural(len(stems), 'checkpoint')} can be used; restore the folder "
+                "from a backup, or start a new run"
+            )
         return None
 
     def _drop(self, stem: str) -> None:
@@ -111,7 +135,7 @@ class Checkpoints:
         if told != _digest(known) or known["tensors"] != hashlib.sha256(content).hexdigest():
             raise CheckpointError("was damaged since it was written")
         if known["identity"] != self._identity:
-            raise CheckpointError("belongs to another plan, trunk or version")
+            raise _ForeignCheckpointError("belongs to another plan, trunk or version")
         try:
             tensors = load(content)
         except SafetensorError as error:

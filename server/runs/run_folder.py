@@ -14,6 +14,7 @@ from common.errors import RunError
 from common.models.tail_layout import TailLayout
 from common.plan.groups import FederationPlan
 from common.plan.training_plan import TrainingPlan
+from common.summary.summary_file import SUMMARY_NAME
 from common.system.files import (
     Relinking,
     publish_folder,
@@ -68,6 +69,11 @@ class RunFolder:
             self.path = publish_folder(self.path, self.final)
             if latest:
                 latest.finish()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is in the folder, which has its summary last, and only its final name is missing."""
+        return (self.path / SUMMARY_NAME).is_file()
 
     def _prepare_link(self) -> Relinking | None:
         """Make ready what `latest` will be; where it cannot be a link, say so: the run is whole without it."""

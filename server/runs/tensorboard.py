@@ -13,7 +13,8 @@ class RoundEvents:
     Parameters
     ----------
     folder : Path
-        Folder of the event files; made if absent.
+        Folder of the event files; made if absent. Earlier files are removed: a resumed federation reports its earlier
+        rounds again, and TensorBoard would show each of them twice.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -23,6 +24,8 @@ class RoundEvents:
         except ImportError:
             _log.warning("no TensorBoard files are written: install rarefed[tensorboard]")
             return
+        for earlier in folder.glob("events.out.tfevents.*"):
+            earlier.unlink(missing_ok=True)
         self._writer = SummaryWriter(str(folder))
 
     def add(self, entry: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.errors import RunError
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
 from common.training.model_selection import BestModel
@@ -112,8 +113,30 @@ def test_a_torn_or_missing_file_is_no_checkpoint(tmp_path: Path, suffix: str, le
     assert_equal(checkpoints.latest(lambda line: None), state_after(1))
 
 
-def test_another_plans_checkpoint_is_not_taken_over(tmp_path: Path) -> None:
-    Checkpoints(tmp_path, "plan", 20).save(state_after(1))
+def test_another_trainings_checkpoint_is_neither_taken_over_nor_removed(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, "plan", 20).save(state_after(5))
+    with pytest.raises(RunError, match=r"round-0005: belongs to another plan, trunk or version; go on with the plan"):
+        Checkpoints(tmp_path, "another plan", 20).latest(silent)
+    assert_equal(Checkpoints(tmp_path, "plan", 20).latest(silent), state_after(5))
+
+
+def test_no_usable_checkpoint_is_no_reason_to_begin_anew(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    for rounds in (1, 2):
+        checkpoints.save(state_after(rounds))
+        (tmp_path / f"round-000{rounds}.json").write_text("{}")
     said: list[str] = []
-    assert Checkpoints(tmp_path, "another plan", 20).latest(said.append) is None
-    assert "another plan" in said[0]
+    with pytest.raises(RunError, match="none of its 2 checkpoints can be used"):
+        checkpoints.latest(said.append)
+    assert len(said) == 2
+
+
+def test_damaged_checkpoints_of_later_rounds_do_not_displace_new_ones(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "plan", 20, keep=2)
+    for rounds in (3, 8, 9):
+        checkpoints.save(state_after(rounds))
+    for rounds in (8, 9):
+        (tmp_path / f"round-000{rounds}.safetensors").write_bytes(b"")
+    checkpoints.save(state_after(4))
+    checkpoints.save(state_after(5))
+    assert_equal(checkpoints.latest(lambda line: None), state_after(5))

@@ -19,6 +19,19 @@ def test_rounds_become_tensorboard_curves(tmp_path: Path) -> None:
     assert [scalar.step for scalar in read.Scalars("all/train_loss")] == [1, 2]
 
 
+def test_a_resumed_run_has_each_round_once(tmp_path: Path) -> None:
+    pytest.importorskip("torch.utils.tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for rounds in ((1, 2), (1, 2, 3)):
+        events = RoundEvents(tmp_path)
+        for number in rounds:
+            events.add(entry(number))
+        events.close()
+    read = EventAccumulator(str(tmp_path)).Reload()
+    assert [scalar.step for scalar in read.Scalars("all/train_loss")] == [1, 2, 3]
+
+
 def test_without_tensorboard_it_is_said_once_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
