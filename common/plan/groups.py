@@ -70,6 +70,8 @@ class DataPlan(PlanGroup):
 
     @model_validator(mode="after")
     def _check_classes(self) -> Self:
+        if self.classes.startswith("["):
+            raise ValueError(f"data.classes = {self.classes!r}: write the names without brackets, negative,positive")
         if len(self.class_names) == 1:
             raise ValueError(f"data.classes = {self.classes!r}: name at least two, such as negative,positive")
         return self
@@ -204,4 +206,4 @@ def nearest(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
     """Return the end of an error about an unknown word, which names the most similar known one."""
     # With a missing or wrong group, the key that ends in the same word was meant.
     same_ending = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
-    return did_you_mean(word, same_ending[:1] or known)
+    return did_you_mean(word, same_ending or known)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+,\d+")
+_PERCENT = re.compile(r"\d+(\.\d+)? ?%", re.ASCII)
 _BOUNDS = {
     "greater_than_equal": ("ge", "at least"),
     "greater_than": ("gt", "above"),
@@ -44,6 +45,8 @@ def explain_value(error: ErrorDetails, written: str = "") -> str:
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return f"must be {words} {context[key]}"
+    if kind == "string_pattern_mismatch":
+        return f"only these signs may stand there: {context['pattern']}"
     if kind == "too_short":
         return f"must have {context['min_length']} or more entries"
     if kind == "literal_error":
@@ -103,4 +106,6 @@ def _as_list(value: Any) -> str:
 def _decimal_point(value: object) -> str:
     if isinstance(value, str) and _NUMBER_WITH_COMMA.fullmatch(value.strip()):
         return f"; with a decimal point, {value.strip().replace(',', '.')}"
+    if isinstance(value, str) and _PERCENT.fullmatch(value.strip()):
+        return f"; a share, {float(value.strip().rstrip('% ')) / 100:g}"
     return ""
