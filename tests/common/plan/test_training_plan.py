@@ -32,7 +32,6 @@ def test_defaults_are_those_of_flowers_run_config() -> None:
             "learning_rate = '0,001': a number is expected; with a decimal point, 0.001",
         ),
         ({"trainig.seed": 1}, "did you mean 'training.seed'?"),
-        ({"seed": 1}, "did you mean 'training.seed'?"),
         ({"data.test_fraction": "20%"}, "a number is expected; a share, 0.2"),
         ({"data.classes": "[a,b]"}, "write the names without brackets, negative,positive"),
         ({"study.name": "S\u00fcd"}, "only these signs may stand there: "),
