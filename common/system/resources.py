@@ -30,6 +30,14 @@ def nearest_folder(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
+def lack_of_room(folder: Path, least: float) -> str:
+    """Return a clause that names a folder with less than so many GB free, to follow another error; else nothing."""
+    with contextlib.suppress(OSError):
+        if free_gigabytes(folder) < least:
+            return f"; {folder} is full: free some space there, or set TMPDIR to a folder with room"
+    return ""
+
+
 def free_gigabytes(folder: Path) -> float:
     """Return the free disk space in GB of a folder, which need not exist yet."""
     return shutil.disk_usage(nearest_folder(folder)).free / GIGABYTE

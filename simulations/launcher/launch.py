@@ -9,6 +9,7 @@ from pathlib import Path
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.processes.interruption import interrupt_once
+from common.system.resources import lack_of_room
 from server.runs.run_naming import is_published, reserve_run, unfinished
 from simulations.launcher.cleanup import CleanupProcess
 from simulations.launcher.flower import PrivateFlower
@@ -19,6 +20,8 @@ from simulations.study.earlier_runs import resume_or_reserve
 
 _POLL_SECONDS = 0.1
 _ERROR = "error: "
+# With less, what failed may well have failed for want of room.
+_LEAST_GIGABYTES = 0.02
 
 
 def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> Path:
@@ -66,9 +69,14 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
             follower = LogFollower(run)
             flower.submit(plan, checked.sites, checked.trainings, run)
             _follow(flower, run, follower, _without(checked.description, show))
-        except RunError:
+        except RunError as error:
             cleanup.keep()
             flower.keep_log(unfinished(run))
+            raise RunError(f"{error}{lack_of_room(workplace.parent, _LEAST_GIGABYTES)}") from error
+        except OSError as error:
+            # Flower's files are written here too, and a full disk does not say where it is.
+            if error.filename is None and (lack := lack_of_room(workplace.parent, _LEAST_GIGABYTES)):
+                raise RunError(f"Flower could not be started ({error.strerror}){lack}") from error
             raise
     return run
 
