@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -19,7 +20,7 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
 from common.system.files import remove_parts, write_bytes_atomically, write_text_atomically
 from common.system.wording import plural
-from common.training.model_selection import BestModel
+from common.training.model_selection import BestModel, SiteLoss
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
 from server.rounds.state import FederationState, RoundReport
@@ -71,7 +72,7 @@ class Checkpoints:
         known: dict[str, Any] = {
             "identity": self._identity,
             "tensors": hashlib.sha256(content).hexdigest(),
-            "kept": {"loss": state.kept.loss, "progress": state.kept.progress} if state.kept is not None else None,
+            "kept": _best_to_json(state.kept) if state.kept is not None else None,
             "rounds": [_report_to_json(report) for report in state.rounds],
             "standings": {name: [one.faults, one.back_in] for name, one in state.quarantine.items()},
             "federation": state.federation,
@@ -143,7 +144,7 @@ class Checkpoints:
         kept = known["kept"]
         return FederationState(
             tail=tensors["tail"],
-            kept=BestModel(tensors["kept"], kept["loss"], kept["progress"]) if kept else None,
+            kept=_best_from_json(tensors["kept"], kept) if kept else None,
             optimizer={
                 name.removeprefix(_OPTIMIZER): value for name, value in tensors.items() if name.startswith(_OPTIMIZER)
             },
@@ -155,6 +156,15 @@ class Checkpoints:
 
 def _digest(known: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def _best_to_json(best: BestModel) -> dict[str, Any]:
+    return {"loss": best.loss, "progress": best.progress, "sites": best.by_site}
+
+
+def _best_from_json(tail: NDArray[np.float32], entry: dict[str, Any]) -> BestModel:
+    by_site = {name: SiteLoss(*values) for name, values in entry["sites"].items()}
+    return BestModel(tail, entry["loss"], entry["progress"], by_site)
 
 
 def _report_to_json(report: RoundReport) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Federation:
             state = self._next(state)
             self._observer.state_reached(state)
             self._observer.round_finished(state.rounds[-1])
-        last = EvaluationCounts.pool(self._evaluate(state.tail, total, "validation").values())
+        last = self._evaluate(state.tail, total, "validation")
         selection = ModelSelection(self._plan.federation.select, state.kept)
         selection.offer(state.tail, last, 1.0)
         assert selection.best is not None
@@ -106,7 +106,7 @@ class Federation:
             tail=selection.best.tail,
             selected_round=selected,
             rounds=state.rounds,
-            validation=(*(report.evaluation for report in state.rounds), last),
+            validation=(*(report.evaluation for report in state.rounds), EvaluationCounts.pool(last.values())),
             test=self._evaluate(selection.best.tail, selected, "test"),
         )
 
@@ -116,7 +116,7 @@ class Federation:
         federation = self._plan.federation
         selection = ModelSelection(federation.select, state.kept)
         if report.round > 1:
-            selection.offer(state.tail, report.evaluation, (report.round - 1) / federation.rounds)
+            selection.offer(state.tail, report.evaluations, (report.round - 1) / federation.rounds)
         return FederationState(
             tail=self._strategy.next_tail(report.round, state.tail, updates),
             kept=selection.best,

@@ -42,6 +42,11 @@ class RoundReport:
     repeated: dict[str, int] = field(default_factory=dict)
 
     @property
+    def evaluations(self) -> dict[str, EvaluationCounts]:
+        """What `evaluation` is the sum of, by site."""
+        return {name: site.evaluation for name, site in self.sites.items() if site.evaluation is not None}
+
+    @property
     def train_loss(self) -> float | None:
         """Mean training loss over the images of all hospitals that share it; None if none does."""
         told = [(site.train_loss, site.images) for site in self.sites.values() if site.train_loss is not None]

@@ -85,7 +85,7 @@ def _train(
     def after_epoch(epoch: int, loss: float) -> None:
         score = EvaluationCounts.of(validation, trainer.predict(validation), plan.exchange.score_bins)
         learning_curve.append(CurvePoint((epoch + 1) / epochs, loss, score))
-        selection.offer(layout.pack(tail), score, learning_curve[-1].progress)
+        selection.offer(layout.pack(tail), {name: score}, learning_curve[-1].progress)
 
     trainer.fit(train, EpochRange(0, epochs, epochs), name=name, batch_size=batch_size, on_epoch=after_epoch)
     kept = selection.best

@@ -8,7 +8,7 @@ import pytest
 from common.errors import RunError
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
-from common.training.model_selection import BestModel
+from common.training.model_selection import BestModel, SiteLoss
 from server.rounds.checkpoints import Checkpoints
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
@@ -35,7 +35,11 @@ def state_after(rounds: int) -> FederationState:
     )
     return FederationState(
         tail=rng.normal(size=50).astype(np.float32),
-        kept=BestModel(rng.normal(size=50).astype(np.float32), 0.1 + 0.2, 0.5) if rounds > 1 else None,
+        kept=(
+            BestModel(rng.normal(size=50).astype(np.float32), 0.1 + 0.2, 0.5, {"north": SiteLoss(3, 1 / 3)})
+            if rounds > 1
+            else None
+        ),
         optimizer={"first-moment": rng.normal(size=50), "second-moment": rng.normal(size=50).astype(np.float32)},
         rounds=reports,
         quarantine={"west": QuarantineStatus(2, 7)},
@@ -49,7 +53,9 @@ def assert_equal(one: FederationState | None, other: FederationState) -> None:
     assert (one.kept is None) == (other.kept is None)
     if one.kept is not None and other.kept is not None:
         assert one.kept.tail.tobytes() == other.kept.tail.tobytes()
-        assert (one.kept.loss, one.kept.progress) == (other.kept.loss, other.kept.progress)
+        assert (one.kept.loss, one.kept.progress, one.kept.by_site) == (
+            *(other.kept.loss, other.kept.progress, other.kept.by_site),
+        )
     assert {name: (value.dtype, value.tobytes()) for name, value in one.optimizer.items()} == {
         name: (value.dtype, value.tobytes()) for name, value in other.optimizer.items()
     }
