@@ -62,6 +62,17 @@ class TrainingPlan(PlanGroup):
         return self
 
     @model_validator(mode="after")
+    def _check_batches_of_batch_norm(self) -> Self:
+        sizes = {
+            "training.batch_size": self.training.batch_size,
+            "study.centralized_batch_size": self.study.centralized_batch_size,
+        }
+        for key, size in sizes.items():
+            if self.model.batch_norm == "train" and size == 1:
+                raise ValueError(f"{key} = 1, and model.batch_norm = 'train' needs batches of at least two images")
+        return self
+
+    @model_validator(mode="after")
     def _check_layers_of_fedbn(self) -> Self:
         if "fedbn" not in (self.federation.strategy, *self.study.swept("strategies")):
             return self

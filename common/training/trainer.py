@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from common.dataset.records import ImageRecord
 from common.errors import RunError
@@ -101,7 +102,7 @@ class Trainer:
         Raises
         ------
         RunError
-            If the loss is not finite any more.
+            If the loss or a weight is not finite any more, or if BatchNorm is to be trained on a single image.
         """
         optimizer = TailOptimizer(self._tail, self._plan, proximal_mu)
         epoch_loss = math.nan
@@ -112,7 +113,8 @@ class Trainer:
                     epoch_loss = self._train_epoch(
                         records, epoch, epochs.total, batch_size or self._plan.batch_size, optimizer
                     )
-                if not math.isfinite(epoch_loss):
+                # The last step of an epoch shows in no loss of it.
+                if not (math.isfinite(epoch_loss) and self._weights_are_finite()):
                     raise RunError(f"training of {name} diverged in epoch {epoch + 1}: lower training.learning_rate")
                 if on_epoch:
                     on_epoch(epoch, epoch_loss)
@@ -126,7 +128,7 @@ class Trainer:
         """Train on every image once, in a drawn order, and return the mean loss."""
         labels = torch.tensor([record.label for record in records])
         weights = _class_weights(labels, self.model.classes) if self._plan.class_weights == "balanced" else None
-        batches = torch.split(torch.randperm(len(records)), batch_size)
+        batches = self._batches(torch.randperm(len(records)), batch_size)
         loss_sum = 0.0
         for number, chosen in enumerate(batches):
             inputs = self._activations.training_batch([records[i] for i in chosen.tolist()], epoch)
@@ -134,6 +136,24 @@ class Trainer:
             optimizer.step(loss, progress=(epoch + number / len(batches)) / total)
             loss_sum += loss.item() * len(chosen)
         return loss_sum / len(records)
+
+    def _batches(self, order: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
+        """Return the batches of an epoch; a last image that is left over joins the batch before if BatchNorm trains.
+
+        One image has no variance over a batch, and where its features have shrunk to one pixel, none at all.
+        """
+        batches = list(torch.split(order, batch_size))
+        if len(batches[-1]) > 1 or not self._trains_batch_norm():
+            return batches
+        if len(batches) == 1:
+            raise RunError("BatchNorm cannot be trained on a single image: set model.batch_norm=frozen, or add images")
+        return [*batches[:-2], torch.cat(batches[-2:])]
+
+    def _trains_batch_norm(self) -> bool:
+        return any(isinstance(layer, _BatchNorm) and layer.training for layer in self._tail.modules())
+
+    def _weights_are_finite(self) -> bool:
+        return all(bool(torch.isfinite(weight).all()) for weight in self._tail.parameters())
 
     @torch.inference_mode()
     def predict(self, records: Sequence[ImageRecord], views: int = 0) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -37,9 +38,13 @@ def fit_probe(plan: TrainingPlan, consortium: SimulatedConsortium) -> Outcome:
     trainer = bench.trainer
     known = [*consortium.pooled("train"), *consortium.pooled("validation")]
     features, labels = trainer.features(known), np.array([record.label for record in known])
-    strength = _choose_strength(known, features, labels, plan.training.seed)
-    model = _regression(strength).fit(features, labels)
-    coefficients = np.concatenate([model[-1].coef_.ravel(), model[-1].intercept_])
+    if len(set(labels)) < 2:  # nothing to tell apart: every image is of the one class that there is
+        model: Pipeline = make_pipeline(StandardScaler(), DummyClassifier(strategy="prior"))
+    else:
+        model = _regression(_choose_strength(known, features, labels, plan.training.seed))
+    model.fit(features, labels)
+    fitted = [getattr(model[-1], name, np.empty(0)).ravel() for name in ("coef_", "intercept_")]
+    coefficients = np.concatenate(fitted)
     return Outcome(
         probabilities=rounded(_probabilities(model, trainer.features(consortium.pooled("test")), classes)),
         selected=1.0,

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from common.dataset.records import Dataset
-from common.errors import RunError
+from common.errors import InputError, RunError
 from common.models.tail_layout import TailLayout
 from common.training.activation_cache import ActivationCache
+from common.training.tail_optimizer import TailOptimizer
 from common.training.trainer import EpochRange
 from tests.common.training.small_plan import plan, trainer, views
 
@@ -146,3 +147,34 @@ def test_features_are_the_pooled_outputs_of_the_frozen_network(dataset: Dataset,
     expected = frozen.predict(dataset.records[:3])
     assert np.allclose(logits.softmax(dim=1).detach().numpy(), expected, atol=1e-5)
     assert frozen.features([]).shape == (0, 1280)
+
+
+@pytest.mark.parametrize("images", [5, 9])
+def test_a_last_image_joins_the_batch_before_where_batch_norm_trains(
+    dataset: Dataset, tmp_path: Path, images: int
+) -> None:
+    # 32 pixels leave one pixel of features, of which a single image has no variance.
+    chosen = plan(model__batch_norm="train", data__size=32, training__batch_size=4)
+    assert np.isfinite(trainer(chosen, tmp_path).fit(dataset.records[:images], EpochRange(0, 1, 1), name="x"))
+
+
+def test_batch_norm_is_not_trained_on_one_image(dataset: Dataset, tmp_path: Path) -> None:
+    bench = trainer(plan(model__batch_norm="train"), tmp_path)
+    with pytest.raises(RunError, match=r"BatchNorm cannot be trained on a single image: set model\.batch_norm=frozen"):
+        bench.fit(dataset.records[:1], EpochRange(0, 1, 1), name="x")
+    with pytest.raises(InputError, match=r"needs batches of at least two images"):
+        plan(model__batch_norm="train", training__batch_size=1)
+
+
+def test_a_last_step_that_diverges_is_said(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = TailOptimizer.step
+
+    def overflow(self: TailOptimizer, loss: torch.Tensor, *, progress: float) -> None:
+        step(self, loss, progress=progress)
+        if progress >= 0.5:
+            next(bench.model.tail.parameters()).data.fill_(float("inf"))
+
+    monkeypatch.setattr(TailOptimizer, "step", overflow)
+    bench = trainer(plan(training__batch_size=4), tmp_path)
+    with pytest.raises(RunError, match=r"diverged in epoch 1: lower training\.learning_rate"):
+        bench.fit(dataset.records[:8], EpochRange(0, 1, 1), name="x")
