@@ -155,7 +155,10 @@ class MissingRecord(Record):
 
 
 class Summary(Record):
-    """All of `summary.json`: the machine-readable truth of a run."""
+    """All of `summary.json`: the machine-readable truth of a run.
+
+    `environment` names device, number format, processor and libraries of a simulation's trainings.
+    """
 
     rarefed: str
     created: str
@@ -166,6 +169,7 @@ class Summary(Record):
     family: str | None = None
     weights_source: str | None = None
     weights_sha256: str | None = None
+    environment: dict[str, str] = {}
     study: DesignRecord
     arms: dict[str, ArmRecord] = {}
     tests: dict[str, PairedTestRecord] = {}

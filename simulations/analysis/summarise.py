@@ -16,6 +16,7 @@ from common.summary.arm import ArmRecord, ParametersRecord, SelectedRecord
 from common.summary.comparison import GapClosedRecord
 from common.summary.summary import CostRecord, DesignRecord, MissingRecord, Summary
 from common.summary.summary_file import write_summary
+from common.training.computing_environment import computing_environment
 from server.runs.run_folder import RunFolder
 from simulations.analysis.arm_comparison import compare_predictions
 from simulations.analysis.dataset_record import describe_dataset
@@ -77,6 +78,7 @@ def summarise(variant: Variant, trained: Trained) -> Summary:
         family=plan.model.family,
         weights_source=weights.source if weights else "none",
         weights_sha256=weights.sha256 if weights else None,
+        environment=computing_environment(plan),
         study=_design(plan, consortium, tested=len(next(iter(predictions.values())).labels)),
         arms={arm: _arm(arm, plan, consortium, trained, predictions, bootstrap) for arm in plan.study.arm_names},
         tests={

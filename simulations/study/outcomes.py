@@ -95,6 +95,11 @@ class OutcomeStore:
             writer.writerows(_row(unit, self._found[unit.key]) for unit in units if unit.key in self._found)
         return len(self._found)
 
+    def unused(self, units: list[Unit]) -> int:
+        """Return how many outcomes are there that are of none of these units, as after an upgrade."""
+        keys = {unit.key for unit in units}
+        return sum(path.stem not in keys for path in self._units.glob("*.json"))
+
     def add(self, unit: Unit, outcome: Outcome) -> None:
         """Keep an outcome; once this returns, it is on disk."""
         with self._lock:

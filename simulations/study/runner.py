@@ -10,6 +10,7 @@ from flwr.serverapp import Grid
 
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.plan.training_plan import TrainingPlan
+from common.system.wording import plural
 from server.rounds.state import RoundReport
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
@@ -74,6 +75,10 @@ class Study:
         found = self._store.restore(self._units)
         if found:
             self._progress.say(f"going on: {found} of {len(self._units)} trainings are there already")
+        if unused := self._store.unused(self._units):
+            self._progress.say(
+                f"{plural(unused, 'training')} of another version, machine or data set are there, and are not used"
+            )
         keep_rounds(self._folder.path, {unit.key for unit in self._units if unit in self._store})
         self._progress.skip(sum(unit.samples_seen for unit in self._units if unit in self._store))
         missing = [unit for unit in self._units if unit not in self._store]

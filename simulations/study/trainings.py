@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 
 from common.plan.training_plan import TrainingPlan
+from common.training.computing_environment import computing_environment
 from simulations.sites.consortium import SimulatedConsortium, load_consortium
 from simulations.study.arms import ARMS, FEDERATED
 from simulations.study.variants import Variant, plan_of_fold
@@ -42,7 +43,11 @@ class Unit:
 
     @cached_property
     def key(self) -> str:
-        """Digest of everything that the outcome depends on; units with equal keys are trained once."""
+        """Digest of everything that the outcome depends on; units with equal keys are trained once.
+
+        Device, number format, processor and libraries are part of it: their last bits differ, and a study that was
+        resumed on another machine would mix them.
+        """
         plan = self.plan.model_dump()
         # The sites and their splits are in the digest of the consortium; of the rest of the study only faults change a
         # training.
@@ -53,7 +58,8 @@ class Unit:
             del plan["exchange"], plan["privacy"]
             plan["federation"] = {"select": plan["federation"]["select"]}
             plan["alone"] = {name: study[name] for name in ("centralized_epochs", "centralized_batch_size")}
-        identity = [version("rarefed"), self.arm, self.site, self.consortium.digest, plan]
+        environment = computing_environment(self.plan)
+        identity = [version("rarefed"), environment, self.arm, self.site, self.consortium.digest, plan]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
 
     @property
