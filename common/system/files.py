@@ -107,6 +107,14 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def drop_torn_line(path: Path) -> None:
+    """Cut off what follows the last newline of a file: a line that a killed writer or a full disk left unfinished."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+
+
 def remove_parts(folder: Path) -> None:
     """Remove the temporary files that killed writers left in a folder; nobody may be writing to it."""
     for part in folder.glob(f".*{_PART}"):

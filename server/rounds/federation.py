@@ -91,7 +91,7 @@ class Federation:
         self._membership.introduce_first(len(state.rounds) + 1)
         self._strategy.remember(state.optimizer)
         for report in state.rounds:
-            self._observer.round_finished(report)
+            self._observer.round_restored(report)
         total = self._plan.federation.rounds
         while len(state.rounds) < total:
             state = self._next(state)

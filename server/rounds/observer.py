@@ -25,7 +25,11 @@ class FederationObserver:
         """Take the state after a round, before `round_finished`, so that it can be kept."""
 
     def round_finished(self, report: RoundReport) -> None:
-        """Take the report on a round; those of a resumed federation's earlier rounds come first."""
+        """Take the report on a round that has just ended."""
+
+    def round_restored(self, report: RoundReport) -> None:
+        """Take the report on a round from before an interruption; they come first. Is a `round_finished` by default."""
+        self.round_finished(report)
 
     def trouble(self, line: str) -> None:
         """Take a line about a round that is repeated, or about hospitals that did not evaluate the model."""

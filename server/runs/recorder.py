@@ -59,9 +59,7 @@ class RunRecorder(FederationObserver):
 
     def round_finished(self, report: RoundReport) -> None:
         """Add the round to `rounds.jsonl` and the curves, and say how it went."""
-        entry = round_entry(report, self._rounds)
-        self._run.append_round(entry)
-        self._events.add(entry)
+        self.round_restored(report)
         loss = "" if report.train_loss is None else f", loss {report.train_loss:.3f}"
         self.say(f"round {report.round}/{self._rounds}: {len(report.sites)} hospitals, {report.seconds:.0f} s{loss}")
         for hospital, reason in report.failures.items():
@@ -70,6 +68,12 @@ class RunRecorder(FederationObserver):
             self.say(f"{hospital}: {count} late, discarded")
         for hospital, count in report.repeated.items():
             self.say(f"{hospital}: {count} more than one, discarded")
+
+    def round_restored(self, report: RoundReport) -> None:
+        """Add the round to `rounds.jsonl` and the curves, which begin anew; the log says already how it went."""
+        entry = round_entry(report, self._rounds)
+        self._run.append_round(entry)
+        self._events.add(entry)
 
     def trouble(self, line: str) -> None:
         """Say the line."""

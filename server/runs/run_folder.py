@@ -17,6 +17,7 @@ from common.plan.training_plan import TrainingPlan
 from common.summary.summary_file import SUMMARY_NAME
 from common.system.files import (
     Relinking,
+    drop_torn_line,
     publish_folder,
     try_lock,
     write_bytes_atomically,
@@ -57,6 +58,7 @@ class RunFolder:
         self._log: IO[str] = (self.path / "run.log").open("a", buffering=1, encoding="utf-8")
         if not try_lock(self._log):
             raise RunError(f"{self.path} is being written by another run: wait for its end, or stop it")
+        drop_torn_line(self.path / "run.log")
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,45 @@
+"""What a resumed run adds to its folder: each round once, in whole lines."""
+
+import json
+from pathlib import Path
+
+from common.plan.training_plan import TrainingPlan
+from server.runs.recorder import RunRecorder
+from server.runs.run_folder import RunFolder
+from server.runs.run_naming import reserve_run, unfinished
+from tests.server.rounds.hospitals_in_process import FaultyHospital, Hospital, RecordingObserver, federate
+
+
+def test_a_resumed_run_tells_each_round_once(tmp_path: Path) -> None:
+    final = reserve_run(tmp_path, "x")
+    federation = TrainingPlan().federation
+    states = RecordingObserver()
+    hospitals = (Hospital(1, "north"), FaultyHospital(3, "south", bad={1}))
+    federate(*hospitals, observer=states)
+    for state in (None, states.states[0]):  # from the beginning, and after its first round
+        run = RunFolder(final)
+        run.clear_rounds()
+        recorder = RunRecorder(run, run.checkpoints("federation", "one", federation), 2)
+        federate(*hospitals, observer=recorder, state=state, changes=None if state else {"federation.rounds": 1})
+        recorder.close()
+        run.__exit__(RuntimeError, RuntimeError(), None)
+    rounds = [json.loads(line)["round"] for line in (unfinished(final) / "rounds.jsonl").read_text().splitlines()]
+    assert rounds == [1, 2]
+    log = (unfinished(final) / "run.log").read_text()
+    assert [log.count(f"round {number}/2: ") for number in (1, 2)] == [1, 1]
+    assert log.count("south left out of round 1") == 1
+
+
+def test_a_line_that_was_cut_does_not_begin_the_next(tmp_path: Path) -> None:
+    final = reserve_run(tmp_path, "x")
+    log = unfinished(final) / "run.log"
+    for before, after in (
+        ("whole\nhalf a li", "whole\nnext\n"),
+        ("half a li" * 1000, "next\n"),
+        ("whole\n", "whole\nnext\n"),
+    ):
+        log.write_text(before)
+        run = RunFolder(final)
+        run.log("next")
+        run.__exit__(RuntimeError, RuntimeError(), None)
+        assert log.read_text() == after
