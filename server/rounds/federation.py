@@ -47,6 +47,8 @@ class Federation:
         Is told what happens.
     poll_seconds : float
         Time between two looks for replies.
+    retry_seconds : float, optional
+        Time before hospitals are asked again; by default `federation.retry_seconds`.
     """
 
     def __init__(
@@ -60,13 +62,15 @@ class Federation:
         present: Callable[[], Sequence[Member]],
         observer: FederationObserver,
         poll_seconds: float = 0.1,
+        retry_seconds: float | None = None,
     ) -> None:
         self._plan = plan
         self._classes = classes
         self._layout = layout
         self._observer = observer
         self._strategy = make_strategy(plan)
-        self._messenger = Messenger(transport, plan, poll_seconds, observer)
+        pause = plan.federation.retry_seconds if retry_seconds is None else retry_seconds
+        self._messenger = Messenger(transport, plan, poll_seconds, pause, observer)
         self._membership = Membership(self._messenger, plan.federation, trunk_digest, present, observer)
 
     def run(self, state: FederationState) -> FederationResult:

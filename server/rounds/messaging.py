@@ -97,6 +97,8 @@ class Messenger:
         Travels with every message, and says how long to wait for replies.
     poll_seconds : float
         Time between two looks for replies.
+    retry_seconds : float
+        Time before hospitals are asked again.
     observer : FederationObserver
         Is told when hospitals are asked again.
 
@@ -107,11 +109,17 @@ class Messenger:
     """
 
     def __init__(
-        self, transport: Transport, plan: TrainingPlan, poll_seconds: float, observer: FederationObserver
+        self,
+        transport: Transport,
+        plan: TrainingPlan,
+        poll_seconds: float,
+        retry_seconds: float,
+        observer: FederationObserver,
     ) -> None:
         self._transport = transport
         self._plan = plan
         self._poll_seconds = poll_seconds
+        self._retry_seconds = retry_seconds
         self._observer = observer
         self.federation = ""
         self._overdue: dict[str, str] = {}
@@ -214,10 +222,10 @@ class Messenger:
         return answers, failures
 
     def wait_to_ask_again(self, told: str) -> None:
-        """Report why hospitals must be asked again, and wait for `federation.retry_seconds`."""
-        seconds = self._plan.federation.retry_seconds
-        self._observer.trouble(f"{told}; asked again in {seconds:.0f} s")
-        time.sleep(seconds)
+        """Report why hospitals must be asked again, and wait."""
+        when = f"in {self._retry_seconds:.0f} s" if self._retry_seconds else "at once"
+        self._observer.trouble(f"{told}; asked again {when}")
+        time.sleep(self._retry_seconds)
 
     def discarded(self) -> DiscardedReplies:
         """Return what was discarded since the last call."""

@@ -89,6 +89,7 @@ def run_federated(
         trunk_digest=model.trunk_digest,
         present=lambda: members,
         observer=_UnitObserver(checkpoints, on_round, say),
+        retry_seconds=0,  # a simulated hospital is not back later
     )
     beginning = FederationState(layout.pack(model.tail), f"{folder.final.name}/{unit.key}")
     state = checkpoints.latest(say) or beginning
