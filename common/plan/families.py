@@ -58,6 +58,11 @@ class Family:
         """The names `model.freeze` understands besides "none", "early" and "all"."""
         return tuple(stage.name for stage in self.stages)
 
+    @property
+    def late(self) -> str:
+        """Last frozen stage of a smaller tail: that behind `early`, or `early` where only the head would be left."""
+        return self.stage_names[min(self.stage_names.index(self.early) + 1, len(self.stages) - 2)]
+
 
 def _efficientnet(name: str, timm_name: str) -> Family:
     blocks = tuple(Stage(f"block{index}", (f"blocks.{index}",)) for index in range(7))

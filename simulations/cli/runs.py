@@ -1,6 +1,7 @@
 """The commands `rarefed-sim run`, `study` and `robustness`: those that train."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -83,16 +84,28 @@ def robustness(
     from simulations.study.earlier_runs import finished_run
 
     console = table_console(TABLE_WIDTH)
+    plans = [with_paths(measurement, data, 0, output) for measurement in robustness_plans(parse_changes(changes))]
+    measured = [None if fresh else finished_run(Path(plan.study.output), plan.digest) for plan in plans]
+    _check([plan for plan, done in zip(plans, measured, strict=True) if not done])
     paths = []
-    for measurement in robustness_plans(parse_changes(changes)):
-        plan = with_paths(measurement, data, 0, output)
-        done = None if fresh else finished_run(Path(plan.study.output), plan.digest)
+    for plan, done in zip(plans, measured, strict=True):
         if done:
             console.print(f"measured already: {done} (--fresh measures again)", soft_wrap=True, highlight=False)
         paths.append(done or _train(plan, fresh, console))
     for path in paths:
         console.print(render_faults(read_summary(path)))
         console.print(f"run folder: {path}", soft_wrap=True, highlight=False)
+
+
+def _check(plans: Sequence[TrainingPlan]) -> None:
+    """Refuse before the first training, which takes hours, what the last plan would be refused for."""
+    from simulations.preflight.findings import require_fit
+    from simulations.preflight.machine import check_machine
+    from simulations.preflight.plan_check import check_plan
+
+    for plan in plans:
+        require_fit(check_machine(plan))
+        check_plan(plan)
 
 
 def _simulate(plan: TrainingPlan, fresh: bool, as_json: bool) -> None:

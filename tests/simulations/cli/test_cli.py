@@ -173,3 +173,13 @@ def test_runs_are_compared_on_the_terminal_and_on_a_page(run: Run, tmp_path: Pat
 def test_every_command_knows_its_version_and_its_help(run: Run, main: Callable[[], None]) -> None:
     assert run("--version", main=main)[1].startswith("rarefed 0.")
     assert run("--help", main=main)[0] == 0
+
+
+def test_robustness_refuses_its_second_measurement_before_it_trains_the_first(run: Run, tmp_path: Path) -> None:
+    class_folders(tmp_path / "data", images=20)
+    # Without hostile hospitals, as in the first measurement, four sites are enough.
+    settings = ("study.sites=4", "study.hostile_sites=4", "model.weights=none", "data.size=64")
+    code, out, err = run("robustness", "--data", "data", *(word for each in settings for word in ("--set", each)))
+    assert (code, out) == (2, "")
+    assert err == "error: study.hostile_sites = 4 of 4 sites: leave an honest one\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
