@@ -18,6 +18,7 @@ from server.members.consortium import read_consortium
 from server.members.registry import admitted_nodes
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 from server.rounds.federation import Federation
+from server.rounds.grid_transport import GridTransport
 from server.rounds.messaging import Member
 from server.rounds.state import FederationState
 from server.runs.recorder import RunRecorder
@@ -75,7 +76,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     checkpoints = run.checkpoints(_TRAINING, f"{plan.digest}/{model.trunk_digest}", plan.federation)
     recorder = RunRecorder(run, checkpoints, plan.federation.rounds)
     federation = Federation(
-        grid,
+        GridTransport(grid),
         plan,
         classes=len(classes),
         layout=layout,

@@ -24,6 +24,7 @@ NAMES = [
     "flwr.supercore.control:ControlHttpClient",
     "flwr.supercore.error:FlowerError.from_json",
     "flwr.supercore.fab:Fab",
+    "flwr.supercore.inflatable.inflatable_utils:ObjectPushError",
     "flwr.supercore.interceptors:RuntimeVersionHttpInterceptor",
     "flwr.supercore.primitives.asymmetric:public_key_to_bytes",
     "flwr.supercore.protobuf.client:ProtobufCall",

@@ -1,0 +1,133 @@
+"""Flower's Grid as a federation needs it: what the SuperLink lost is sent again, and no upload holds up the others.
+
+Flower pulls a reply as soon as its hospital begins to send it, and then waits for the rest: three minutes if the
+hospital died meanwhile, within the one call that should bring the other hospitals' replies.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+from flwr.app import Error, Message, RecordDict
+from flwr.common.constant import ErrorCode
+from flwr.serverapp import Grid
+from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
+
+from common.errors import RunError
+
+DIED_SENDING = "went offline while it sent its reply"
+
+# Between two attempts to send; a SuperLink is back within a minute, or Flower has ended the run.
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0)
+# How long one look for replies waits for those that are on their way.
+_LOOK_SECONDS = 1.0
+
+
+class GridTransport:
+    """Sends messages and fetches replies over Flower's Grid, each reply in its own thread.
+
+    Parameters
+    ----------
+    grid : Grid
+        Flower's.
+    pauses : sequence of float
+        Seconds between two attempts to send.
+    """
+
+    def __init__(self, grid: Grid, pauses: Sequence[float] = _PAUSES) -> None:
+        self._grid = grid
+        self._pauses = pauses
+        self._nodes: dict[str, int] = {}
+        self._fetches: dict[str, _Fetch] = {}
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Send messages; return their ids in the same order.
+
+        Raises
+        ------
+        RunError
+            If the SuperLink still does not take them after all attempts.
+        """
+        listed = list(messages)
+        ids = self._push(listed)
+        self._nodes |= {each: message.metadata.dst_node_id for each, message in zip(ids, listed, strict=True)}
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """Return the replies that are whole; for a hospital that is gone in the midst of its reply, an error."""
+        asked = list(message_ids)
+        for each in asked:
+            if each not in self._fetches:
+                self._fetches[each] = _Fetch(self._grid, each)
+        deadline = time.monotonic() + _LOOK_SECONDS
+        for each in asked:
+            self._fetches[each].wait(deadline - time.monotonic())
+        done = [each for each in asked if self._fetches[each].is_over]
+        replies = [reply for each in done for reply in self._fetches.pop(each).replies()]
+        for reply in replies:
+            self._nodes.pop(reply.metadata.reply_to_message_id, None)
+        return replies + self._given_up([each for each in asked if each in self._fetches])
+
+    def _push(self, messages: list[Message]) -> list[str]:
+        """Send messages; those that the SuperLink has already keep their ids, and nobody gets them twice."""
+        for pause in self._pauses:
+            try:
+                return list(self._grid.push_messages(messages))
+            except ObjectPushError:
+                time.sleep(pause)
+        try:
+            return list(self._grid.push_messages(messages))
+        except ObjectPushError as error:
+            raise RunError(
+                f"the SuperLink did not take a message in {len(self._pauses) + 1} attempts ({error}); the rounds "
+                "before are safe: see its log, and go on with `rarefed-server resume`"
+            ) from error
+
+    def _given_up(self, unfinished: list[str]) -> list[Message]:
+        """Return an error for each reply on its way from a node that is offline; it is not waited for any more."""
+        if not unfinished:
+            return []
+        online = set(self._grid.get_node_ids())
+        gone = [each for each in unfinished if each in self._nodes and self._nodes[each] not in online]
+        for each in gone:
+            del self._fetches[each]  # its thread ends by itself
+        return [_died_sending(each, self._nodes.pop(each)) for each in gone]
+
+
+class _Fetch:
+    """One look for the reply to one message, in a thread of its own."""
+
+    def __init__(self, grid: Grid, message_id: str) -> None:
+        self._grid = grid
+        self._message_id = message_id
+        self._replies: list[Message] = []
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._fetch, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, with or without a reply."""
+        return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, or for some seconds."""
+        self._thread.join(max(0.0, seconds))
+
+    def replies(self) -> list[Message]:
+        """Return what it brought; raises what Flower raised."""
+        if self._error is not None:
+            raise self._error
+        return self._replies
+
+    def _fetch(self) -> None:
+        try:
+            self._replies = list(self._grid.pull_messages([self._message_id]))
+        except Exception as error:  # noqa: BLE001 - raised in the federation's thread
+            self._error = error
+
+
+def _died_sending(message_id: str, node: int) -> Message:
+    asked = Message(RecordDict(), dst_node_id=node, message_type="train")
+    asked.metadata.__dict__["_message_id"] = message_id
+    return Message(Error(ErrorCode.NODE_UNAVAILABLE, DIED_SENDING), reply_to=asked)
