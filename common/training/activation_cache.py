@@ -1,6 +1,8 @@
 """A size-limited LRU cache of tensors on disk."""
 
 import contextlib
+import logging
+import math
 import os
 import secrets
 import time
@@ -10,9 +12,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from common.errors import InputError
 from common.system.folders import cache_folder
 
-_DEFAULT_LIMIT_BYTES = 4 * 1024**3
+LIMIT_VARIABLE = "RAREFED_CACHE_GIB"
+"""Environment variable: how large the user's cache of activations may become."""
+
+_GIB = 1024**3
+_DEFAULT_LIMIT_GIB = 4.0
+_NAME = "activation"
+_log = logging.getLogger(__name__)
 # After so many writes of its own a process measures what other processes have written.
 _WRITES_BETWEEN_MEASUREMENTS = 100
 # No write takes this long: the process that left the file was killed.
@@ -20,8 +29,44 @@ _ABANDONED_SECONDS = 3600
 
 
 def activation_cache() -> "ActivationCache | None":
-    """Return the user's cache of activations; None, which computes all anew, if `$RAREFED_NO_CACHE` is set."""
-    return None if os.environ.get("RAREFED_NO_CACHE") else ActivationCache(cache_folder() / "trunk")
+    """Return the user's cache of activations; None, which computes all anew, if `$RAREFED_NO_CACHE` is set.
+
+    Raises
+    ------
+    InputError
+        If `$RAREFED_CACHE_GIB` is no size.
+    """
+    if os.environ.get("RAREFED_NO_CACHE"):
+        return None
+    return ActivationCache(cache_folder() / "trunk", cache_limit())
+
+
+def cache_limit() -> int:
+    """Return how many bytes the user's cache may hold: `$RAREFED_CACHE_GIB`, else 4 GiB.
+
+    Raises
+    ------
+    InputError
+        If that is no number above 0.
+    """
+    told = os.environ.get(LIMIT_VARIABLE) or str(_DEFAULT_LIMIT_GIB)
+    try:
+        gib = float(told)
+    except ValueError:
+        gib = math.nan
+    if not 0 < gib < math.inf:
+        raise InputError(f"{LIMIT_VARIABLE} = {told}: must be a number of GiB above 0, such as 16")
+    return int(gib * _GIB)
+
+
+def describe_shortage(needed: int) -> str | None:
+    """Say that a training needs more bytes than the user's cache may hold; None where it does not, or has no cache."""
+    if os.environ.get("RAREFED_NO_CACHE") or needed <= (limit := cache_limit()):
+        return None
+    return (
+        f"the activations of all views need {needed / _GIB:.1f} GiB, and the cache may hold {limit / _GIB:g}: the "
+        f"others are computed again each time; {LIMIT_VARIABLE}={math.ceil(needed / _GIB)} avoids that"
+    )
 
 
 class ActivationCache:
@@ -36,22 +81,26 @@ class ActivationCache:
     folder : Path
         Created if missing, readable by its owner only, since it holds activations of patients' images.
     limit_bytes : int
-        When the entries exceed it, the least recently used are removed.
+        When the entries exceed it, the least recently used are removed, but none that was used since this process
+        began: trainings go through their images again and again, and would find each entry gone that they need next.
+        Where those alone reach the limit, nothing more is written.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int = _DEFAULT_LIMIT_BYTES) -> None:
+    def __init__(self, folder: Path, limit_bytes: int = int(_DEFAULT_LIMIT_GIB * _GIB)) -> None:
         self._folder = folder
         self._limit = limit_bytes
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._began = time.time()
+        self._full = False
         self._size = 0  # measured at the first write: whoever only reads need not know
         self._writes = 0
 
-    def read(self, key: str, name: str) -> torch.Tensor | None:
-        """Return tensor `name` of entry `key` and mark the entry as used; None if it is missing or damaged."""
+    def read(self, key: str) -> torch.Tensor | None:
+        """Return the tensor of entry `key` and mark the entry as used; None if it is missing or damaged."""
         path = self._path(key)
         try:
             with safe_open(path, framework="pt") as entry:
-                tensor: torch.Tensor = entry.get_tensor(name)
+                tensor: torch.Tensor = entry.get_tensor(_NAME)
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError):
@@ -62,17 +111,26 @@ class ActivationCache:
             os.utime(path)
         return tensor
 
-    def write(self, key: str, tensors: dict[str, torch.Tensor]) -> None:
+    def write(self, key: str, tensor: torch.Tensor) -> None:
         """Store an entry and remove the least recently used ones beyond the limit; a full disk is no error."""
-        with contextlib.suppress(OSError, SafetensorError):
-            self._write(key, tensors)
+        if self._full:
+            return
+        try:
+            self._write(key, tensor)
+        except (OSError, SafetensorError) as error:
+            self._stop(f"{self._folder} cannot be written to ({error})")
 
-    def _write(self, key: str, tensors: dict[str, torch.Tensor]) -> None:
+    def _stop(self, why: str) -> None:
+        """Write nothing more in this process, and say so once."""
+        self._full = True
+        _log.warning("activations beyond those in the cache are computed again each time: %s", why)
+
+    def _write(self, key: str, tensor: torch.Tensor) -> None:
         path = self._path(key)
         path.parent.mkdir(exist_ok=True, mode=0o700)
         temporary = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+            save_file({_NAME: tensor.contiguous()}, temporary)
             self._size += temporary.stat().st_size
             temporary.replace(path)
         finally:
@@ -105,10 +163,12 @@ class ActivationCache:
     def _evict(self) -> None:
         entries = self._entries()
         size = sum(entry_size for _, entry_size, _ in entries)
-        for _, entry_size, path in entries:
+        for used, entry_size, path in entries:
             # Some slack, so that the next write does not evict again.
-            if size <= 0.9 * self._limit:
+            if size <= 0.9 * self._limit or used >= self._began:
                 break
             path.unlink(missing_ok=True)
             size -= entry_size
         self._size = size
+        if size > self._limit:
+            self._stop(f"they reach its {self._limit / _GIB:g} GiB; {LIMIT_VARIABLE} raises that")

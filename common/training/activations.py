@@ -21,13 +21,14 @@ from common.models.classifier import Classifier
 from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache
 from common.training.computing_environment import trunk_dtype
+from common.training.device import pick_device
 
 _LIBRARIES = ("torch", "timm", "albumentations", "opencv-python-headless", "numpy")
 _IMAGES_IN_MEMORY = 2048  # resized to 224 pixels: 300 MB
 
-# A short training needs few of the views. One image alone would go through other kernels than a batch, which give
-# other last bits in some networks; four give the bits of twelve in every family that was tried.
-_VIEWS_PER_BLOCK = 4
+# One image alone would go through other kernels than a batch, which give other last bits in some networks; in blocks of
+# four, which images are together makes no difference to the bits in any family that was tried.
+_BLOCK = 4
 
 
 class Activations:
@@ -35,7 +36,7 @@ class Activations:
 
     The trunk is frozen, so the activations of a given view never change. With a fixed number of views per image they
     are computed once, stored under a digest of their content, and shared by all rounds, arms, runs and processes. They
-    are bitwise independent of the training batch: one thread computes them image by image, in fixed blocks of views.
+    are bitwise independent of the training batch: one thread computes those that are missing in blocks of fixed size.
 
     Parameters
     ----------
@@ -82,38 +83,39 @@ class Activations:
             view = epoch % self._views if self._views else epoch
             pixels = [self._augmented(record, view) for record in records]
             return self._activations(np.stack(pixels)).to(self._device, torch.float32)
-        return self._stack([self._cached_view(record, epoch % self._views) for record in records])
+        view = epoch % self._views
+        identities = [f"view {view}/{record.sha256}" for record in records]
+        return self._stack(self._cached(identities, lambda row: self._augmented(records[row], view), _BLOCK))
 
     def plain_batch(self, records: Sequence[ImageRecord]) -> torch.Tensor:
         """Return the tail's inputs for unchanged images, to evaluate on; same shape as `training_batch`."""
         if self._cache is None:
             pixels = [self._canonical(record) for record in records]
             return self._activations(np.stack(pixels)).to(self._device, torch.float32)
-        return self._stack([self._cached_plain(record) for record in records])
+        identities = [f"plain/{record.sha256}" for record in records]
+        return self._stack(self._cached(identities, lambda row: self._canonical(records[row]), 1))
 
     def _stack(self, activations: list[torch.Tensor]) -> torch.Tensor:
         return torch.stack(activations).to(self._device, torch.float32, memory_format=torch.channels_last)
 
-    def _cached_plain(self, record: ImageRecord) -> torch.Tensor:
-        return self._cached(f"plain/{record.sha256}", 0, lambda: [self._canonical(record)])
-
-    def _cached_view(self, record: ImageRecord, view: int) -> torch.Tensor:
-        start = view - view % _VIEWS_PER_BLOCK
-        block = range(start, min(start + _VIEWS_PER_BLOCK, self._views))
-        identity = f"views {start}/{record.sha256}"
-        return self._cached(identity, view - start, lambda: [self._augmented(record, each) for each in block])
-
-    def _cached(self, identity: str, index: int, images: Callable[[], list[NDArray[np.uint8]]]) -> torch.Tensor:
-        """Return activation number `index` of a few images that are computed and stored together."""
+    def _cached(
+        self, identities: Sequence[str], image: Callable[[int], NDArray[np.uint8]], block: int
+    ) -> list[torch.Tensor]:
+        """Return the activations of some images; compute and store those that are missing, in blocks of one size."""
         assert self._cache is not None
-        key = hashlib.sha256(f"{self._recipe}/{identity}".encode()).hexdigest()
-        stored = self._cache.read(key, str(index))
-        if stored is not None:
-            return stored
-        with _one_thread():
-            computed = self._activations(np.stack(images())).cpu()
-        self._cache.write(key, {str(number): activation for number, activation in enumerate(computed)})
-        return computed[index]
+        keys = [hashlib.sha256(f"{self._recipe}/{identity}".encode()).hexdigest() for identity in identities]
+        found = [self._cache.read(key) for key in keys]
+        missing = [row for row, activation in enumerate(found) if activation is None]
+        for start in range(0, len(missing), block):
+            chosen = missing[start : start + block]
+            images = [image(row) for row in chosen]
+            images += [images[-1]] * (block - len(images))
+            with _one_thread():
+                computed = self._activations(np.stack(images)).cpu()
+            for row, activation in zip(chosen, computed, strict=False):  # the last block is filled up
+                found[row] = activation.clone()
+                self._cache.write(keys[row], activation)
+        return [activation for activation in found if activation is not None]
 
     @cached_property
     def _augmentation(self) -> Augmentation:
@@ -142,12 +144,22 @@ class Activations:
             "denoise": self._plan.data.denoise,
             "normalisation": [self._mean, self._std],
             "augmentation": self._plan.augmentation.model_dump(),
-            "views per block": _VIEWS_PER_BLOCK,
+            "images per block": _BLOCK,
             "decoder": decoder_digest(),
             "code": [inspect.getsource(module) for module in (preprocess, augmentation)],
             "libraries": {name: version(name) for name in _LIBRARIES},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def cached_bytes(plan: TrainingPlan, model: Classifier, images: int) -> int:
+    """Return how many bytes the activations of all views of some images take in the cache; 0 where none are kept."""
+    if not len(model.trunk) or not plan.augmentation.views:
+        return 0
+    dtype = trunk_dtype(plan, pick_device(plan.training.device))
+    with torch.inference_mode():
+        one: torch.Tensor = model.trunk(torch.zeros(1, 3, plan.data.size, plan.data.size))
+    return images * (plan.augmentation.views + 1) * one.numel() * dtype.itemsize
 
 
 @contextlib.contextmanager

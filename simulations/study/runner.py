@@ -9,8 +9,11 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from common.evaluation.evaluation_counts import EvaluationCounts
+from common.models.classifier import build_model
 from common.plan.training_plan import TrainingPlan
 from common.system.wording import plural
+from common.training.activation_cache import describe_shortage
+from common.training.activations import cached_bytes
 from server.rounds.state import RoundReport
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
@@ -72,6 +75,8 @@ class Study:
         """
         for line in describe_study(self.variants, self.missing):
             self._progress.say(line)
+        if shortage := self._cache_shortage():
+            self._progress.say(shortage)
         found = self._store.restore(self._units)
         if found:
             self._progress.say(f"going on: {found} of {len(self._units)} trainings are there already")
@@ -85,6 +90,12 @@ class Study:
         if missing:
             workers = Workers(grid, wait_for_nodes(grid, 1, self._plan.federation.wait_seconds), self._workers)
             self._share_out(missing, workers)
+
+    def _cache_shortage(self) -> str | None:
+        """Compare what the plan's own variant needs with the limit; others of a sweep come after it."""
+        dataset, plan = self.variants[0].consortium.dataset, self.variants[0].plan
+        model = build_model(plan, len(dataset.classes))
+        return describe_shortage(cached_bytes(plan, model, len(dataset.records)))
 
     def _share_out(self, units: list[Unit], workers: Workers) -> None:
         """Train in as many threads as there are workers, so that none is idle.

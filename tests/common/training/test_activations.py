@@ -5,7 +5,9 @@ from pathlib import Path
 import torch
 
 from common.dataset.records import Dataset
+from common.models.classifier import build_model
 from common.training.activation_cache import ActivationCache
+from common.training.activations import cached_bytes
 from tests.common.training.small_plan import plan, views
 
 
@@ -32,12 +34,33 @@ def test_activations_do_not_depend_on_the_number_of_threads(dataset: Dataset, tm
 
 def test_views_that_no_epoch_asks_for_are_not_computed(dataset: Dataset, tmp_path: Path) -> None:
     many = plan(augmentation__views=8)
-    short, long = tmp_path / "short", tmp_path / "long"
-    some = [views(ActivationCache(short), many).training_batch(dataset.records[:2], epoch) for epoch in range(4)]
-    both = [views(ActivationCache(long), many).training_batch(dataset.records[:2], epoch) for epoch in (5, 0, 1, 2, 3)]
-    assert all(torch.equal(one, other) for one, other in zip(some, both[1:], strict=True))
-    assert len(list(short.rglob("*.safetensors"))) == 2
-    assert len(list(long.rglob("*.safetensors"))) == 4
+    some = views(ActivationCache(tmp_path / "some"), many)
+    for epoch in range(3):
+        some.training_batch(dataset.records[:2], epoch)
+    assert len(list((tmp_path / "some").rglob("*.safetensors"))) == 6
+
+
+def test_whatever_is_missing_is_computed_to_the_same_bits(dataset: Dataset, tmp_path: Path) -> None:
+    """In other company, in another order, and beyond the limit of a cache."""
+    records = dataset.records[:7]
+    expected = views(ActivationCache(tmp_path / "all")).training_batch(records, 1)
+    tiny = views(ActivationCache(tmp_path / "tiny", limit_bytes=1))
+    tiny.training_batch(records[2:3], 1)
+    assert torch.equal(tiny.training_batch(records, 1), expected)
+    backwards = views(ActivationCache(tmp_path / "other")).training_batch(records[::-1], 1)
+    assert torch.equal(backwards.flip(0), expected)
+
+
+def test_the_need_for_the_cache_is_known_before_training(dataset: Dataset, tmp_path: Path) -> None:
+    chosen = plan(augmentation__views=4)
+    cached = views(ActivationCache(tmp_path), chosen)
+    for epoch in range(4):
+        cached.training_batch(dataset.records[:3], epoch)
+    cached.plain_batch(dataset.records[:3])
+    held = sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors"))
+    needed = cached_bytes(chosen, build_model(chosen, 2), 3)
+    assert needed <= held <= 1.05 * needed + 15 * 200
+    assert cached_bytes(plan(augmentation__views=0), build_model(chosen, 2), 3) == 0
 
 
 def test_without_a_cache_the_same_views_are_computed(dataset: Dataset, tmp_path: Path) -> None:
