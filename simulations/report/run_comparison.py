@@ -13,7 +13,10 @@ from common.system.files import write_text_atomically
 from simulations.analysis.predictions_csv import read_predictions
 from simulations.report.limitations import tell_faults
 from simulations.report.page_templates import page_templates
-from simulations.report.tables.run_tables import Runs, run_tables
+from simulations.report.tables.paired_runs import pair_runs
+from simulations.report.tables.run_tables import run_tables
+from simulations.report.tables.runs import Runs
+from simulations.report.tables.table import Table
 from simulations.report.terminal import draw_table
 
 
@@ -27,22 +30,26 @@ def compare_runs(folders: Sequence[Path]) -> Group:
     """
     runs = read_runs(folders)
     parts: list[RichTable | Text] = [_names_in_terminal(runs)]
-    for table in run_tables(runs):
+    tables, untested = _tables_and_lines(runs)
+    for table in tables:
         parts += draw_table(table)
         if table.caption:
             parts += [Text(table.caption), Text("")]
+    parts += [Text(line) for line in untested]
     return Group(*parts)
 
 
 def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     """Write runs side by side as one self-contained page; errors as in `compare_runs`."""
     runs = read_runs(folders)
+    tables, untested = _tables_and_lines(runs)
     page = (
         page_templates()
         .get_template("side_by_side.html.j2")
         .render(
             runs={letter: (runs.folders[letter].name, summary) for letter, summary in runs.summaries.items()},
-            tables=run_tables(runs),
+            tables=tables,
+            untested=untested,
         )
     )
     write_text_atomically(path, page)
@@ -65,6 +72,18 @@ def read_runs(folders: Sequence[Path]) -> Runs:
         letter: read_predictions(folder, summaries[letter].dataset.classes) for letter, folder in letters.items()
     }
     return Runs(letters, summaries, predictions)
+
+
+def _tables_and_lines(runs: Runs) -> tuple[list[Table], list[str]]:
+    """Return the tables to show, and a line for each pair of runs, or group of pairs, that was not tested in full."""
+    pairs = pair_runs(runs)
+    untested = [pair.untested for pair in pairs if pair.untested]
+    first, *others = runs.folders
+    if len(others) > 1:
+        untested.append(
+            f"{', '.join(others)} were tested against {first} only: name another run first for other pairs."
+        )
+    return run_tables(runs) + [pair.table for pair in pairs if pair.table.rows], untested
 
 
 def _names_in_terminal(runs: Runs) -> Text:

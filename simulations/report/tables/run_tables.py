@@ -1,18 +1,11 @@
-"""Runs side by side: the same arms, the gap closed, what differs in their plans, and paired tests."""
+"""Runs side by side: the same arms, the gap closed, and what differs in their plans."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from common.statistics.bootstrap import Bootstrap
-from common.summary.comparison import PairedTestRecord
-from common.summary.summary import Summary
-from simulations.analysis.arm_comparison import compare_predictions
-from simulations.analysis.predictions import Predictions
 from simulations.report.formatting import MISSING, share, share_limits
 from simulations.report.tables.cells import RATES, correct_and_rates, metrics_by_arm
-from simulations.report.tables.differences_table import differences_table
+from simulations.report.tables.runs import Runs
 from simulations.report.tables.table import Cell, Row, Table, plain_cells
 from simulations.study.arms import ARMS
 
@@ -21,18 +14,9 @@ _GAPS = {"accuracy": "In accuracy", "auc": "In AUC"}
 _NOT_COMPARED = ("study.output", "study.name")
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Finished runs, by the letter that stands for each in the tables."""
-
-    folders: dict[str, Path]
-    summaries: dict[str, Summary]
-    predictions: dict[str, dict[str, Predictions]]
-
-
 def run_tables(runs: Runs) -> list[Table]:
-    """Return the tables of a comparison of runs that have something to show."""
-    tables = [_arms(runs), _gaps(runs), _plans(runs), *_paired(runs)]
+    """Return the tables that describe runs side by side and have something to show."""
+    tables = [_arms(runs), _gaps(runs), _plans(runs)]
     return [table for table in tables if table.rows]
 
 
@@ -80,26 +64,3 @@ def _flat(plan: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{key}"] = "(empty)" if value == "" else str(value)
     return flat
-
-
-def _paired(runs: Runs) -> list[Table]:
-    """Return one table for every later run against the first, of the arms for which both tested the same images."""
-    (first, of_first), *others = runs.predictions.items()
-    tables = []
-    for letter, of_other in others:
-        tests: dict[str, PairedTestRecord] = {}
-        for key in ARMS:
-            if key in of_first and key in of_other:
-                test = _test(of_first[key], of_other[key], (f"{ARMS[key].full_title}: {first}", letter))
-                tests |= {key: test} if test else {}
-        title = f"{first} minus {letter}, on the same images"
-        tables.append(replace(differences_table(tests), name=f"paired-{first}-{letter}", title=title))
-    return tables
-
-
-def _test(first: Predictions, second: Predictions, names: tuple[str, str]) -> PairedTestRecord | None:
-    """Return the paired test of an arm of two runs; None unless both tested the same images."""
-    aligned = second.aligned_with(first)
-    if aligned is None:
-        return None
-    return compare_predictions(first, aligned, Bootstrap.draw(first.patients), names)

@@ -7,7 +7,7 @@ import pytest
 from common.summary.comparison import PairedTestRecord
 from simulations.analysis.predictions import Predictions
 from simulations.report.run_comparison import compare_runs
-from simulations.report.tables import run_tables
+from simulations.report.tables import paired_runs
 from tests.simulations.report.cases import RunFactory, against
 from tests.simulations.report.reading import printed
 
@@ -24,7 +24,7 @@ def test_runs_are_paired_where_they_tested_the_same_images(
         seen.append((len(first.repeats), len(second.repeats)))
         return PairedTestRecord(**against("centralized", 0.01, 0.02, 0.4)["federated-centralized"])
 
-    monkeypatch.setattr(run_tables, "compare_predictions", compare)
+    monkeypatch.setattr(paired_runs, "compare_predictions", compare)
     text = printed(compare_runs([one, same, other]))
     assert "A minus B, on the same images" in text
     assert "A minus C" not in text
