@@ -8,7 +8,6 @@ from functools import cached_property
 from importlib.metadata import version
 
 from common.plan.training_plan import TrainingPlan
-from common.training.computing_environment import computing_environment
 from simulations.sites.consortium import SimulatedConsortium, load_consortium
 from simulations.study.arms import ARMS, FEDERATED
 from simulations.study.variants import Variant, plan_of_fold
@@ -48,6 +47,8 @@ class Unit:
         Device, number format, processor and libraries are part of it: their last bits differ, and a study that was
         resumed on another machine would mix them.
         """
+        from common.training.computing_environment import computing_environment  # which loads PyTorch
+
         plan = self.plan.model_dump()
         # The sites and their splits are in the digest of the consortium; of the rest of the study only faults change a
         # training.

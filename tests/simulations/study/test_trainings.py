@@ -11,8 +11,7 @@ from PIL import Image
 from common.errors import InputError
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
-from common.training.computing_environment import computing_environment
-from simulations.study import trainings
+from common.training import computing_environment
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import variants_of
 from tests.federation.data import manifest
@@ -124,9 +123,9 @@ def test_whatever_changes_a_training_changes_its_key(data: Path, changes: dict[s
 def test_another_number_format_or_library_is_another_training(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, *_ = units(plan_of(data))
     before = first.key
-    environment = computing_environment(plan_of(data))
+    environment = computing_environment.computing_environment(plan_of(data))
     assert {"device", "number format", "processor", "torch", "timm"} <= environment.keys()
-    monkeypatch.setattr(trainings, "computing_environment", lambda plan: environment | {"torch": "3.0"})
+    monkeypatch.setattr(computing_environment, "computing_environment", lambda plan: environment | {"torch": "3.0"})
     second, *_ = units(plan_of(data))
     assert second.key != before
 
