@@ -78,13 +78,23 @@ def _by_evidence(where: str, images: Sequence[ListedImage]) -> tuple[list[str | 
         told = Counter(patient for patient in _numbers(images) if patient)
     if told:
         example, count = max(told.items(), key=lambda each: (each[1], each[0]))
-        pattern = "^(.+)[_-]" if example and _SEPARATOR.search(example) else "^([^ _.-]+)"
+        pattern = _proposal(str(example), [image.stem for image in images if image.stem], of_folders=bool(folders))
         raise InputError(
             f"{where}: {told.total()} of {len(images)} images look as if their names told the patient ({count} of "
             f"{example!r}), but not plainly; name a column, set data.patient_pattern to a regular expression such as "
             f"{pattern!r}, or set data.patient_column to 'none' if each image is of another patient"
         )
     return [None] * len(images), "each image its own patient"
+
+
+def _proposal(patient: str, stems: Sequence[str], *, of_folders: bool) -> str:
+    """Return a pattern that finds this patient in the names of its images."""
+    if of_folders:
+        return "^([^/]+)/"
+    own = [stem for stem in stems if stem.startswith(patient)]
+    patterns = ("^([^ _.-]+)", "^(.+)[_-]", r"^(.*\d)")
+    fitting = (each for each in patterns if all((m := re.search(each, stem)) and m[1] == patient for stem in own))
+    return next(fitting, "^(.+)[_-]" if _SEPARATOR.search(patient) else "^([^ _.-]+)")
 
 
 def _numbers(images: Sequence[ListedImage]) -> list[str | None]:

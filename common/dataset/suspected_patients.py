@@ -19,11 +19,14 @@ _KINDS = words(
     """
 )
 _DIGIT = re.compile(r"\d")
+_PATIENT_WORD = re.compile(
+    r"^(?:(?:patient|pat|pt|case|subject|subj|person)[ _-]?\d|p\d|(?:patient|pat|case)[ _-]\w)", re.I
+)
 _MAGNIFICATION = re.compile(r"^\d+x$", re.IGNORECASE)
 # The last part of a name: a running number, with or without a word for what is counted, or a side.
 _LAST_PART = re.compile(
     r"^(?P<patient>.*\d.*?)[ _.-]*(?:[ _.-](?:img|image|im|slice|sl|view|frame|scan|pic|photo|v|s|i|t)?[ _.-]?\d{1,4}"
-    r"|[ _.-](?:left|right|l|r|od|os|cc|mlo|pa|ap|lat|axial|coronal|sagittal|[a-d]))$",
+    r"|[ _.-](?:left|right|l|r|od|os|cc|mlo|pa|ap|lat|axial|coronal|sagittal|[a-d])|(?<=\d)[a-d])$",
     re.IGNORECASE,
 )
 # The first part of a longer name: 8863_idx5_x101_class0, P01-study2-view1.
@@ -51,11 +54,18 @@ def folders_of_patients(folders: Sequence[tuple[str, ...]]) -> list[str | None]:
         None for an image without such a folder; empty where folders do not tell patients: for fewer than half of the
         images, or since they are too few.
     """
-    told = [next((folder for folder in own if _like_a_patient(folder)), None) for own in folders]
-    count = sum(folder is not None for folder in told)
-    if count == 0 or count < _MOST * len(told) or len(set(told) - {None}) < _LEAST_PATIENTS:
-        return []
-    return told
+    depth = max(map(len, folders), default=0)
+    # Above the patients may stand years, batches or sources: 2023/P01, batch1/P01, set-a2/P01.
+    for numbered_parts in (False, True):
+        for above in range(depth):
+            told = [
+                next((name for name in own[above:] if _like_a_patient(name, numbered_parts)), None) for own in folders
+            ]
+            patients = {name for name in told if name is not None}
+            least = 2 if all(map(_PATIENT_WORD.match, patients)) else _LEAST_PATIENTS
+            if len(patients) >= least and sum(name is not None for name in told) >= _MOST * len(told):
+                return told
+    return []
 
 
 def suspected_patients(stems: Sequence[str | None], labels: Sequence[str]) -> Counter[str | None]:
@@ -97,7 +107,9 @@ def _shared_by_most(beginnings: Counter[str | None], images: int) -> Counter[str
     return shared if len(shared) >= _LEAST_PATIENTS and shared.total() >= _MOST * images else Counter()
 
 
-def _like_a_patient(folder: str) -> bool:
+def _like_a_patient(folder: str, numbered_parts: bool) -> bool:
     if folder.casefold() in _KINDS or _MAGNIFICATION.match(folder) or names_a_hospital(folder):
         return False
-    return _DIGIT.search(folder) is not None
+    if not numbered_parts and _NO_PATIENT.match(folder):
+        return False
+    return _DIGIT.search(folder) is not None or _PATIENT_WORD.match(folder) is not None

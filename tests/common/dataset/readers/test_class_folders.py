@@ -48,6 +48,32 @@ class TestClassFolders:
             len({record.patient for record in load_dataset(root, DatasetSettings(patient_column="none")).records}) == 4
         )
 
+    @pytest.mark.parametrize("above", ["batch1/", "2023/", "v2/", "batch1/2023/", ""])
+    def test_folders_of_patients_below_others(self, tmp_path: Path, above: str) -> None:
+        names = {c: [f"{above}{c}{patient}/{i}.png" for patient in range(3) for i in range(2)] for c in ("p", "q")}
+        dataset = load_dataset(folders(tmp_path, positive=names["p"], negative=names["q"]))
+        assert {record.patient for record in dataset.records} == {f"{c}{patient}" for c in "pq" for patient in range(3)}
+
+    def test_folders_of_patients_with_letters_or_of_two(self, tmp_path: Path) -> None:
+        for one, other in (("pat_a", "pat_b"), ("P1", "P2")):
+            root = folders(tmp_path / one, positive=[f"{one}/1.png", f"{one}/2.png"], negative=[f"{other}/3.png"])
+            assert {record.patient for record in load_dataset(root).records} == {one, other}
+
+    @pytest.mark.parametrize(
+        ("name", "pattern"), [("P{}{}.png", r"^(.*\d)"), ("P{}_{}.png", "^([^ _.-]+)"), ("P{}/{}.png", "^([^/]+)/")]
+    )
+    def test_a_proposed_pattern_finds_the_patients_of_this_layout(
+        self, tmp_path: Path, name: str, pattern: str
+    ) -> None:
+        root = folders(tmp_path, positive=[name.format(p, i) for p in range(3) for i in "abc"], negative=["P7.png"])
+        assert f"such as {pattern!r}, or" in failure(root)
+        (root / "negative" / "P7.png").rename(root / "negative" / "P7_1.png")
+        if "/" in name:
+            (root / "negative" / "P7").mkdir()
+            (root / "negative" / "P7_1.png").rename(root / "negative" / "P7" / "1.png")
+        patients = {record.patient for record in load_dataset(root, DatasetSettings(patient_pattern=pattern)).records}
+        assert {"P0", "P1", "P2"} < patients
+
     @pytest.mark.parametrize("pattern", [r"^(\w+)-", r"^\w+(?=-)"])
     def test_a_pattern_with_a_group_or_without(self, tmp_path: Path, pattern: str) -> None:
         root = folders(tmp_path, positive=["ann-1.png", "ann-2.png"], negative=["bob-1.png"])
