@@ -79,21 +79,33 @@ class OutcomeStore:
         self._units.mkdir(exist_ok=True)
         self._lock = threading.Lock()
         self._found: dict[str, Outcome] = {}
+        self._damaged: list[Path] = []
 
     def restore(self, units: list[Unit]) -> int:
         """Read what an interrupted study left for these units; write `results.csv` anew; return how many were found."""
         for unit in units:
+            path = self._file(unit)
+            if not path.exists():
+                continue
             try:
-                outcome = Outcome.model_validate_json((self._units / f"{unit.key}.json").read_bytes())
+                outcome = Outcome.model_validate_json(path.read_bytes())
             except (OSError, ValidationError):
+                self._damaged.append(path)
                 continue
             if len(outcome.probabilities) == len(unit.consortium.pooled("test")):
                 self._found[unit.key] = outcome
+            else:
+                self._damaged.append(path)
         with self._results.open("w", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(_RESULT_COLUMNS)
             writer.writerows(_row(unit, self._found[unit.key]) for unit in units if unit.key in self._found)
         return len(self._found)
+
+    @property
+    def damaged(self) -> list[Path]:
+        """The files of outcomes that `restore` could not use: those are trained again, and overwritten."""
+        return list(self._damaged)
 
     def unused(self, units: list[Unit]) -> int:
         """Return how many outcomes are there that are of none of these units, as after an upgrade."""
@@ -103,10 +115,13 @@ class OutcomeStore:
     def add(self, unit: Unit, outcome: Outcome) -> None:
         """Keep an outcome; once this returns, it is on disk."""
         with self._lock:
-            write_json_atomically(self._units / f"{unit.key}.json", outcome.to_json())
+            write_json_atomically(self._file(unit), outcome.to_json())
             self._found[unit.key] = outcome
             with self._results.open("a", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(_row(unit, outcome))
+
+    def _file(self, unit: Unit) -> Path:
+        return self._units / f"{unit.key}.json"
 
     def __contains__(self, unit: Unit) -> bool:
         return unit.key in self._found

@@ -80,6 +80,8 @@ class Study:
         found = self._store.restore(self._units)
         if found:
             self._progress.say(f"going on: {found} of {len(self._units)} trainings are there already")
+        for path in self._store.damaged:
+            self._progress.say(f"{path} cannot be used (damaged, or of other test images): that training is done again")
         if unused := self._store.unused(self._units):
             self._progress.say(
                 f"{plural(unused, 'training')} of another version, machine or data set are there, and are not used"

@@ -67,7 +67,9 @@ def test_a_torn_file_is_trained_again(tmp_path: Path, units: list[Unit], torn: b
     store.add(units[0], outcome(units[0]))
     store.add(units[1], outcome(units[1]))
     (tmp_path / "units" / f"{units[1].key}.json").write_bytes(torn)
-    assert OutcomeStore(tmp_path).restore(units) == 1
+    again = OutcomeStore(tmp_path)
+    assert again.restore(units) == 1
+    assert again.damaged == [tmp_path / "units" / f"{units[1].key}.json"]
 
 
 def test_outcomes_of_another_plan_are_not_taken(tmp_path: Path, units: list[Unit]) -> None:
