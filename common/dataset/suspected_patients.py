@@ -22,6 +22,10 @@ _DIGIT = re.compile(r"\d")
 _PATIENT_WORD = re.compile(
     r"^(?:(?:patient|pat|pt|case|subject|subj|person)[ _-]?\d|p\d|(?:patient|pat|case)[ _-]\w)", re.I
 )
+# Parts of one patient: below other folders these are no patients, however many they are.
+_OF_ONE_PATIENT = re.compile(
+    r"^(?:study|series|scan|session|ses|visit|exam|seq|slice|view|day|month|frame)[ _-]?\d+$", re.I
+)
 _MAGNIFICATION = re.compile(r"^\d+x$", re.IGNORECASE)
 # The last part of a name: a running number, with or without a word for what is counted, or a side.
 _LAST_PART = re.compile(
@@ -62,6 +66,8 @@ def folders_of_patients(folders: Sequence[tuple[str, ...]]) -> list[str | None]:
                 next((name for name in own[above:] if _like_a_patient(name, numbered_parts)), None) for own in folders
             ]
             patients = {name for name in told if name is not None}
+            if above and any(map(_OF_ONE_PATIENT.match, patients)):
+                continue
             least = 2 if all(map(_PATIENT_WORD.match, patients)) else _LEAST_PATIENTS
             if len(patients) >= least and sum(name is not None for name in told) >= _MOST * len(told):
                 return told

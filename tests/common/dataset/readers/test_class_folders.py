@@ -54,6 +54,11 @@ class TestClassFolders:
         dataset = load_dataset(folders(tmp_path, positive=names["p"], negative=names["q"]))
         assert {record.patient for record in dataset.records} == {f"{c}{patient}" for c in "pq" for patient in range(3)}
 
+    def test_studies_of_few_patients_are_not_taken_for_patients(self, tmp_path: Path) -> None:
+        names = [f"study{study}/{i}.png" for study in range(3) for i in range(2)]
+        root = folders(tmp_path, positive=[f"A12/{n}" for n in names], negative=[f"B34/{n}" for n in names])
+        assert load_dataset(root).patient_source == "each image its own patient"
+
     def test_folders_of_patients_with_letters_or_of_two(self, tmp_path: Path) -> None:
         for one, other in (("pat_a", "pat_b"), ("P1", "P2")):
             root = folders(tmp_path / one, positive=[f"{one}/1.png", f"{one}/2.png"], negative=[f"{other}/3.png"])
