@@ -30,9 +30,11 @@ _MAGNIFICATION = re.compile(r"^\d+x$", re.IGNORECASE)
 # The last part of a name: a running number, with or without a word for what is counted, or a side.
 _LAST_PART = re.compile(
     r"^(?P<patient>.*\d.*?)[ _.-]*(?:[ _.-](?:img|image|im|slice|sl|view|frame|scan|pic|photo|v|s|i|t)?[ _.-]?\d{1,4}"
-    r"|[ _.-](?:left|right|l|r|od|os|cc|mlo|pa|ap|lat|axial|coronal|sagittal|[a-d])|(?<=\d)[a-d])$",
+    r"|[ _.-](?:left|right|l|r|od|os|cc|mlo|pa|ap|lat|axial|coronal|sagittal|[a-d]))$",
     re.IGNORECASE,
 )
+# A letter behind the number of a patient: P12a, P12b.
+_LETTERED = re.compile(r"^(?P<patient>[a-z]*[ _-]?\d+)[a-d]$", re.IGNORECASE)
 # The first part of a longer name: 8863_idx5_x101_class0, P01-study2-view1.
 _FIRST_PART = re.compile(r"^(?P<patient>[a-z]*[ _-]?\d+[a-z]?)[ _.-].*[a-z0-9]", re.IGNORECASE)
 # Days and years, and words for what is numbered, that begin names of images of many patients.
@@ -93,7 +95,9 @@ def suspected_patients(stems: Sequence[str | None], labels: Sequence[str]) -> Co
     Counter of str
         Empty where the names tell nothing of the kind.
     """
-    without_last = Counter(found.group("patient") for stem in stems if stem and (found := _LAST_PART.match(stem)))
+    without_last = Counter(
+        found.group("patient") for stem in stems if stem and (found := _LAST_PART.match(stem) or _LETTERED.match(stem))
+    )
     if shared := _shared_by_most(without_last, len(stems)):
         return shared
     by_class = Counter(
