@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from http.client import HTTPResponse
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from common.system.network_address import join_address, split_address
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """This machine's own names; written out, since not every library understands 127.0.0.0/8."""
 
@@ -70,8 +72,7 @@ class Proxy:
     def __str__(self) -> str:
         """Return variable and address as they may be shown: without user and password."""
         secret = "***@" if "@" in self.url else ""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.variable}={self.scheme}://{secret}{host}:{self.port}"
+        return f"{self.variable}={self.scheme}://{secret}{join_address(self.host, self.port)}"
 
     @property
     def _parts(self) -> SplitResult:
@@ -95,7 +96,7 @@ def proxy_for(address: str, environment: Mapping[str, str]) -> Proxy | None:
         ``https_proxy`` counts before ``all_proxy``, and lower case before upper case. A host is excepted by this
         machine's own names and by ``no_proxy``: names (with all below them), addresses, networks such as 10.0.0.0/8, *.
     """
-    host = address.rpartition(":")[0].strip("[]")
+    host, _ = split_address(address)
     if host in LOOPBACK or _is_excepted(host, _exceptions(environment, "no_proxy")):
         return None
     named = {proxy.variable: proxy for proxy in proxies_of(environment)}
