@@ -75,8 +75,6 @@ class Study:
         """
         for line in describe_study(self.variants, self.missing):
             self._progress.say(line)
-        if shortage := self._cache_shortage():
-            self._progress.say(shortage)
         found = self._store.restore(self._units)
         if found:
             self._progress.say(f"going on: {found} of {len(self._units)} trainings are there already")
@@ -90,6 +88,8 @@ class Study:
         self._progress.skip(sum(unit.samples_seen for unit in self._units if unit in self._store))
         missing = [unit for unit in self._units if unit not in self._store]
         if missing:
+            if shortage := self._cache_shortage():
+                self._progress.say(shortage)
             workers = Workers(grid, wait_for_nodes(grid, 1, self._plan.federation.wait_seconds), self._workers)
             self._share_out(missing, workers)
 
