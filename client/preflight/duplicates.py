@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 
-from client.preflight.findings import Finding, failed, first_few, passed, warn
+from client.preflight.findings import Finding, failed, passed, warn
 from client.preflight.fingerprint import find_look_alikes
 from client.preflight.survey import Picture, Survey
-from common.system.wording import plural
+from common.system.wording import first_few, plural
 
 
 def check_copies(survey: Survey) -> Finding:

@@ -1,6 +1,5 @@
 """What the checks found, in words for the hospital's own staff."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,7 +14,6 @@ class Status(StrEnum):
 
 
 _SEVERITY = tuple(Status)
-_NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,3 @@ def warn(check: str, found: str, mend: str) -> Finding:
 def failed(check: str, found: str, mend: str) -> Finding:
     """Return a finding that keeps the hospital from taking part."""
     return Finding(check, Status.FAILED, found, mend)
-
-
-def first_few(names: Iterable[str]) -> str:
-    """Return the first names and how many more there are; unprintable characters become spaces."""
-    listed = ["".join(c if c.isprintable() else " " for c in name) for name in names]
-    more = len(listed) - _NAMES_SHOWN
-    return ", ".join(listed[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

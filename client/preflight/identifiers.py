@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from client.preflight.findings import Finding, first_few, passed, warn
+from client.preflight.findings import Finding, passed, warn
 from client.preflight.names import suspicious_names
 from client.preflight.survey import Survey
-from common.system.wording import plural
+from common.system.wording import first_few, plural
 
 
 def check_names(survey: Survey) -> Finding:

@@ -3,10 +3,10 @@
 import statistics
 from collections.abc import Iterable
 
-from client.preflight.findings import Finding, first_few, passed, warn
+from client.preflight.findings import Finding, passed, warn
 from client.preflight.lettering import LEAST_LETTERS
 from client.preflight.survey import Picture, Survey
-from common.system.wording import plural
+from common.system.wording import first_few, plural
 
 _FACTOR = 3.0  # from the median size or shape, either way
 _BLANK = 4.0  # standard deviation of grey values

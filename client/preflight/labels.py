@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 
-from client.preflight.findings import Finding, failed, first_few, passed, warn
+from client.preflight.findings import Finding, failed, passed, warn
 from client.preflight.survey import Survey
 from common.dataset.classes import describe_guess, order_classes
 from common.errors import InputError
-from common.system.wording import plural
+from common.system.wording import first_few, plural
 
 _TINY_CLASS = 5
 # Share of a hospital's images that is for training under the plan's defaults; the others are for evaluation.

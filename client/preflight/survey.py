@@ -19,7 +19,7 @@ from common.dataset.listing import ListedImage
 from common.dataset.loading import list_images
 from common.dataset.patients import name_patients
 from common.dataset.settings import DatasetSettings
-from common.imaging.decode import decode_image, has_several_frames, read_bytes
+from common.imaging.decode import decode_file, read_bytes
 from common.imaging.errors import ImageError
 
 Advance = Callable[[int, int], None]
@@ -41,6 +41,8 @@ class Picture:
         The patient that training assumes; None where each image counts as its own patient.
     sha256 : str
         Digest of the content.
+    several_frames : bool
+        It has further frames or pages, which are not read.
     width, height : int
         In pixels.
     colour : bool
@@ -61,6 +63,7 @@ class Picture:
     label: str
     patient: str | None
     sha256: str
+    several_frames: bool
     width: int
     height: int
     colour: bool
@@ -134,69 +137,60 @@ def survey_images(
     """
     listing = list_images(path, settings)
     patients, source = name_patients(str(path), listing, settings)
-    unreadable: list[tuple[str, str]] = []
-    pictures = []
-    first_frames = 0
-    seen: list[tuple[FileSource, str, Seen]] = []
     known = sorted(zip(listing.images, patients, strict=True), key=lambda each: each[0].name)
+    pictures: list[Picture] = []
+    told: list[tuple[str, Seen]] = []
+    of_files: list[tuple[FileSource, str, Seen]] = []
     for done, (image, patient) in enumerate(known, start=1):
         state = file_state(image.source) if isinstance(image.source, FileSource) else ""
         try:
-            picture, several_frames = _look_at(image, patient)
-            pictures.append(picture)
-            first_frames += several_frames
-            told: Seen = Verified(picture.sha256, several_frames)
+            picture = _look_at(image, patient)
         except ImageError as error:
-            unreadable.append((image.name, error.reason))
-            told = error
+            it: Seen = error
+        else:
+            pictures.append(picture)
+            it = Verified(picture.sha256, picture.several_frames)
+        told.append((image.name, it))
         if isinstance(image.source, FileSource):
-            seen.append((image.source, state, told))
+            of_files.append((image.source, state, it))
         if advance is not None:
             advance(done, len(known))
     if index := decoded_index():
-        index.remember(seen)  # a training that follows need not decode them again
-    labels = tuple(sorted({image.label for image in listing.images}))
-    some_patient = any(patient is not None for patient in patients)
+        index.remember(of_files)  # a training that follows need not decode them again
+    unreadable = [(name, it.reason) for name, it in told if isinstance(it, ImageError)]
     return Survey(
         path=path,
         settings=settings,
         least_images=least_images,
-        labels=labels,
+        labels=tuple(sorted({image.label for image in listing.images})),
         pictures=tuple(pictures),
         left_out=tuple(sorted([*listing.left_out, *unreadable])),
-        patients_known=some_patient,
+        patients_known=any(patient is not None for patient in patients),
         patient_source=source,
-        files=tally_files(
-            listing.left_out,
-            [name for name, _ in unreadable],
-            listing.others,
-            used=len(pictures),
-            first_frames=first_frames,
-        ),
+        files=tally_files(listing, told),
         remark=listing.remark,
     )
 
 
-def _look_at(image: ListedImage, patient: str | None) -> tuple[Picture, bool]:
-    """Return what is kept of an image, and whether it has further frames."""
+def _look_at(image: ListedImage, patient: str | None) -> Picture:
     source = image.source
     fields: tuple[str, ...] = ()
-    several_frames = False
     if isinstance(source, FileSource):
         # Not with verify() and pixels(), each of which would read the file again.
         content = read_bytes(source.path, source.name, source.limits)
-        pixels = decode_image(content, source.name, source.limits)
+        pixels, several_frames = decode_file(content, source.name, source.limits)
         digest = hashlib.sha256(content).hexdigest()
         fields = identifying_fields(content, source.name)
-        several_frames = has_several_frames(content, source.name)
     else:
-        digest, pixels = source.verify().sha256, source.pixels()
+        verified, pixels = source.verify(), source.pixels()
+        digest, several_frames = verified.sha256, verified.several_frames
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    picture = Picture(
+    return Picture(
         name=image.name,
         label=image.label,
         patient=patient,
         sha256=digest,
+        several_frames=several_frames,
         width=pixels.shape[1],
         height=pixels.shape[0],
         colour=_has_colour(pixels),
@@ -206,7 +200,6 @@ def _look_at(image: ListedImage, patient: str | None) -> tuple[Picture, bool]:
         fields=fields,
         fingerprint=Fingerprint.of(pixels),
     )
-    return picture, several_frames
 
 
 def _has_colour(pixels: NDArray[np.uint8]) -> bool:

@@ -5,7 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from common.system.wording import plural
+from common.dataset.image_source import Verified
+from common.dataset.listing import Listing
+from common.imaging.errors import ImageError
+from common.system.wording import first_few, plural
+
+TABLE_SUFFIXES = (".csv", ".tsv")
+"""Tables that are read."""
+WORKBOOK_SUFFIXES = (".xlsx", ".xls", ".ods")
+"""Tables that must be saved as CSV first."""
 
 _UNREADABLE = "cannot be decoded"
 
@@ -49,7 +57,7 @@ class FileTally:
             lines.append(f"left out: {counts}: {reason}")
         if self.others:
             hint = "; of tables only a manifest.csv is read" if any(map(_is_table, self.others)) else ""
-            lines.append(f"not images: {_first_few(self.others)}{hint}")
+            lines.append(f"not images: {first_few(self.others)}{hint}")
         if self.first_frames:
             have = "has" if self.first_frames == 1 else "have"
             lines.append(
@@ -58,30 +66,25 @@ class FileTally:
         return lines
 
 
-def tally_files(
-    listed_left_out: Iterable[tuple[str, str]],
-    unreadable: Iterable[str],
-    others: Iterable[str],
-    *,
-    used: int,
-    first_frames: int,
-) -> FileTally:
-    """Count files.
+def tally_files(listing: Listing, told: Iterable[tuple[str, Verified | ImageError]]) -> FileTally:
+    """Count a data set's files.
 
     Parameters
     ----------
-    listed_left_out : iterable of (name, reason)
-        What the layout leaves out; equal reasons are counted together.
-    unreadable : iterable of str
-        Names of images that could not be decoded.
-    others : iterable of str
-        Names of files that are no images.
-    used, first_frames : int
-        As in `FileTally`.
+    listing : Listing
+        What the layout lists and leaves out; equal reasons are counted together.
+    told : iterable of (str, Verified or ImageError)
+        Of each listed image: its name, and what decoding it told.
     """
-    left_out = Counter((reason, shown_suffix(name)) for name, reason in listed_left_out)
-    left_out.update((_UNREADABLE, shown_suffix(name)) for name in unreadable)
-    return FileTally(used, left_out, tuple(sorted(others)), first_frames)
+    left_out = Counter((reason, shown_suffix(name)) for name, reason in listing.left_out)
+    used = first_frames = 0
+    for name, it in told:
+        if isinstance(it, ImageError):
+            left_out[_UNREADABLE, shown_suffix(name)] += 1
+        else:
+            used += 1
+            first_frames += it.several_frames
+    return FileTally(used, left_out, tuple(sorted(listing.others)), first_frames)
 
 
 def shown_suffix(name: str) -> str:
@@ -93,9 +96,4 @@ def shown_suffix(name: str) -> str:
 
 
 def _is_table(name: str) -> bool:
-    return shown_suffix(name) in (".csv", ".tsv", ".xlsx", ".xls", ".ods")
-
-
-def _first_few(names: tuple[str, ...], most: int = 3) -> str:
-    further = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + further
+    return shown_suffix(name) in (*TABLE_SUFFIXES, *WORKBOOK_SUFFIXES)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.imaging.decode import decode_image, has_several_frames, read_bytes, read_image
+from common.imaging.decode import decode_file, read_bytes, read_image
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
 
 
@@ -65,8 +65,8 @@ class FileSource:
     def verify(self) -> Verified:
         """Read the file once, decode it, and return the SHA-256 of its bytes."""
         data = read_bytes(self.path, self.name, self.limits)
-        decode_image(data, self.name, self.limits)
-        return Verified(hashlib.sha256(data).hexdigest(), has_several_frames(data, self.name))
+        decoded = decode_file(data, self.name, self.limits)
+        return Verified(hashlib.sha256(data).hexdigest(), decoded.several_frames)
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare or hash by

@@ -14,13 +14,13 @@ from pathlib import Path
 from common.dataset.classes import describe_guess, order_classes
 from common.dataset.copies import join_patients_of_copies
 from common.dataset.decoded_index import decoded_index, file_state
-from common.dataset.file_tally import tally_files
+from common.dataset.file_tally import TABLE_SUFFIXES, WORKBOOK_SUFFIXES, tally_files
 from common.dataset.image_source import FileSource, ImageSource, Verified
 from common.dataset.listing import ListedImage, Listing
 from common.dataset.one_site import keep_patients_at_one_site
 from common.dataset.patients import name_patients
 from common.dataset.readers.class_folders import list_class_folders
-from common.dataset.readers.csv_manifest import TABLE_SUFFIXES, find_manifest, list_csv
+from common.dataset.readers.csv_manifest import find_manifest, list_csv
 from common.dataset.readers.npz import list_npz
 from common.dataset.records import Dataset, ExcludedImage, ImageRecord
 from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
@@ -28,7 +28,6 @@ from common.errors import InputError
 from common.imaging.errors import ImageError
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
 
-_WORKBOOKS = (".xlsx", ".xls", ".ods")
 # Decoding releases the interpreter lock; beyond four threads the memory of large X-rays costs more than time is won.
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -67,35 +66,28 @@ def load_dataset(
     seen = _verify_all(listing.images)
     _check_no_class_is_empty(path, listing.images, seen)
     _check_labels_agree(path, listing.images, seen)
-    known = sorted(zip(listing.images, given_patients, seen, strict=True), key=lambda each: each[0].name)
-    unreadable = [ExcludedImage(image.name, it.reason) for image, _, it in known if isinstance(it, ImageError)]
-    readable = [(image, patient, it) for image, patient, it in known if not isinstance(it, ImageError)]
+    told = sorted(zip(listing.images, given_patients, seen, strict=True), key=lambda each: each[0].name)
+    unreadable = [ExcludedImage(image.name, it.reason) for image, _, it in told if isinstance(it, ImageError)]
+    readable = [(image, patient, it.sha256) for image, patient, it in told if not isinstance(it, ImageError)]
     patients, joined = join_patients_of_copies(
         [image.name for image, _, _ in readable],
         [patient for _, patient, _ in readable],
-        [it.sha256 for _, _, it in readable],
+        [digest for _, _, digest in readable],
     )
     records, moved = keep_patients_at_one_site(
         [
-            ImageRecord(image.name, classes.index(image.label), patient, image.site, it.sha256, image.source)
-            for (image, _, it), patient in zip(readable, patients, strict=True)
+            ImageRecord(image.name, classes.index(image.label), patient, image.site, digest, image.source)
+            for (image, _, digest), patient in zip(readable, patients, strict=True)
         ]
     )
     excluded = [*unreadable, *(ExcludedImage(name, reason) for name, reason in listing.left_out)]
-    files = tally_files(
-        listing.left_out,
-        [image.name for image in unreadable],
-        listing.others,
-        used=len(records),
-        first_frames=sum(it.several_frames for _, _, it in readable),
-    )
     return Dataset(
         name=path.resolve().name if path.is_dir() else path.stem,
         classes=classes,
         records=records,
         excluded=tuple(sorted(excluded, key=lambda each: each.name)),
         patient_source=patient_source,
-        files=files,
+        files=tally_files(listing, [(image.name, it) for image, _, it in told]),
         class_guess=describe_guess(classes, settings.positive, settings.classes),
         remark=listing.remark,
         joined=joined,
@@ -122,17 +114,17 @@ def list_images(
         return list_csv(path, settings, limits)
     if suffix == ".npz":
         return list_npz(path, settings, limits)
-    if suffix in _WORKBOOKS:
+    if suffix in WORKBOOK_SUFFIXES:
         raise InputError(f"{path}: is a workbook; save the table as 'CSV UTF-8' and give that")
     raise InputError(f"{path}: is no folder, .csv, .tsv or .npz; give a folder of class folders, or a manifest")
 
 
 def _table_hint(folder: Path) -> str:
     """Return the end of an error about a folder's layout: the one table in it, which may list the images."""
-    tables = [each for each in folder.iterdir() if each.suffix.lower() in (*TABLE_SUFFIXES, *_WORKBOOKS)]
+    tables = [each for each in folder.iterdir() if each.suffix.lower() in (*TABLE_SUFFIXES, *WORKBOOK_SUFFIXES)]
     if len(tables) != 1:
         return ""
-    if tables[0].suffix.lower() in _WORKBOOKS:
+    if tables[0].suffix.lower() in WORKBOOK_SUFFIXES:
         return f"; if {tables[0].name} lists the images, save it as manifest.csv ('CSV UTF-8')"
     return f"; if {tables[0].name} lists the images, give {tables[0]}"
 

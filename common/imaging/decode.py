@@ -15,6 +15,7 @@ import stat
 import struct
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,21 @@ _EXIF_ERRORS = (
 )
 
 
+class Decoded(NamedTuple):
+    """What a file holds.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (H, W, 3)
+        RGB, 0..255, upright; contiguous and writeable.
+    several_frames : bool
+        A DICOM file or a TIFF has more frames or pages than the first, which alone is read.
+    """
+
+    pixels: NDArray[np.uint8]
+    several_frames: bool
+
+
 def read_image(path: Path, limits: ImageLimits = DEFAULT_LIMITS, name: str | None = None) -> NDArray[np.uint8]:
     """Read one image file.
 
@@ -125,21 +141,12 @@ def looks_like_an_image(head: bytes) -> bool:
     return head.startswith(_HEADS) or bitmap or webp or dicom.has_magic(head)
 
 
-def has_several_frames(data: bytes, name: str) -> bool:
-    """Tell whether a file that was decoded holds more frames or pages than the first, which alone is read."""
-    if dicom.is_dicom(data, name):
-        return dicom.count_frames(data, name) > 1
-    if not data.startswith((b"II*\x00", b"MM\x00*")):
-        return False
-    try:
-        with Image.open(BytesIO(data), formats=("TIFF",)) as image:
-            image.seek(1)
-    except (EOFError, *_EXIF_ERRORS):
-        return False  # the first page is sound, and there is no other that can be found
-    return True
-
-
 def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Return the pixels of `decode_file`, shape (H, W, 3); parameters and errors as there."""
+    return decode_file(data, name, limits).pixels
+
+
+def decode_file(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> Decoded:
     """Decode an image file's bytes.
 
     DICOM is known by its magic ``DICM`` at byte 128, or by a name that ends in ``.dcm`` or ``.dicom``; the other
@@ -156,8 +163,7 @@ def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
 
     Returns
     -------
-    ndarray of uint8, shape (H, W, 3)
-        RGB, 0..255, upright; contiguous and writeable.
+    Decoded
 
     Raises
     ------
@@ -170,7 +176,7 @@ def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
     decode = dicom.decode_dicom if dicom.is_dicom(data, name) else _decode_with_pillow
     try:
         with MUTED:
-            pixels = decode(data, name, limits)
+            pixels, several_frames = decode(data, name, limits)
     except ImageError:
         raise
     except MemoryError as error:
@@ -185,10 +191,11 @@ def decode_image(data: bytes, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
         raise UnreadableImageError(
             name, f"is damaged or cut short (the decoder gave up: {type(error).__name__})"
         ) from error
-    return np.ascontiguousarray(pixels)
+    return Decoded(np.ascontiguousarray(pixels), several_frames)
 
 
-def _decode_with_pillow(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint8]:
+def _decode_with_pillow(data: bytes, name: str, limits: ImageLimits) -> tuple[NDArray[np.uint8], bool]:
+    """Return the pixels, and whether a TIFF has further pages."""
     for magic, offset, kind in _NAMED_BUT_CLOSED:
         if data.startswith(magic, offset):
             raise UnsupportedImageError(name, f"{kind} is not read; convert it to PNG")
@@ -207,7 +214,16 @@ def _decode_with_pillow(data: bytes, name: str, limits: ImageLimits) -> NDArray[
             raise UnsupportedImageError(name, "is an animation; save the one picture that matters")
         image.load()
         turn = _TURNS.get(_orientation(image))
-        return _to_rgb(image if turn is None else image.transpose(turn), _white_is_zero(image))
+        pixels = _to_rgb(image if turn is None else image.transpose(turn), _white_is_zero(image))
+        return pixels, image.format == "TIFF" and _has_second_page(image)
+
+
+def _has_second_page(image: Image.Image) -> bool:
+    try:
+        image.seek(1)
+    except (EOFError, *_EXIF_ERRORS):
+        return False  # the first page is sound, and there is no other that can be found
+    return True
 
 
 def _webp_canvas(data: bytes) -> tuple[int, int] | None:

@@ -79,7 +79,7 @@ def has_magic(head: bytes) -> bool:
     return head[_MAGIC_OFFSET : _MAGIC_OFFSET + len(_MAGIC)] == _MAGIC
 
 
-def decode_dicom(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint8]:
+def decode_dicom(data: bytes, name: str, limits: ImageLimits) -> tuple[NDArray[np.uint8], bool]:
     """Decode the first frame of a DICOM file.
 
     Parameters
@@ -93,8 +93,10 @@ def decode_dicom(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint
 
     Returns
     -------
-    ndarray of uint8, shape (H, W, 3)
+    pixels : ndarray of uint8, shape (H, W, 3)
         RGB, 0..255.
+    several_frames : bool
+        Whether there are further frames.
 
     Raises
     ------
@@ -109,24 +111,17 @@ def decode_dicom(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint
     rows, columns = dataset.get("Rows"), dataset.get("Columns")
     if not isinstance(rows, int) or not isinstance(columns, int):
         raise UnreadableImageError(name, "does not say how many rows and columns it has")
-    frames = _frames(dataset)
+    frames = int(dataset.get("NumberOfFrames") or 1)
     limits.check_size(name, columns, rows)
     limits.check_frames(name, frames)
     _check_compression(dataset, frames, name)
     stored = pixel_array(dataset, index=0)
     photometric = str(dataset.PhotometricInterpretation)
     if photometric in ("MONOCHROME1", "MONOCHROME2"):
-        return np.repeat(_grey(dataset, stored, photometric == "MONOCHROME1")[:, :, None], 3, axis=2)
-    return _colour(dataset, stored, photometric, name)
-
-
-def count_frames(data: bytes, name: str) -> int:
-    """Return how many frames a DICOM file announces."""
-    return _frames(_parse(data, name))
-
-
-def _frames(dataset: Dataset) -> int:
-    return int(dataset.get("NumberOfFrames") or 1)
+        pixels = np.repeat(_grey(dataset, stored, photometric == "MONOCHROME1")[:, :, None], 3, axis=2)
+    else:
+        pixels = _colour(dataset, stored, photometric, name)
+    return pixels, frames > 1
 
 
 def _parse(data: bytes, name: str) -> Dataset:

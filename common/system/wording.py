@@ -1,9 +1,20 @@
-"""Counted nouns, and lists of words."""
+"""Counted nouns, and lists of names and words."""
+
+from collections.abc import Iterable
+
+_NAMES_SHOWN = 3
 
 
 def plural(number: int, noun: str) -> str:
     """Return a counted noun, such as "1 image" or "12 images"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def first_few(names: Iterable[str]) -> str:
+    """Return the first names and how many more there are; unprintable characters become spaces."""
+    listed = ["".join(c if c.isprintable() else " " for c in name) for name in names]
+    more = len(listed) - _NAMES_SHOWN
+    return ", ".join(listed[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def words(text: str) -> frozenset[str]:

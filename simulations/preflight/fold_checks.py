@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from client.preflight.findings import Finding, first_few, passed, warn
+from client.preflight.findings import Finding, passed, warn
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
-from common.system.wording import plural
+from common.system.wording import first_few, plural
 from simulations.sites.consortium import SimulatedConsortium, load_consortium
 from simulations.study.variants import Variant, plan_of_fold
 

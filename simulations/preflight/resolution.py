@@ -1,8 +1,8 @@
 """Are the images large enough for what the network sees of them?"""
 
-from client.preflight.findings import Finding, first_few, passed, warn
+from client.preflight.findings import Finding, passed, warn
 from client.preflight.survey import Survey
-from common.system.wording import plural
+from common.system.wording import first_few, plural
 
 _TINY = 4
 """An image that is enlarged by more than this shows blocks or blur instead of tissue."""

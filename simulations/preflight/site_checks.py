@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from client.preflight.findings import Finding, first_few, passed, warn
+from client.preflight.findings import Finding, passed, warn
 from client.training.site import Site
-from common.system.wording import plural
+from common.system.wording import first_few, plural
 from simulations.sites.consortium import SimulatedConsortium
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from common.dataset.column_names import may_name_sites
+from common.dataset.file_tally import TABLE_SUFFIXES
 from common.dataset.image_source import FileSource
 from common.dataset.listing import ListedImage, Listing, shown_name
 from common.dataset.readers.csv_columns import Columns, class_of, find_columns
@@ -18,7 +19,6 @@ from common.imaging.limits import ImageLimits
 from common.system.wording import plural
 
 MANIFEST_NAME = "manifest.csv"
-TABLE_SUFFIXES = (".csv", ".tsv")
 
 
 def find_manifest(folder: Path) -> Path | None:

@@ -11,8 +11,9 @@ from typer.testing import CliRunner, Result
 from client.cli.check import render_report
 from client.cli.main import app
 from client.preflight import checks
-from client.preflight.findings import Finding, Report, Status, failed, first_few, passed, warn
+from client.preflight.findings import Finding, Report, Status, failed, passed, warn
 from common.errors import InputError
+from common.system.wording import first_few
 from tests.client.hospital import write_hospital
 from tests.client.preflight.certificates import Authority
 from tests.client.preflight.test_images import write

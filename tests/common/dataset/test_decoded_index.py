@@ -28,9 +28,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def load(root: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Load the data set; return how many files were decoded for that, and the digests or reasons by name."""
     decoded: list[str] = []
-    decode = image_source.decode_image
+    decode = image_source.decode_file
     monkeypatch.setattr(
-        image_source, "decode_image", lambda data, name, limits: (decoded.append(name), decode(data, name, limits))[1]
+        image_source, "decode_file", lambda data, name, limits: (decoded.append(name), decode(data, name, limits))[1]
     )
 
     def call() -> tuple[int, dict[str, str]]:
