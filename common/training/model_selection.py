@@ -2,19 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
-
-
-class SiteLoss(NamedTuple):
-    """The mean validation loss of one hospital, and of how many images."""
-
-    images: int
-    loss: float
 
 
 @dataclass(frozen=True)
@@ -25,18 +18,20 @@ class BestModel:
     ----------
     tail : ndarray of float32
         A copy.
-    loss : float or None
-        Its validation loss; None where there were no validation images, or the rule is "last".
     progress : float
         When it was offered, as the share of the training that was done, in [0, 1].
-    by_site : dict of str to SiteLoss
-        Its validation losses by hospital, of those that had validation images.
+    by_site : dict of str to EvaluationCounts
+        Its evaluations by hospital, of those that had validation images; empty under the rule "last".
     """
 
     tail: NDArray[np.float32]
-    loss: float | None
     progress: float
-    by_site: Mapping[str, SiteLoss] = field(default_factory=dict)
+    by_site: Mapping[str, EvaluationCounts] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> float | None:
+        """Its validation loss; None where there were no validation images, or the rule is "last"."""
+        return _loss(self.by_site, self.by_site) if self.by_site else None
 
 
 class ModelSelection:
@@ -67,18 +62,21 @@ class ModelSelection:
 
     def offer(self, tail: NDArray[np.float32], validation: Mapping[str, EvaluationCounts], progress: float) -> None:
         """Consider a tail with its evaluations on validation images by hospital; it is copied if selected."""
-        by_site: dict[str, SiteLoss] = {}
-        if self._rule == "best":
-            by_site = {name: SiteLoss(one.images, one.loss) for name, one in validation.items() if one.images}
-            if self.best is not None and self.best.by_site:
-                common = by_site.keys() & self.best.by_site.keys()
-                if not common or _mean(by_site, common) > _mean(self.best.by_site, common):
-                    return
-        loss = _mean(by_site, by_site.keys()) if by_site else None
-        self.best = BestModel(tail.copy(), loss, progress, by_site)
+        by_site = with_images(validation) if self._rule == "best" else {}
+        if self.best is not None and self.best.by_site:
+            common = by_site.keys() & self.best.by_site.keys()
+            if not common or _loss(by_site, common) > _loss(self.best.by_site, common):
+                return
+        self.best = BestModel(tail.copy(), progress, by_site)
 
 
-def _mean(losses: Mapping[str, SiteLoss], sites: Iterable[str]) -> float:
-    """Return the mean loss over the images of some hospitals, in the order of their names."""
-    chosen = [losses[name] for name in sorted(sites)]
-    return sum(one.images * one.loss for one in chosen) / sum(one.images for one in chosen)
+def with_images(validation: Mapping[str, EvaluationCounts]) -> dict[str, EvaluationCounts]:
+    """Return the evaluations of those hospitals that had validation images."""
+    return {name: counts for name, counts in validation.items() if counts.images}
+
+
+def _loss(by_site: Mapping[str, EvaluationCounts], sites: Iterable[str]) -> float:
+    """Return the mean loss over the images of some hospitals, at least one, in the order of their names."""
+    pooled = EvaluationCounts.pool(by_site[name] for name in sorted(sites))
+    assert pooled is not None
+    return pooled.loss

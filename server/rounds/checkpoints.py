@@ -6,7 +6,7 @@ digest of the tensors and its own. The JSON file is written last; without it the
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
 from common.system.files import remove_parts, write_bytes_atomically, write_text_atomically
 from common.system.wording import plural
-from common.training.model_selection import BestModel, SiteLoss
+from common.training.model_selection import BestModel, with_images
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
 from server.rounds.state import FederationState, RoundReport
@@ -72,7 +72,7 @@ class Checkpoints:
         known: dict[str, Any] = {
             "identity": self._identity,
             "tensors": hashlib.sha256(content).hexdigest(),
-            "kept": _best_to_json(state.kept) if state.kept is not None else None,
+            "kept": {"loss": state.kept.loss, "progress": state.kept.progress} if state.kept is not None else None,
             "rounds": [_report_to_json(report) for report in state.rounds],
             "standings": {name: [one.faults, one.back_in] for name, one in state.quarantine.items()},
             "federation": state.federation,
@@ -141,30 +141,29 @@ class Checkpoints:
             tensors = load(content)
         except SafetensorError as error:
             raise CheckpointError("holds no tensors") from error
+        rounds = tuple(_report_from_json(entry) for entry in known["rounds"])
         kept = known["kept"]
         return FederationState(
             tail=tensors["tail"],
-            kept=_best_from_json(tensors["kept"], kept) if kept else None,
+            kept=self._best(tensors["kept"], kept["loss"], kept["progress"], rounds) if kept else None,
             optimizer={
                 name.removeprefix(_OPTIMIZER): value for name, value in tensors.items() if name.startswith(_OPTIMIZER)
             },
-            rounds=tuple(_report_from_json(entry) for entry in known["rounds"]),
+            rounds=rounds,
             quarantine={name: QuarantineStatus(*numbers) for name, numbers in known["standings"].items()},
             federation=known["federation"],
         )
 
+    def _best(
+        self, tail: NDArray[np.float32], loss: float | None, progress: float, rounds: Sequence[RoundReport]
+    ) -> BestModel:
+        """Return the best tail so far, with the evaluations by the round that started from it; none without a loss."""
+        by_site = {} if loss is None else with_images(rounds[round(progress * self._rounds)].evaluations)
+        return BestModel(tail, progress, by_site)
+
 
 def _digest(known: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-
-
-def _best_to_json(best: BestModel) -> dict[str, Any]:
-    return {"loss": best.loss, "progress": best.progress, "sites": best.by_site}
-
-
-def _best_from_json(tail: NDArray[np.float32], entry: dict[str, Any]) -> BestModel:
-    by_site = {name: SiteLoss(*values) for name, values in entry["sites"].items()}
-    return BestModel(tail, entry["loss"], entry["progress"], by_site)
 
 
 def _report_to_json(report: RoundReport) -> dict[str, Any]:
