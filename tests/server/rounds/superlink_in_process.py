@@ -1,5 +1,6 @@
 """Flower's own Grid over Flower's own state of a SuperLink, without processes: only HTTP is left out."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,7 @@ class SuperLinkInProcess:
         manager.linkstate = self.state
         self.run_id: int = self.state.create_run("a/b", "1", "hash", {}, NOOP_FEDERATION_ID, None, "", "flwr-serverapp")
         self.deaths = 0
+        self._unsent: dict[int, Callable[[], None]] = {}
         self.grid = HttpGrid(token="token")
         self.grid.set_run(Run.create_empty(self.run_id))
         self.grid._client = self  # type: ignore[assignment]
@@ -68,8 +70,19 @@ class SuperLinkInProcess:
         bare = Message(RecordDict(), reply_to=asked)
         bare.metadata.__dict__.update(reply.metadata.__dict__)
         _, missing = self.state.store_message_and_object_tree(bare, get_object_tree(reply), session)
-        for each in missing if whole else []:
-            assert self.state.store_object(self.run_id, session, each, objects[each].deflate())
+
+        def send() -> None:
+            for each in missing:
+                assert self.state.store_object(self.run_id, session, each, objects[each].deflate())
+
+        if whole:
+            send()
+        else:
+            self._unsent[node] = send
+
+    def complete(self, node: int) -> None:
+        """Have a node send what its answer lacked; Flower's threads wait for it for two hours, also at exit."""
+        self._unsent.pop(node)()
 
     def __getattr__(self, call: str) -> Any:
         handler = {

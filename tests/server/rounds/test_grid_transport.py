@@ -42,7 +42,7 @@ def test_a_node_that_dies_in_its_upload_holds_nobody_up() -> None:
     assert answered(transport, [ids[0], ids[2]], 1) == {ids[0]: DIED_SENDING}
     superlink.answer(nodes[2], whole=True)
     assert answered(transport, [ids[2]], 1) == {ids[2]: ""}
-    superlink.state.delete_sessions_in_run(superlink.run_id)
+    superlink.complete(nodes[0])
 
 
 def answered(transport: Transport, ids: list[str], count: int) -> dict[str, str]:
