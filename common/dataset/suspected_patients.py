@@ -33,6 +33,8 @@ _LAST_PART = re.compile(
     r"|[ _.-](?:left|right|l|r|od|os|cc|mlo|pa|ap|lat|axial|coronal|sagittal|[a-d]))$",
     re.IGNORECASE,
 )
+# A surname and a running number: smith_1, van dyke-02; always with a separator, since abc1 may be a digest.
+_NAMED = re.compile(r"^(?P<patient>[^\W\d_]{2,}(?:[ _.-][^\W\d_]+)*)[ _.-]+\(?\d{1,4}\)?$")
 # A letter behind the number of a patient: P12a, P12b.
 _LETTERED = re.compile(r"^(?P<patient>[a-z]*[ _-]?\d+)[a-d]$", re.IGNORECASE)
 # The first part of a longer name: 8863_idx5_x101_class0, P01-study2-view1.
@@ -44,6 +46,8 @@ _NO_PATIENT = re.compile(
 # Below this share of the images, several that share a beginning are a coincidence.
 _MOST = 0.5
 _LEAST_PATIENTS = 3
+# So few words a class before a number are rather names of classes, sides, cameras or sources.
+_LEAST_NAMES_A_CLASS = 3
 
 
 def folders_of_patients(folders: Sequence[tuple[str, ...]]) -> list[str | None]:
@@ -80,7 +84,8 @@ def suspected_patients(stems: Sequence[str | None], labels: Sequence[str]) -> Co
     """Return the beginnings of names that several images share, as those of one patient do, with their counts.
 
     A beginning must hold a digit, and most images must share theirs with a few others, not with all: ``P01_1``,
-    ``P01_2``, ``P02_1``; not ``img_001``, ``img_002``. A first part, as in ``8863_x101_y7``, counts where images of one
+    ``P01_2``, ``P02_1``; not ``img_001``, ``img_002``. Without a digit there must be more of them, as there are of
+    surnames: ``smith_1``, ``smith_2``, ``jones_1``. A first part, as in ``8863_x101_y7``, counts where images of one
     class share it, since ``1_normal`` and ``1_tumor`` are numbered anew.
 
     Parameters
@@ -109,12 +114,15 @@ def suspected_patients(stems: Sequence[str | None], labels: Sequence[str]) -> Co
     for (_, beginning), count in by_class.items():
         if count > 1:
             first_parts[beginning] += count
-    return _shared_by_most(first_parts, len(stems))
+    if shared := _shared_by_most(first_parts, len(stems)):
+        return shared
+    named = Counter(found.group("patient") for stem in stems if stem and (found := _NAMED.match(stem)))
+    return _shared_by_most(named, len(stems), _LEAST_NAMES_A_CLASS * len(set(labels)))
 
 
-def _shared_by_most(beginnings: Counter[str | None], images: int) -> Counter[str | None]:
+def _shared_by_most(beginnings: Counter[str | None], images: int, least: int = _LEAST_PATIENTS) -> Counter[str | None]:
     shared = Counter({beginning: count for beginning, count in beginnings.items() if count > 1})
-    return shared if len(shared) >= _LEAST_PATIENTS and shared.total() >= _MOST * images else Counter()
+    return shared if len(shared) >= least and shared.total() >= _MOST * images else Counter()
 
 
 def _like_a_patient(folder: str, numbered_parts: bool) -> bool:

@@ -16,7 +16,7 @@ from simulations.launcher.flower import PrivateFlower
 from simulations.launcher.log_follower import LogFollower
 from simulations.preflight.findings import require_fit
 from simulations.preflight.machine import check_machine, short_temporary_folder
-from simulations.study.earlier_runs import resume_or_reserve
+from simulations.study.earlier_runs import resume_or_reserve, runs_without_plan
 
 _POLL_SECONDS = 0.1
 _ERROR = "error: "
@@ -63,6 +63,8 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
         for line in (*checked.description, *warnings):
             show(line)
         output = Path(plan.study.output)
+        for folder in [] if fresh else runs_without_plan(output):
+            show(f"{folder} is not resumed: its plan.json cannot be read; restore it, or remove the folder")
         run = reserve_run(output, checked.name) if fresh else resume_or_reserve(output, checked.name, plan.digest)
         cleanup.remove_unless_resumable(unfinished(run))
         try:

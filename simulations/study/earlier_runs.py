@@ -40,6 +40,11 @@ def resume_or_reserve(output: Path, name: str, plan_digest: str) -> Path:
     return reserve_run(output, name)
 
 
+def runs_without_plan(output: Path) -> list[Path]:
+    """Return the interrupted runs that would be worth resuming if their ``plan.json`` could be read."""
+    return [folder for folder in unfinished_runs(output) if worth_resuming(folder) and _digest_in(folder) is None]
+
+
 def finished_run(output: Path, plan_digest: str) -> Path | None:
     """Return the latest finished run of a plan; None if there is none."""
     for folder in sorted(output.glob("*"), reverse=True):

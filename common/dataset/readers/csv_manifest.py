@@ -89,7 +89,7 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
     check_single(str(manifest), (image.label for image in images))
     patient_source = None if columns.patient is None else f"column {columns.patient!r}"
     left_out, others = _not_listed(manifest, set(first_rows))
-    remarks = [_tell_masks([image.name for image in images]), _tell_site(header, columns)]
+    remarks = [_tell_classes(columns), _tell_masks([image.name for image in images]), _tell_site(header, columns)]
     return Listing(images, left_out, patient_source, others, "; ".join(filter(None, remarks)) or None)
 
 
@@ -114,6 +114,14 @@ def _not_listed(manifest: Path, listed: set[Path]) -> tuple[list[tuple[str, str]
     left_out += [(named(path), why_closed(path)) for path in files.closed if path not in listed]
     others = [named(path) for path in files.others if path != manifest.resolve() and path not in listed]
     return left_out, others
+
+
+def _tell_classes(columns: Columns) -> str | None:
+    """Say which columns are taken for classes: a pair such as male and female might look like them as well."""
+    if not columns.classes:
+        return None
+    listed = ", ".join(map(repr, columns.classes))
+    return f"no column holds the label: the classes are the columns of 0 and 1, {listed}; data.label_column ends that"
 
 
 def _tell_masks(names: Sequence[str]) -> str | None:

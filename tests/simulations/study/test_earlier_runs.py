@@ -4,7 +4,13 @@ import json
 from pathlib import Path
 
 from server.runs.run_naming import reserve_run, unfinished
-from simulations.study.earlier_runs import finished_run, keep_rounds, resume_or_reserve, worth_resuming
+from simulations.study.earlier_runs import (
+    finished_run,
+    keep_rounds,
+    resume_or_reserve,
+    runs_without_plan,
+    worth_resuming,
+)
 
 
 def interrupted(output: Path, name: str, digest: str, worth: bool = True) -> Path:
@@ -37,6 +43,14 @@ def test_the_latest_interrupted_run_of_the_plan_is_resumed(tmp_path: Path) -> No
     new = resume_or_reserve(tmp_path, "new", "c")
     assert new.name.endswith("-new")
     assert unfinished(new).is_dir()
+
+
+def test_interrupted_runs_without_a_plan_are_known(tmp_path: Path) -> None:
+    interrupted(tmp_path, "fine", "a")
+    damaged = unfinished(interrupted(tmp_path, "damaged", "a"))
+    (damaged / "plan.json").write_text("{")
+    (unfinished(interrupted(tmp_path, "empty", "a", worth=False)) / "plan.json").unlink()
+    assert runs_without_plan(tmp_path) == [damaged]
 
 
 def test_a_run_is_worth_resuming_with_a_finished_training_or_round(tmp_path: Path) -> None:

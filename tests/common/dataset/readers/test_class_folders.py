@@ -214,6 +214,12 @@ class TestClassFolders:
         root = folders(tmp_path, positive=[f"{name}.png" for name in names], negative=["other.png"])
         assert "6 of 7 images look as if their names told the patient" in failure(root)
 
+    def test_surnames_that_look_like_patients_are_asked_about(self, tmp_path: Path) -> None:
+        names = [
+            f"{name} {number}.png" for name in ("smith", "van dyke", "Çelik", "li", "roe", "ek") for number in (1, 2)
+        ]
+        assert "12 of 13 images look as if" in failure(folders(tmp_path, positive=names, negative=["other.png"]))
+
     def test_the_pattern_that_is_proposed_finds_the_patients(self, tmp_path: Path) -> None:
         names = [f"{patient}_x{x}_class0.png" for patient in (8863, 8864, 8865) for x in range(2)]
         root = folders(tmp_path, positive=names, negative=["other.png"])
@@ -232,6 +238,7 @@ class TestClassFolders:
             [f"{year}-0{month}-x" for year in (2019, 2020, 2021) for month in range(1, 4)],
             [f"IMG_202001{day}_{minute}x" for day in (10, 11, 12) for minute in (1, 2)],
             [f"{number}_normal" for number in range(8)],
+            [f"{source}_{number}" for source in ("left", "right", "kaggle", "isic", "atlas") for number in (1, 2)],
         ],
     )
     def test_a_running_number_is_no_patient(self, tmp_path: Path, names: list[str]) -> None:

@@ -107,6 +107,10 @@ class TestCsv:
         assert "row 2: is not UTF-8 text (byte 15)" in failure(root)
         assert "more than the limit" in failure(root, limits=ImageLimits(max_bytes=10))
 
+    def test_columns_taken_for_classes_are_said(self, tmp_path: Path) -> None:
+        root = table(tmp_path, "path,male,female\npix/a.png,1,0\npix/b.png,0,1\n")
+        assert any("classes are the columns of 0 and 1, 'male', 'female'" in note for note in load_dataset(root).notes)
+
     def test_dangling_manifest_link(self, tmp_path: Path) -> None:
         (tmp_path / "list.csv").symlink_to(tmp_path / "gone")
         assert "no such folder or file" in failure(tmp_path / "list.csv")
