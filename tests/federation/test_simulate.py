@@ -194,6 +194,7 @@ def test_a_failed_run_says_why_and_exits_with_1(tmp_path: Path, environment: dic
     assert not (tmp_path / "runs" / "latest").exists()
 
 
+@pytest.mark.slow
 def test_flwr_run_by_hand(tmp_path: Path, environment: dict[str, str]) -> None:
     """`flwr run .` in the activated environment: nothing is installed, and paths count from where the user stands."""
     manifest(tmp_path / "data")
