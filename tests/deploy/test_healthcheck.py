@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
+from tests.certificate_usage import CA_USAGE
 from tests.deploy.guide import DEPLOY, ROOT
 
 
@@ -48,6 +49,8 @@ def folder(tmp_path: Path) -> ServerFolder:
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("federation.example.org")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(CA_USAGE, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, SHA256())
     )
     for side in ("ca", "gateway"):

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from common.system.ports import free_port
 from server.flower.control_api import Control
 from server.members.server_folder import ServerFolder
+from tests.certificate_usage import CA_USAGE
 from tests.waiting import wait_for
 
 SERVER_COMMAND = [sys.executable, "-c", "from server.cli.main import main; main()"]
@@ -55,6 +56,7 @@ def write_certificates(folder: ServerFolder, valid: timedelta) -> None:
     end = datetime.now(UTC) + valid
     ca = _builder(_NAME, ca_key, datetime.now(UTC) + timedelta(days=90))
     ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    ca = ca.add_extension(CA_USAGE, critical=True)
     folder.certificate("ca").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM))
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     for name in ("loopback", "gateway"):

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.certificate_usage import CA_USAGE
+
 
 class Authority:
     """Signs certificates for this machine; its own is `<folder>/ca.crt`."""
@@ -19,7 +21,8 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")])
         self.path = folder / "ca.crt"
-        certificate = self._sign(self._name, self._key, [(x509.BasicConstraints(ca=True, path_length=0), True)])
+        extensions = [(x509.BasicConstraints(ca=True, path_length=0), True), (CA_USAGE, True)]
+        certificate = self._sign(self._name, self._key, extensions)
         self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str) -> tuple[Path, Path]:
