@@ -52,11 +52,12 @@ def check_proxies(server: str) -> list[Finding]:
     if proxy is None:
         return [passed(_CHECK, f"{found}; none of them is for {server}, which is called directly")]
     where = f"the proxy in {proxy.variable} leads to {server}"
+    if not proxy.host or not proxy.port:
+        mend = "write it as https_proxy=http://host:port, and a sign such as # in a password as %23"
+        return [failed(_CHECK, f"{found}; {where}, but it is no address", mend)]
     if proxy.scheme != "http":
         mend = f"name an HTTP proxy, as in https_proxy=http://host:port, or add {split_address(server)[0]} to no_proxy"
         return [failed(_CHECK, f"{found}; {where}, but it is no HTTP proxy ({proxy.scheme})", mend)]
-    if not proxy.host or not proxy.port:
-        return [failed(_CHECK, f"{found}; {where}, but it is no address", "write it as https_proxy=http://host:port")]
     return [passed(_CHECK, f"{found}; {where}")]
 
 

@@ -45,14 +45,12 @@ class Proxy:
     @property
     def scheme(self) -> str:
         """Such as "http", "socks5"."""
-        return self._parts.scheme.lower()
+        return self._parts.scheme.lower()  # "" if the value is no address
 
     @property
     def host(self) -> str:
         """Its name or address; empty if the value is no address."""
-        with contextlib.suppress(ValueError):
-            return self._parts.hostname or ""
-        return ""
+        return self._parts.hostname or ""
 
     @property
     def port(self) -> int:
@@ -70,13 +68,19 @@ class Proxy:
         return "Basic " + base64.b64encode(words.encode()).decode()
 
     def __str__(self) -> str:
-        """Return variable and address as they may be shown: without user and password."""
+        """Return variable and address as they may be shown: without user and password, and nothing of what is none."""
+        if not self.host or not self.port:
+            return f"{self.variable}=(no address)"
         secret = "***@" if "@" in self.url else ""
         return f"{self.variable}={self.scheme}://{secret}{join_address(self.host, self.port)}"
 
     @property
     def _parts(self) -> SplitResult:
-        return urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        """Its parts; empty ones if the value is no address, such as one with a bracket in its password."""
+        try:
+            return urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        except ValueError:
+            return SplitResult("", "", "", "", "")
 
 
 def proxies_of(environment: Mapping[str, str]) -> list[Proxy]:
@@ -115,17 +119,17 @@ def with_proxy(environment: Mapping[str, str], proxy: Proxy | None) -> dict[str,
         The only one that the process shall know.
     """
     changed = {name: value for name, value in environment.items() if name.lower() not in (*_PROXIES, *_EXCEPTIONS)}
+    # The user's exceptions have decided already which proxy that is, and some of them would stop a library.
     for name in _EXCEPTIONS:
-        kept = _exceptions(environment, name)
-        excepted = ",".join([*kept, *(own for own in LOOPBACK if own not in kept)])
-        changed |= {name: excepted, name.upper(): excepted}
+        changed |= dict.fromkeys((name, name.upper()), ",".join(LOOPBACK))
     return changed | ({"https_proxy": proxy.url} if proxy else {})
 
 
 @contextlib.contextmanager
 def without_proxies() -> Iterator[None]:
     """Take the proxies from this process's environment for a moment, in which a client of this machine is made."""
-    taken = {proxy.variable: os.environ.pop(proxy.variable) for proxy in proxies_of(os.environ)}
+    names = [spelling for name in (*_PROXIES, *_EXCEPTIONS) for spelling in (name, name.upper())]
+    taken = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
@@ -155,6 +159,10 @@ def _is_excepted(host: str, exceptions: list[str]) -> bool:
 
 
 def _covers(exception: str, host: str) -> bool:
+    # Some libraries take a scheme or a port too; the host counts here.
+    exception = exception.rpartition("://")[2]
+    if exception.count(":") == 1:
+        exception = exception.partition(":")[0]
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host) in ipaddress.ip_network(exception.strip("[]"), strict=False)
     name = exception.removeprefix("*").removeprefix(".") if exception != _ANY else _ANY

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx
 import pytest
 
 from client.daemon.health import HealthServer
 from common.system.ports import free_port
-from common.system.proxies import Proxy, open_directly, proxies_of, proxy_for, with_proxy
+from common.system.proxies import Proxy, open_directly, proxies_of, proxy_for, with_proxy, without_proxies
 
 DEAD = "http://127.0.0.1:9"
 SERVER = "server.example.org:8443"
@@ -122,3 +123,31 @@ def test_a_password_is_never_shown() -> None:
     assert str(proxy) == "https_proxy=http://***@proxy.example.org:3128"
     assert proxy.authorization == "Basic YW5uYTpzQGNydA=="
     assert str(Proxy("ALL_PROXY", "proxy:81")) == "ALL_PROXY=http://proxy:81"
+
+
+@pytest.mark.parametrize("excepted", ["fd00::/8", "[::1]", "localhost,10.0.0.0/8,fd00::/8"])
+def test_exceptions_that_stop_a_library_do_not_reach_it(excepted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"https_proxy": DEAD, "no_proxy": excepted, "NO_PROXY": excepted}
+    for proxy in (None, Proxy("https_proxy", DEAD)):
+        made = with_proxy(environment, proxy)
+        assert made["no_proxy"] == made["NO_PROXY"] == "localhost,127.0.0.1,::1"
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with without_proxies():
+        httpx.Client().close()
+    assert os.environ["NO_PROXY"] == excepted
+
+
+@pytest.mark.parametrize(
+    "excepted", ["fl.example.org:8443", "https://fl.example.org", "https://example.org:8443", "10.1.2.3:8443"]
+)
+def test_an_exception_with_a_scheme_or_a_port_counts_by_its_host(excepted: str) -> None:
+    address = "10.1.2.3:8443" if excepted[0] == "1" else "fl.example.org:8443"
+    assert proxy_for(address, {"https_proxy": DEAD, "no_proxy": excepted}) is None
+
+
+@pytest.mark.parametrize("url", ["http://user:pa[ss@proxy:3128", "http://[::1", "user:pa]ss@proxy"])
+def test_a_value_that_is_no_address_can_be_told(url: str) -> None:
+    proxy = Proxy("https_proxy", url)
+    assert (proxy.host, proxy.authorization) == ("", None)
+    assert str(proxy) == "https_proxy=(no address)"
