@@ -37,6 +37,8 @@ class ManifestFolder:
         try:
             if exact.is_file():
                 return exact, relative
+            if exact.is_symlink():  # one in a circle of links, which Python 3.13 gives back
+                raise InputError(f"{where}: {relative!r} cannot be followed; give a plain path")
         except OSError as error:  # a name that no file can have
             raise InputError(f"{where}: {given[:40]!r}... cannot be looked for ({error.strerror})") from error
         found = self._alike(relative)
