@@ -89,11 +89,11 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     state = checkpoints.latest(recorder.say)
     if state is not None:
         recorder.say(f"going on after round {len(state.rounds)}/{plan.federation.rounds}")
-    run.clear_rounds()
-    result = federation.run(state or FederationState(layout.pack(model.tail), run.final.name))
+    beginning = state or FederationState(layout.pack(model.tail), run.final.name)
+    result = federation.run(beginning)
     recorder.close()
     infos = list(recorder.hospitals.values())
-    summary = summarise(name, plan, classes, infos, model, result, time.monotonic() - started)
+    summary = summarise(name, plan, classes, infos, model, result, beginning.seconds + time.monotonic() - started)
     run.write_tail("federated", result.tail, layout, {"plan_digest": plan.digest, "trunk_digest": model.trunk_digest})
     release_model(run.path, plan, classes, model, result.tail, summary)
     # Written last: when the summary is there, everything else is.

@@ -81,6 +81,11 @@ class FederationState:
     rounds: tuple[RoundReport, ...] = ()
     quarantine: Mapping[str, QuarantineStatus] = field(default_factory=dict)
 
+    @property
+    def seconds(self) -> float:
+        """How long the finished rounds took."""
+        return sum(report.seconds for report in self.rounds)
+
 
 @dataclass(frozen=True)
 class FederationResult:

@@ -1,6 +1,8 @@
 """Writes what happens in a production federation into its run folder, and shows it."""
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from common.protocol.refusals import refusing_rule
 from server.rounds.checkpoints import Checkpoints
@@ -10,6 +12,9 @@ from server.rounds.state import FederationState, RoundReport
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
 from server.runs.tensorboard import RoundEvents
+
+_HOSPITALS = "hospitals.json"
+_INFO = ("version", "trunk_digest", "train_images", "validation_images", "test_images")
 
 
 class RunRecorder(FederationObserver):
@@ -27,15 +32,20 @@ class RunRecorder(FederationObserver):
     Attributes
     ----------
     hospitals : dict of str to SiteInfo
-        Those that have taken part, by name.
+        Those that have taken part, by name, also before the run was interrupted.
     """
 
     def __init__(self, run: RunFolder, checkpoints: Checkpoints, rounds: int) -> None:
-        self.hospitals: dict[str, SiteInfo] = {}
         self._run = run
         self._checkpoints = checkpoints
         self._rounds = rounds
-        self._answers: dict[str, dict[str, object]] = {}
+        self._answers: dict[str, dict[str, Any]] = _earlier_answers(run)
+        self.hospitals = {
+            name: SiteInfo(name, *(answer[key] for key in _INFO))
+            for name, answer in self._answers.items()
+            if "trunk_digest" in answer
+        }
+        self._curves_begun = False
         self._events = RoundEvents(run.path / "tensorboard")
 
     def say(self, line: str) -> None:
@@ -47,7 +57,7 @@ class RunRecorder(FederationObserver):
         """Write `hospitals.json` and say who takes part."""
         self.hospitals |= {info.name: info for info in taking_part}
         self._answers |= _answers(taking_part, left_out)
-        self._run.write_json("hospitals.json", self._answers)
+        self._run.write_json(_HOSPITALS, self._answers)
         if taking_part:
             self.say(f"{len(self.hospitals)} hospitals take part: {', '.join(sorted(self.hospitals))}")
         for hospital, reason in left_out.items():
@@ -70,7 +80,13 @@ class RunRecorder(FederationObserver):
             self.say(f"{hospital}: {count} more than one, discarded")
 
     def round_restored(self, report: RoundReport) -> None:
-        """Add the round to `rounds.jsonl` and the curves, which begin anew; the log says already how it went."""
+        """Add the round to `rounds.jsonl` and the curves, which begin anew; the log says already how it went.
+
+        They do so here, and not before the first round: a resume may still be refused, or find no hospital.
+        """
+        if not self._curves_begun:
+            self._run.clear_rounds()
+            self._curves_begun = True
         entry = round_entry(report, self._rounds)
         self._run.append_round(entry)
         self._events.add(entry)
@@ -84,17 +100,16 @@ class RunRecorder(FederationObserver):
         self._events.close()
 
 
-def _answers(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> dict[str, dict[str, object]]:
+def _earlier_answers(run: RunFolder) -> dict[str, dict[str, Any]]:
+    path = run.path / _HOSPITALS
+    found: dict[str, dict[str, Any]] = json.loads(path.read_bytes()) if path.is_file() else {}
+    return found
+
+
+def _answers(taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return what `rarefed-server status` shows of each hospital."""
-    told: dict[str, dict[str, object]] = {
-        info.name: {
-            "version": info.version,
-            "train_images": info.train_images,
-            "validation_images": info.validation_images,
-            "test_images": info.test_images,
-            "accepts": True,
-        }
-        for info in taking_part
+    told: dict[str, dict[str, Any]] = {
+        info.name: {**{key: getattr(info, key) for key in _INFO}, "accepts": True} for info in taking_part
     }
     for hospital, reason in left_out.items():
         told[hospital] = {"accepts": False, "refused_by": refusing_rule(reason), "reason": reason}

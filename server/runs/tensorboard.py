@@ -13,25 +13,29 @@ class RoundEvents:
     Parameters
     ----------
     folder : Path
-        Folder of the event files; made if absent. Earlier files are removed: a resumed federation reports its earlier
-        rounds again, and TensorBoard would show each of them twice.
+        Folder of the event files; made if absent. Earlier files are removed at the first round: a resumed federation
+        reports its earlier rounds again, and TensorBoard would show each of them twice.
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._writer: Any = None
+        self._make_writer: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             _log.warning("no TensorBoard files are written: install rarefed[tensorboard]")
             return
-        for earlier in folder.glob("events.out.tfevents.*"):
-            earlier.unlink(missing_ok=True)
-        self._writer = SummaryWriter(str(folder))
+        self._make_writer = SummaryWriter
 
     def add(self, entry: dict[str, Any]) -> None:
         """Add one entry of `rounds.jsonl`."""
-        if self._writer is None:
+        if self._make_writer is None:
             return
+        if self._writer is None:
+            for earlier in self._folder.glob("events.out.tfevents.*"):
+                earlier.unlink(missing_ok=True)
+            self._writer = self._make_writer(str(self._folder))
         for name, value in _scalars(entry).items():
             self._writer.add_scalar(name, value, entry["round"])
         self._writer.flush()

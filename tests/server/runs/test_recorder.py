@@ -18,7 +18,6 @@ def test_a_resumed_run_tells_each_round_once(tmp_path: Path) -> None:
     federate(*hospitals, observer=states)
     for state in (None, states.states[0]):  # from the beginning, and after its first round
         run = RunFolder(final)
-        run.clear_rounds()
         recorder = RunRecorder(run, run.checkpoints("federation", "one", federation), 2)
         federate(*hospitals, observer=recorder, state=state, changes=None if state else {"federation.rounds": 1})
         recorder.close()
@@ -43,3 +42,24 @@ def test_a_line_that_was_cut_does_not_begin_the_next(tmp_path: Path) -> None:
         run.log("next")
         run.__exit__(RuntimeError, RuntimeError(), None)
         assert log.read_text() == after
+
+
+def test_a_resume_that_ends_before_its_first_round_loses_nothing(tmp_path: Path) -> None:
+    final = reserve_run(tmp_path, "x")
+    run = RunFolder(final)
+    federation = TrainingPlan().federation
+    before = RunRecorder(run, run.checkpoints("federation", "one", federation), 1)
+    federate(Hospital(1, "north"), Hospital(3, "south"), observer=before, changes={"federation.rounds": 1})
+    before.close()
+    kept = {path.name: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    # Only one of the hospitals is there now, and the run ends before a round.
+    after = RunRecorder(run, run.checkpoints("federation", "one", federation), 1)
+    assert sorted(after.hospitals) == ["north", "south"]
+    assert after.hospitals == before.hospitals
+    after.hospitals_introduced([before.hospitals["north"]], {})
+    after.close()
+    run.__exit__(RuntimeError, RuntimeError(), None)
+    now = {path.name: path.read_bytes() for path in unfinished(final).rglob("*") if path.is_file()}
+    assert {name: now[name] for name in kept if name != "run.log"} == {
+        name: content for name, content in kept.items() if name != "run.log"
+    }
