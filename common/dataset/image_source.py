@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.imaging.decode import decode_file, read_bytes, read_image
+from common.imaging.decode import decode_file, read_bytes
+from common.imaging.errors import UnreadableImageError
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
 
 
@@ -31,8 +32,11 @@ class Verified:
 class ImageSource(Protocol):
     """Where one image's pixels come from."""
 
-    def pixels(self) -> NDArray[np.uint8]:
-        """Return the image as RGB, shape (H, W, 3), 0..255; raise `common.imaging.errors.ImageError` if that fails."""
+    def pixels(self, sha256: str = "") -> NDArray[np.uint8]:
+        """Return the image as RGB, shape (H, W, 3), 0..255; raise `common.imaging.errors.ImageError` if that fails.
+
+        With the digest that `verify` found, a file that has changed since is such an error.
+        """
         ...
 
     def verify(self) -> Verified:
@@ -58,9 +62,12 @@ class FileSource:
     name: str
     limits: ImageLimits = DEFAULT_LIMITS
 
-    def pixels(self) -> NDArray[np.uint8]:
+    def pixels(self, sha256: str = "") -> NDArray[np.uint8]:
         """Read and decode the file; shape (H, W, 3), RGB."""
-        return read_image(self.path, self.limits, self.name)
+        data = read_bytes(self.path, self.name, self.limits)
+        if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+            raise UnreadableImageError(self.name, "has changed since the data set was read; start again")
+        return decode_file(data, self.name, self.limits).pixels
 
     def verify(self) -> Verified:
         """Read the file once, decode it, and return the SHA-256 of its bytes."""
@@ -81,7 +88,7 @@ class ArraySource:
 
     image: NDArray[np.uint8] = field(repr=False)
 
-    def pixels(self) -> NDArray[np.uint8]:
+    def pixels(self, sha256: str = "") -> NDArray[np.uint8]:
         """Return a copy as RGB, shape (H, W, 3)."""
         stacked = self.image[:, :, None] if self.image.ndim == 2 else self.image
         return np.array(np.broadcast_to(stacked, (*stacked.shape[:2], 3)))

@@ -87,32 +87,6 @@ class Decoded(NamedTuple):
     several_frames: bool
 
 
-def read_image(path: Path, limits: ImageLimits = DEFAULT_LIMITS, name: str | None = None) -> NDArray[np.uint8]:
-    """Read one image file.
-
-    Parameters
-    ----------
-    path : Path
-        A regular file.
-    limits : ImageLimits
-        The largest image to read.
-    name : str, optional
-        What errors call it; by default its path.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W, 3)
-        RGB, 0..255, upright.
-
-    Raises
-    ------
-    ImageError
-        `UnreadableImageError`, `ImageTooLargeError` or `UnsupportedImageError`; no other exception.
-    """
-    shown = str(path) if name is None else name
-    return decode_image(read_bytes(path, shown, limits), shown, limits)
-
-
 def read_bytes(path: Path, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> bytes:
     """Return a regular file's bytes, at most `limits.max_bytes` of them.
 

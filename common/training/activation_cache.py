@@ -2,25 +2,21 @@
 
 import contextlib
 import logging
-import math
 import os
 import secrets
 import time
+import zlib
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from common.errors import InputError
 from common.system.folders import cache_folder
+from common.training.cache_limit import DEFAULT_LIMIT, GIB, LIMIT_VARIABLE, cache_limit
 
-LIMIT_VARIABLE = "RAREFED_CACHE_GIB"
-"""Environment variable: how large the user's cache of activations may become."""
-
-_GIB = 1024**3
-_DEFAULT_LIMIT_GIB = 4.0
 _NAME = "activation"
+_CHECKSUM = "crc32"
 _log = logging.getLogger(__name__)
 # After so many writes of its own a process measures what other processes have written.
 _WRITES_BETWEEN_MEASUREMENTS = 100
@@ -41,34 +37,6 @@ def activation_cache() -> "ActivationCache | None":
     return ActivationCache(cache_folder() / "trunk", cache_limit())
 
 
-def cache_limit() -> int:
-    """Return how many bytes the user's cache may hold: `$RAREFED_CACHE_GIB`, else 4 GiB.
-
-    Raises
-    ------
-    InputError
-        If that is no number above 0.
-    """
-    told = os.environ.get(LIMIT_VARIABLE) or str(_DEFAULT_LIMIT_GIB)
-    try:
-        gib = float(told)
-    except ValueError:
-        gib = math.nan
-    if not 0 < gib < math.inf:
-        raise InputError(f"{LIMIT_VARIABLE} = {told}: must be a number of GiB above 0, such as 16")
-    return int(gib * _GIB)
-
-
-def describe_shortage(needed: int) -> str | None:
-    """Say that a training needs more bytes than the user's cache may hold; None where it does not, or has no cache."""
-    if os.environ.get("RAREFED_NO_CACHE") or needed <= (limit := cache_limit()):
-        return None
-    return (
-        f"the activations of all views need {needed / _GIB:.1f} GiB, and the cache may hold {limit / _GIB:g}: the "
-        f"others are computed again each time; {LIMIT_VARIABLE}={math.ceil(needed / _GIB)} avoids that"
-    )
-
-
 class ActivationCache:
     """Tensors on disk under content digests, shared by all processes of the machine.
 
@@ -86,7 +54,7 @@ class ActivationCache:
         Where those alone reach the limit, nothing more is written.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int = int(_DEFAULT_LIMIT_GIB * _GIB)) -> None:
+    def __init__(self, folder: Path, limit_bytes: int = DEFAULT_LIMIT) -> None:
         self._folder = folder
         self._limit = limit_bytes
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -101,6 +69,8 @@ class ActivationCache:
         try:
             with safe_open(path, framework="pt") as entry:
                 tensor: torch.Tensor = entry.get_tensor(_NAME)
+                if (entry.metadata() or {}).get(_CHECKSUM) != _checksum(tensor):
+                    raise SafetensorError("other bytes than were written")
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError):
@@ -130,7 +100,8 @@ class ActivationCache:
         path.parent.mkdir(exist_ok=True, mode=0o700)
         temporary = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
-            save_file({_NAME: tensor.contiguous()}, temporary)
+            whole = tensor.contiguous()
+            save_file({_NAME: whole}, temporary, {_CHECKSUM: _checksum(whole)})
             self._size += temporary.stat().st_size
             temporary.replace(path)
         finally:
@@ -171,4 +142,9 @@ class ActivationCache:
             size -= entry_size
         self._size = size
         if size > self._limit:
-            self._stop(f"they reach its {self._limit / _GIB:g} GiB; {LIMIT_VARIABLE} raises that")
+            self._stop(f"they reach its {self._limit / GIB:g} GiB; {LIMIT_VARIABLE} raises that")
+
+
+def _checksum(tensor: torch.Tensor) -> str:
+    """Return what a damaged disk, or a power cut before the bytes were there, would change."""
+    return f"{zlib.crc32(tensor.view(torch.uint8).numpy().data):08x}"

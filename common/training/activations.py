@@ -6,7 +6,6 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from importlib.metadata import version
 
 import numpy as np
 import torch
@@ -15,15 +14,13 @@ from numpy.typing import NDArray
 from common.dataset.records import ImageRecord
 from common.imaging import augmentation, preprocess
 from common.imaging.augmentation import Augmentation
-from common.imaging.decoder_version import decoder_digest
 from common.imaging.preprocess import normalise, resize_and_denoise
 from common.models.classifier import Classifier
 from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache
-from common.training.computing_environment import trunk_dtype
+from common.training.computing_environment import computing_environment, trunk_dtype
 from common.training.device import pick_device
 
-_LIBRARIES = ("torch", "timm", "albumentations", "opencv-python-headless", "numpy")
 _IMAGES_IN_MEMORY = 2048  # resized to 224 pixels: 300 MB
 
 # One image alone would go through other kernels than a batch, which give other last bits in some networks; in blocks of
@@ -133,21 +130,19 @@ class Activations:
         return activations
 
     def _read(self, record: ImageRecord) -> NDArray[np.uint8]:
-        return resize_and_denoise(record.source.pixels(), self._plan.data)
+        return resize_and_denoise(record.source.pixels(record.sha256), self._plan.data)
 
     def _recipe_digest(self, trunk_digest: str) -> str:
         parts = {
             "trunk": trunk_digest,
-            "dtype": str(self._dtype),
-            "device": self._device.type,
+            # A cache may be shared by machines of one home, whose processors give other last bits.
+            "environment": computing_environment(self._plan),
             "size": self._plan.data.size,
             "denoise": self._plan.data.denoise,
             "normalisation": [self._mean, self._std],
             "augmentation": self._plan.augmentation.model_dump(),
             "images per block": _BLOCK,
-            "decoder": decoder_digest(),
             "code": [inspect.getsource(module) for module in (preprocess, augmentation)],
-            "libraries": {name: version(name) for name in _LIBRARIES},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -12,8 +12,8 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 from common.models.classifier import build_model
 from common.plan.training_plan import TrainingPlan
 from common.system.wording import plural
-from common.training.activation_cache import describe_shortage
 from common.training.activations import cached_bytes
+from common.training.cache_limit import describe_shortage
 from server.rounds.state import RoundReport
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder

@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 
+from common.models.pretrained_weights import find_weights
+from common.plan.families import FAMILIES
 from common.plan.training_plan import TrainingPlan
 from simulations.sites.consortium import SimulatedConsortium, load_consortium
 from simulations.study.arms import ARMS, FEDERATED
@@ -45,7 +47,8 @@ class Unit:
         """Digest of everything that the outcome depends on; units with equal keys are trained once.
 
         Device, number format, processor and libraries are part of it: their last bits differ, and a study that was
-        resumed on another machine would mix them.
+        resumed on another machine would mix them; so is the content of the weights, which a file of the same name may
+        have changed.
         """
         from common.training.computing_environment import computing_environment  # which loads PyTorch
 
@@ -60,7 +63,8 @@ class Unit:
             plan["federation"] = {"select": plan["federation"]["select"]}
             plan["alone"] = {name: study[name] for name in ("centralized_epochs", "centralized_batch_size")}
         environment = computing_environment(self.plan)
-        identity = [version("rarefed"), environment, self.arm, self.site, self.consortium.digest, plan]
+        weights = _digest_of_weights(self.plan.model.family, self.plan.model.weights)
+        identity = [version("rarefed"), environment, weights, self.arm, self.site, self.consortium.digest, plan]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
 
     @property
@@ -79,6 +83,12 @@ class Unit:
         assert epochs is not None
         sites = [site for site in self.consortium.sites if self.site in ("", site.name)]
         return epochs(self.plan) * sum(len(site.split.train) for site in sites)
+
+
+@cache
+def _digest_of_weights(family: str, wanted: str) -> str | None:
+    weights = find_weights(FAMILIES[family], wanted)
+    return weights.sha256 if weights else None
 
 
 def units_of(variant: Variant) -> Iterator[Unit]:

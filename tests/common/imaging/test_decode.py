@@ -18,8 +18,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from common.dataset.image_source import FileSource
 from common.errors import InputError
-from common.imaging.decode import IMAGE_SUFFIXES, decode_image, read_image
+from common.imaging.decode import IMAGE_SUFFIXES, decode_image
 from common.imaging.errors import ImageError, ImageTooLargeError, UnreadableImageError, UnsupportedImageError
 from tests.common.imaging.encoded_images import COLOUR, RAMP, dicom, encoded, grey
 
@@ -98,7 +99,7 @@ class TestCommonFormats:
     def test_the_content_counts_not_the_suffix(self, tmp_path: Path) -> None:
         path = tmp_path / "picture.jpg"
         path.write_bytes(encoded(COLOUR, "PNG"))
-        assert (read_image(path) == COLOUR).all()
+        assert (FileSource(path, "image").pixels() == COLOUR).all()
 
     def test_result_is_writeable_and_contiguous(self) -> None:
         for data in (encoded(COLOUR, "PNG"), encoded(RAMP.astype(np.uint16) * 257, "PNG")):
@@ -163,7 +164,7 @@ class TestHostileFiles:
             ("gone.png", "No such file"),
         ):
             with pytest.raises(UnreadableImageError, match=reason):
-                read_image(tmp_path / name)
+                FileSource(tmp_path / name, "image").pixels()
 
     def test_errors_survive_pickling(self) -> None:
         error = pickle.loads(pickle.dumps(ImageTooLargeError("a.png", "too\nlarge")))  # noqa: S301 - our own bytes

@@ -33,7 +33,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from common.imaging.decode import decode_image, read_image
+from common.dataset.image_source import FileSource
+from common.imaging.decode import decode_image
 from common.imaging.errors import ImageError, UnreadableImageError, UnsupportedImageError
 from tests.common.imaging.encoded_images import COLOUR, RAMP, dicom, encoded, grey
 
@@ -189,12 +190,12 @@ class TestDicom:
     def test_known_by_content_and_by_suffix(self, tmp_path: Path) -> None:
         bare = tmp_path / "IM000001"
         bare.write_bytes(dicom(RAMP))
-        assert read_image(bare).shape == (48, 64, 3)
+        assert FileSource(bare, bare.name).pixels().shape == (48, 64, 3)
         without_preamble = dicom(RAMP, ImplicitVRLittleEndian)
         meta_length = struct.unpack("<I", without_preamble[140:144])[0]
         old = tmp_path / "old.DCM"
         old.write_bytes(without_preamble[144 + meta_length :])
-        assert (read_image(old)[..., 0] == RAMP).all()
+        assert (FileSource(old, old.name).pixels()[..., 0] == RAMP).all()
 
     @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEGLosslessSV1, HTJ2K])
     def test_the_extra_is_named_where_a_decoder_is_missing(self, syntax: UID, without_decoders: None) -> None:

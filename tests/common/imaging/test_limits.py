@@ -13,7 +13,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from common.imaging.decode import decode_image, read_image
+from common.dataset.image_source import FileSource
+from common.imaging.decode import decode_image
 from common.imaging.errors import ImageTooLargeError, UnreadableImageError
 from common.imaging.limits import ImageLimits
 from tests.common.imaging.encoded_images import RAMP, SMALL, dicom, encoded
@@ -25,7 +26,7 @@ class TestLimits:
         with path.open("wb") as stream:
             stream.truncate(2**40)  # sparse: a terabyte that takes no space
         with pytest.raises(ImageTooLargeError, match="bytes"):
-            read_image(path)
+            FileSource(path, "image").pixels()
 
     def test_pixels_of_headers_are_checked_before_decoding(self) -> None:
         def chunk(kind: bytes, body: bytes) -> bytes:

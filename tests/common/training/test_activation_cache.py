@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from common.errors import InputError
-from common.training.activation_cache import ActivationCache, activation_cache, cache_limit, describe_shortage
+from common.training.activation_cache import ActivationCache, activation_cache
+from common.training.cache_limit import cache_limit, describe_shortage
 
 KEYS = [f"{number:064x}" for number in range(1, 40)]
 
@@ -31,6 +32,18 @@ def test_a_damaged_entry_counts_as_missing(tmp_path: Path, damage: bytes | None)
     cache.write(KEYS[0], torch.ones(100))
     (path,) = tmp_path.rglob("*.safetensors")
     path.write_bytes(path.read_bytes()[:60] if damage is None else damage)
+    assert cache.read(KEYS[0]) is None
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("tensor", [torch.ones(100), torch.ones(4, 4, dtype=torch.bfloat16)])
+def test_an_entry_of_other_bytes_counts_as_missing(tmp_path: Path, tensor: torch.Tensor) -> None:
+    cache = ActivationCache(tmp_path)
+    cache.write(KEYS[0], tensor)
+    (path,) = tmp_path.rglob("*.safetensors")
+    written = bytearray(path.read_bytes())
+    written[-3] ^= 4
+    path.write_bytes(written)
     assert cache.read(KEYS[0]) is None
     assert not path.exists()
 

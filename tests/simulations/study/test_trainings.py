@@ -12,6 +12,7 @@ from common.errors import InputError
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.training import computing_environment
+from simulations.study import trainings
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import variants_of
 from tests.federation.data import manifest
@@ -186,3 +187,13 @@ def test_a_single_split_has_one_fold_and_the_plans_own_seed(data: Path) -> None:
     assert (unit.repeat, unit.fold) == (0, 2)
     assert unit.plan.training.seed == plan.training.seed
     assert unit.title == "federated"
+
+
+def test_other_weights_under_the_same_name_are_another_training(data: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    keys = []
+    for content in (b"one", b"other"):
+        weights.write_bytes(content)
+        trainings._digest_of_weights.cache_clear()  # as in another process
+        keys.append([unit.key for unit in units(plan_of(data, model__weights=str(weights)))])
+    assert not set(keys[0]) & set(keys[1])
