@@ -8,6 +8,7 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
+from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from common.system.command_line import table_console
 from common.system.wording import plural
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from simulations.preflight.inspection import Inspection
 
 _NOT_USABLE = 2
+# A file's name may have 255 bytes, of which a letter can take four.
+_LONGEST_NAME = 50
 
 PLACE = Annotated[Path | None, typer.Argument(help="Image folder, manifest.csv or .npz. [default: the phantom]")]
 PAGE = Annotated[
@@ -46,14 +49,20 @@ def check(
     plan = with_paths(parse_plan(changes), place or data, sites, DEFAULT_OUTPUT)
     with show_reading() as advance:
         found = inspect_plan(plan, advance)
-    page = None
+    page = unwritten = None
     if found.consortium:
-        target = output or Path(plan.study.output).parent / f"check-{found.report.hospital}.html"
-        page = write_contact_sheet(found, found.consortium, plan.data, target.expanduser().absolute())
+        name = found.report.hospital[:_LONGEST_NAME]
+        target = output or Path(plan.study.output).parent / f"check-{name}.html"
+        try:
+            page = write_contact_sheet(found, found.consortium, plan.data, target.expanduser().absolute())
+        except InputError as error:
+            unwritten = error
     if as_json:
         print(json.dumps(_as_json(found, page), indent=2, ensure_ascii=False))
     else:
         _print(found, plan, page)
+    if unwritten:
+        raise unwritten
     raise typer.Exit(_NOT_USABLE if found.report.worst == Status.FAILED else 0)
 
 
