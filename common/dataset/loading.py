@@ -5,7 +5,6 @@ Three layouts are read (`common.dataset.readers`): a folder of class folders, a 
 index remembers what decoding told (`common.dataset.decoded_index`), and the decoded pixels of files are not kept.
 """
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +26,10 @@ from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
 from common.errors import InputError
 from common.imaging.errors import ImageError
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
+from common.system.resources import usable_cores
 
 # Decoding releases the interpreter lock; beyond four threads the memory of large X-rays costs more than time is won.
-_THREADS = min(4, os.cpu_count() or 1)
+_THREADS = min(4, usable_cores())
 
 
 def load_dataset(

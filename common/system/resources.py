@@ -30,11 +30,11 @@ def nearest_folder(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def lack_of_room(folder: Path, least: float) -> str:
+def lack_of_room(folder: Path, least: float, mend: str = "set TMPDIR to a folder with room") -> str:
     """Return a clause that names a folder with less than so many GB free, to follow another error; else nothing."""
     with contextlib.suppress(OSError):
         if free_gigabytes(folder) < least:
-            return f"; {folder} is full: free some space there, or set TMPDIR to a folder with room"
+            return f"; {folder} is full: free some space there, or {mend}"
     return ""
 
 

@@ -17,13 +17,16 @@ LATEST = "latest"
 
 _UNFINISHED = ".unfinished"
 
+# Of a run, of the 255 characters that a file's name may have.
+_LONGEST_NAME = 100
+
 
 def reserve_run(output: Path, name: str) -> Path:
     """Make the unfinished folder of a new run and return its final name: `<output>/<time>-<name>`.
 
     Runs that begin in the same second get a number behind the name.
     """
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}"
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:_LONGEST_NAME]}"
     for number in itertools.count(1):
         final = output / (stem if number == 1 else f"{stem}-{number}")
         if not final.exists():

@@ -5,7 +5,7 @@ dependencies again, imports code from the folder in which the SuperLink was star
 failed.
 """
 
-import os
+import contextlib
 import re
 import shutil
 import subprocess
@@ -18,6 +18,7 @@ from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.system.ports import free_port
 from common.system.proxies import open_directly
+from common.system.resources import usable_cores
 from simulations.launcher.environment import simulation_environment
 from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
 
@@ -74,7 +75,7 @@ class PrivateFlower:
         """
         gpus = count_gpus()
         # One core per training. By default Ray starts one worker per core, also where fewer can be busy.
-        workers = min(os.cpu_count() or 1, trainings, _TRAININGS_PER_GPU * gpus or trainings)
+        workers = min(usable_cores(), trainings, _TRAININGS_PER_GPU * gpus or trainings)
         write_app(self._app, plan, run, workers)
         config = {
             "superlink": {"default": _CONNECTION, _CONNECTION: {"address": f"127.0.0.1:{self._port}", "insecure": True}}
@@ -102,10 +103,11 @@ class PrivateFlower:
         return next((line for line in reversed(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)), lines[-1])
 
     def keep_log(self, folder: Path) -> None:
-        """Copy Flower's log into a folder, for diagnosis of a failed run."""
-        if self._log.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(self._log, folder / "flower.log")
+        """Copy Flower's log into a folder, for diagnosis of a failed run; not onto a full disk, which is no news."""
+        with contextlib.suppress(OSError):
+            if self._log.is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy(self._log, folder / "flower.log")
 
     def _wait_for_superlink(self) -> None:
         deadline = time.monotonic() + _START_SECONDS

@@ -74,7 +74,10 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
         except RunError as error:
             cleanup.keep()
             flower.keep_log(unfinished(run))
-            raise RunError(f"{error}{lack_of_room(workplace.parent, _LEAST_GIGABYTES)}") from error
+            lack = lack_of_room(workplace.parent, _LEAST_GIGABYTES) or lack_of_room(
+                output, _LEAST_GIGABYTES, "choose another folder with --output"
+            )
+            raise RunError(f"{error}{lack}") from error
         except OSError as error:
             # Flower's files are written here too, and a full disk does not say where it is.
             if error.filename is None and (lack := lack_of_room(workplace.parent, _LEAST_GIGABYTES)):

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from client.preflight.findings import Finding, failed, passed, warn
+from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from common.system.folders import cache_folder
 from common.system.installation import installation_problem
 from common.system.ports import free_port
 from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
+from common.training.cache_limit import LIMIT_VARIABLE, cache_limit
 from simulations.preflight.memory_estimate import estimate_memory
 
 # Flower's database and Ray's logs and sockets of a short run take some 30 MB.
@@ -89,12 +91,16 @@ def check_output_folder(plan: TrainingPlan) -> Finding:
 
 
 def check_cache_folder(plan: TrainingPlan) -> Finding:
-    """Check the folder of the phantom, of activations, and of what else can be computed again."""
+    """Check the folder of the phantom, of activations, and of what else can be computed again, and its limit."""
     mend = "set RAREFED_CACHE to a folder that you may write to"
     if plan.data.path and os.environ.get("RAREFED_NO_CACHE"):
         return passed("cache folder", "not used, since RAREFED_NO_CACHE is set")
     if plan.data.path:
         mend += ", or RAREFED_NO_CACHE=1 to do without"
+    try:
+        cache_limit()
+    except InputError as error:
+        return failed("cache folder", str(error), f"write it so, or unset {LIMIT_VARIABLE}")
     return _judge_folder("cache folder", cache_folder(), _LEAST_CACHE, _GOOD_CACHE, mend)
 
 

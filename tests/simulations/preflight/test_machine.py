@@ -79,6 +79,13 @@ def test_a_cache_folder_that_cannot_be_made(sound: TrainingPlan, monkeypatch: py
     assert machine.check_cache_folder(phantom).status == Status.FAILED
 
 
+def test_a_limit_of_the_cache_that_is_no_size(sound: TrainingPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAREFED_CACHE_GIB", "4GB")
+    finding = machine.check_cache_folder(sound)
+    assert finding.status == Status.FAILED
+    assert "RAREFED_CACHE_GIB = 4GB: must be a number of GiB" in finding.found
+
+
 def test_an_output_folder_that_is_a_file(sound: TrainingPlan, tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
     finding = machine.check_output_folder(sound)
