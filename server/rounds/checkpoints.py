@@ -6,7 +6,7 @@ digest of the tensors and its own. The JSON file is written last; without it the
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,16 +131,20 @@ class Checkpoints:
             known = json.loads((self._folder / f"{stem}.json").read_bytes())
             told = known.pop(_DIGEST)
             content = (self._folder / f"{stem}.safetensors").read_bytes()
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise CheckpointError("cannot be read") from error
         if told != _digest(known) or known["tensors"] != hashlib.sha256(content).hexdigest():
             raise CheckpointError("was damaged since it was written")
         if known["identity"] != self._identity:
             raise _ForeignCheckpointError("belongs to another plan, trunk or version")
         try:
-            tensors = load(content)
+            return self._state_of(known, load(content))
         except SafetensorError as error:
             raise CheckpointError("holds no tensors") from error
+        except (KeyError, TypeError, IndexError) as error:
+            raise _ForeignCheckpointError("was written by another version, which kept other things") from error
+
+    def _state_of(self, known: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> FederationState:
         rounds = tuple(_report_from_json(entry) for entry in known["rounds"])
         kept = known["kept"]
         return FederationState(

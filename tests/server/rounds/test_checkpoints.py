@@ -1,5 +1,7 @@
 """Checkpoints: what was saved comes back bit for bit, and what was damaged never does."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +144,26 @@ def test_damaged_checkpoints_of_later_rounds_do_not_displace_new_ones(tmp_path: 
     checkpoints.save(state_after(4))
     checkpoints.save(state_after(5))
     assert_equal(checkpoints.latest(lambda line: None), state_after(5))
+
+
+@pytest.mark.parametrize("lost", ["standings", "federation", "kept"])
+def test_a_sound_checkpoint_of_another_version_is_refused_by_name(tmp_path: Path, lost: str) -> None:
+    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    checkpoints.save(state_after(2))
+    path = tmp_path / "round-0002.json"
+    known = json.loads(path.read_text())
+    del known[lost]
+    digest = known.pop("digest")
+    known["digest"] = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    assert known["digest"] != digest
+    path.write_text(json.dumps(known))
+    with pytest.raises(RunError, match="round-0002: was written by another version"):
+        checkpoints.latest(silent)
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "[" * 100_000])
+def test_json_that_is_no_checkpoint(tmp_path: Path, text: str) -> None:
+    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    checkpoints.save(state_after(1))
+    (tmp_path / "round-0002.json").write_text(text)
+    assert_equal(checkpoints.latest(lambda line: None), state_after(1))
