@@ -8,6 +8,7 @@ one, everything is decoded.
 """
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 import time
@@ -34,11 +35,13 @@ create table if not exists decoded (
     path text primary key, state text, decoder text, sha256 text, several integer, error text, reason text
 )
 """
+# Part of the file's name: another version's table would be found, and never fit.
+_LAYOUT = hashlib.sha256(_TABLE.encode()).hexdigest()[:8]
 
 
 def decoded_index() -> "DecodedIndex | None":
     """Return the index in the user's cache folder; None if `$RAREFED_NO_CACHE` is set."""
-    return None if os.environ.get("RAREFED_NO_CACHE") else DecodedIndex(cache_folder() / "decoded.sqlite")
+    return None if os.environ.get("RAREFED_NO_CACHE") else DecodedIndex(cache_folder() / f"decoded-{_LAYOUT}.sqlite")
 
 
 class DecodedIndex:
@@ -109,7 +112,8 @@ def file_state(source: FileSource) -> str:
         status = source.path.stat()
     except OSError:
         return ""
-    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _SETTLED_NANOSECONDS:
+    # Not st_mtime, which a scanner's clock or a copy may have put into the future; no change leaves st_ctime as it was.
+    if time.time_ns() - status.st_ctime_ns < _SETTLED_NANOSECONDS:
         return ""
     return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 

@@ -42,6 +42,17 @@ def load(root: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return call
 
 
+def index_file(cache: Path) -> Path:
+    (path,) = cache.glob("decoded-*.sqlite")
+    return path
+
+
+def test_a_file_from_the_future_is_decoded_once(load: Load, root: Path) -> None:
+    ahead = 4_000_000_000
+    os.utime(root / "positive" / "a.png", (ahead, ahead))
+    assert [load()[0], load()[0]] == [5, 0]
+
+
 def test_nothing_is_decoded_twice(load: Load, root: Path) -> None:
     first, told = load()
     assert first == 5
@@ -77,7 +88,7 @@ def test_a_file_that_has_just_changed_is_not_trusted(load: Load, monkeypatch: py
 
 def test_only_its_owner_may_read_it(load: Load, tmp_path: Path) -> None:
     load()
-    assert stat.S_IMODE((tmp_path / "cache" / "decoded.sqlite").stat().st_mode) == 0o600
+    assert stat.S_IMODE(index_file(tmp_path / "cache").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
@@ -85,7 +96,7 @@ def test_only_its_owner_may_read_it(load: Load, tmp_path: Path) -> None:
 )
 def test_a_damaged_index_is_made_anew(load: Load, tmp_path: Path, content: bytes) -> None:
     _, told = load()
-    (tmp_path / "cache" / "decoded.sqlite").write_bytes(content)
+    index_file(tmp_path / "cache").write_bytes(content)
     assert load() == (5, told)
     assert load() == (0, told)
 
