@@ -34,7 +34,8 @@ class DatasetRecord(Record):
     """The images of the study.
 
     `class_guess` is there where nothing but a guess says which of two classes is the disease; `notes` tell what else
-    was decided in reading the images, and which files were not used.
+    was decided in reading the images, and which files were not used. `digest` is that of all images, labels, patients
+    and sites of a simulation.
     """
 
     name: str
@@ -48,6 +49,7 @@ class DatasetRecord(Record):
     notes: list[str] = []
     excluded: list[ExcludedRecord] = []
     sites: list[SiteRecord] = []
+    digest: str | None = None
 
 
 class DesignRecord(Record):

@@ -81,11 +81,10 @@ def robustness(
     from common.summary.summary_file import read_summary
     from simulations.analysis.robustness import robustness_plans
     from simulations.report.terminal import TABLE_WIDTH, render_faults
-    from simulations.study.earlier_runs import finished_run
 
     console = table_console(TABLE_WIDTH)
     plans = [with_paths(measurement, data, 0, output) for measurement in robustness_plans(parse_changes(changes))]
-    measured = [None if fresh else finished_run(Path(plan.study.output), plan.digest) for plan in plans]
+    measured = [None if fresh else _still_valid(plan) for plan in plans]
     _check([plan for plan, done in zip(plans, measured, strict=True) if not done])
     paths = []
     for plan, done in zip(plans, measured, strict=True):
@@ -95,6 +94,16 @@ def robustness(
     for path in paths:
         console.print(render_faults(read_summary(path)))
         console.print(f"run folder: {path}", soft_wrap=True, highlight=False)
+
+
+def _still_valid(plan: TrainingPlan) -> Path | None:
+    """Return the finished run of a plan; None if there is none of these images, these weights and this version."""
+    from common.summary.summary_file import read_summary
+    from simulations.analysis.earlier_result import still_holds
+    from simulations.study.earlier_runs import finished_run
+
+    found = finished_run(Path(plan.study.output), plan.digest)
+    return found if found and still_holds(read_summary(found), plan) else None
 
 
 def _check(plans: Sequence[TrainingPlan]) -> None:
