@@ -11,6 +11,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from common.errors import RarefedError
 from common.plan.training_plan import TrainingPlan
+from common.system.folders import user_path
 from common.system.resources import usable_cores
 from server.runs.run_folder import RunFolder
 from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
@@ -74,5 +75,5 @@ def _reserve(plan: TrainingPlan) -> Path:
     from simulations.sites.consortium import load_consortium
     from simulations.study.earlier_runs import resume_or_reserve
 
-    output = Path(plan.study.output or "runs").expanduser().absolute()
+    output = user_path(Path(plan.study.output or "runs"))
     return resume_or_reserve(output, plan.study.name or load_consortium(plan).dataset.name, plan.digest)

@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from common.plan.families import FAMILIES
+from common.system.folders import user_path
 from common.system.yaml_file import read_yaml_file
 from common.system.yaml_section import Address, GivenPath, MemberName, Port, Section
 
@@ -181,7 +182,7 @@ class HospitalFile(Section):
         folder = path.absolute().parent
 
         def absolute(relative: Path) -> Path:
-            return folder / relative.expanduser()
+            return user_path(relative, folder)
 
         changes = {
             "ca_certificate": absolute(self.ca_certificate),

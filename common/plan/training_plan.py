@@ -119,6 +119,8 @@ class TrainingPlan(PlanGroup):
             # A real path or name has no control characters; "C:\\new" in TOML gets one from its \\n.
             if isinstance(value, str) and any(ord(sign) < ord(" ") for sign in value):
                 raise InputError(f"plan key {key} = {value!r}: {_CONTROL_CHARACTER}")
+            if isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
+                raise InputError(f"plan key {key} = {value!a}: it is no UTF-8 text; rename the file or folder")
             group, name = key.split(".")
             nested.setdefault(group, {})[name] = value
         return cls._validated(nested)

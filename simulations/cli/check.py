@@ -11,6 +11,7 @@ from rich.text import Text
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from common.system.command_line import table_console
+from common.system.folders import user_path
 from common.system.wording import plural
 from simulations.cli.options import CHANGES, DATA, DEFAULT_OUTPUT, SITES, parse_plan, with_paths
 
@@ -54,7 +55,7 @@ def check(
         name = found.report.hospital[:_LONGEST_NAME]
         target = output or Path(plan.study.output).parent / f"check-{name}.html"
         try:
-            page = write_contact_sheet(found, found.consortium, plan.data, target.expanduser().absolute())
+            page = write_contact_sheet(found, found.consortium, plan.data, user_path(target))
         except InputError as error:
             unwritten = error
     if as_json:

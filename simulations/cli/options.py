@@ -9,6 +9,7 @@ import typer
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.system.command_line import parse_change
+from common.system.folders import user_path
 
 DATA = Annotated[Path | None, typer.Option(help="Image folder, manifest.csv or .npz. [default: the phantom]")]
 SITES = Annotated[int, typer.Option(help="Number of hospitals; 0: as the data say, else 4.", min=0)]
@@ -44,12 +45,12 @@ def with_paths(plan: TrainingPlan, data: Path | None, sites: int, output: Path) 
 
     Relative paths are the user's; Flower's processes have another working folder.
     """
-    changes: dict[str, Scalar] = {"study.output": str(Path(plan.study.output or output).expanduser().absolute())}
+    changes: dict[str, Scalar] = {"study.output": str(user_path(Path(plan.study.output or output)))}
     path = data or (Path(plan.data.path) if plan.data.path else None)
     if path is not None:
-        changes["data.path"] = str(path.expanduser().absolute())
+        changes["data.path"] = str(user_path(path))
     if sites:
         changes["study.sites"] = sites
     if plan.model.weights not in ("auto", "none"):
-        changes["model.weights"] = str(Path(plan.model.weights).expanduser().absolute())
+        changes["model.weights"] = str(user_path(Path(plan.model.weights)))
     return plan.changed(changes)

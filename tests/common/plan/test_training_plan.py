@@ -95,3 +95,8 @@ def test_a_plan_that_is_no_json_is_refused() -> None:
 def test_a_plan_cannot_be_changed_in_place() -> None:
     with pytest.raises(pydantic.ValidationError):
         TrainingPlan().training.seed = 3  # type: ignore[misc]
+
+
+def test_a_path_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InputError, match=r"data.path = '/d\\udce4ta': it is no UTF-8 text"):
+        TrainingPlan.from_flat({"data.path": "/d\udce4ta"})

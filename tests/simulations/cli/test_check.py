@@ -150,3 +150,10 @@ def test_a_page_that_cannot_be_written_hides_nothing(check: Check, tmp_path: Pat
     assert "data: 24 images of 12 patients" in out
     assert err.startswith("error: ")
     assert "page.html cannot be written" in err
+
+
+def test_a_home_folder_of_nobody_is_one_line(check: Check) -> None:
+    code, _, err = check("~nobody-of-this-name/data")
+    assert code == 2
+    assert "there is no such user's home folder" in err
+    assert err.count("\n") == 1
