@@ -17,27 +17,32 @@ Floats = NDArray[np.float64]
 def mean_curve(predictions: Predictions) -> RocCurve | None:
     """Return the mean of the curves of every model of every set; None if no model was tested by two classes.
 
-    Scores of different models are not ranked against each other. A curve weighs as much as it has pairs of a positive
-    and a negative image, as in the AUC of the summary.
+    Scores of different models are not ranked against each other. Within a set a curve weighs as much as it has pairs
+    of a positive and a negative image, and all sets weigh the same, as in the AUC of the summary.
     """
     by_class = []
     for index in scored_classes(predictions.probabilities.shape[2]):
-        curves, pairs = [], []
-        for one, chosen in _models(predictions):
-            relevant = predictions.labels[chosen] == index
-            if relevant.any() and not relevant.all():
-                curves.append(binary_roc(relevant, predictions.probabilities[one][chosen][:, index]))
-                pairs.append(float(relevant.sum() * (~relevant).sum()))
-        if curve := mean_roc(curves, pairs):
+        by_set = [_curve_of_set(predictions, one, index) for one in range(len(predictions.models))]
+        if curve := mean_roc([curve for curve in by_set if curve]):
             by_class.append(curve)
     return mean_roc(by_class)
+
+
+def _curve_of_set(predictions: Predictions, one: int, index: int) -> RocCurve | None:
+    curves, pairs = [], []
+    for chosen in _models(predictions, one):
+        relevant = predictions.labels[chosen] == index
+        if relevant.any() and not relevant.all():
+            curves.append(binary_roc(relevant, predictions.probabilities[one][chosen][:, index]))
+            pairs.append(float(relevant.sum() * (~relevant).sum()))
+    return mean_roc(curves, pairs)
 
 
 def roc_band(predictions: Predictions) -> tuple[Floats, Floats, Floats]:
     """Return the pointwise 95 % interval of `mean_curve` by the bootstrap over patients (percentiles).
 
-    Each draw of patients averages the models' curves vertically, weighed by their pairs in that draw. The draws are the
-    same every time a report is drawn.
+    Each draw of patients averages the models' curves vertically: within a set weighed by their pairs in that draw, and
+    the sets alike. The draws are the same every time a report is drawn.
 
     Returns
     -------
@@ -52,14 +57,8 @@ def roc_band(predictions: Predictions) -> tuple[Floats, Floats, Floats]:
     weights = Bootstrap.draw(predictions.patients, _DRAWS).weights
     by_class = []
     for index in scored_classes(predictions.probabilities.shape[2]):
-        total, pairs = np.zeros((_DRAWS, _GRID.size)), np.zeros((_DRAWS, 1))
-        for one, chosen in _models(predictions):
-            relevant, share = predictions.labels[chosen] == index, weights[:, chosen]
-            heights = _heights(relevant, predictions.probabilities[one][chosen][:, index], share)
-            ranked = (share[:, relevant].sum(axis=1) * share[:, ~relevant].sum(axis=1))[:, None]
-            total += ranked * np.nan_to_num(heights)
-            pairs += ranked
-        by_class.append(total / np.where(pairs > 0, pairs, np.nan))
+        by_set = [_heights_of_set(predictions, one, index, weights) for one in range(len(predictions.models))]
+        by_class.append(nan_mean(np.stack(by_set), axis=0))
     heights = nan_mean(np.stack(by_class), axis=0)
     if not np.isfinite(heights).any():
         return _GRID, np.full(_GRID.size, np.nan), np.full(_GRID.size, np.nan)
@@ -67,13 +66,20 @@ def roc_band(predictions: Predictions) -> tuple[Floats, Floats, Floats]:
     return _GRID, low, high
 
 
-def _models(predictions: Predictions) -> list[tuple[int, NDArray[np.bool_]]]:
-    """Return (set, images) of every model of every set."""
-    return [
-        (one, predictions.models[one] == model)
-        for one in range(len(predictions.models))
-        for model in np.unique(predictions.models[one])
-    ]
+def _models(predictions: Predictions, one: int) -> list[NDArray[np.bool_]]:
+    """Return the images of every model of a set."""
+    return [predictions.models[one] == model for model in np.unique(predictions.models[one])]
+
+
+def _heights_of_set(predictions: Predictions, one: int, index: int, weights: Floats) -> Floats:
+    total, pairs = np.zeros((len(weights), _GRID.size)), np.zeros((len(weights), 1))
+    for chosen in _models(predictions, one):
+        relevant, share = predictions.labels[chosen] == index, weights[:, chosen]
+        heights = _heights(relevant, predictions.probabilities[one][chosen][:, index], share)
+        ranked = (share[:, relevant].sum(axis=1) * share[:, ~relevant].sum(axis=1))[:, None]
+        total += ranked * np.nan_to_num(heights)
+        pairs += ranked
+    return np.asarray(total / np.where(pairs > 0, pairs, np.nan))
 
 
 def _heights(relevant: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
