@@ -42,16 +42,34 @@ def split_every_fold(variants: Sequence[Variant]) -> list[Fold]:
         for title, plan in _plans(variant.plan):
             study = plan.study
             # Family, strategy and faults change no split.
-            key = (plan.data.fold, plan.training.seed, *(getattr(study, name) for name in _SPLIT_BY))
+            key = (
+                plan.data.fold,
+                plan.training.seed,
+                plan.model.batch_norm,
+                *(getattr(study, name) for name in _SPLIT_BY),
+            )
             if key in folds:
                 continue
             try:
                 folds[key] = Fold(title, load_consortium(plan))
+                _check_batches(plan, folds[key].consortium)
             except InputError as error:
                 if not study.folds:
                     raise
                 raise InputError(f"study.folds = {study.folds}: {title}: {error}; or take fewer folds") from error
     return list(folds.values())
+
+
+def _check_batches(plan: TrainingPlan, consortium: SimulatedConsortium) -> None:
+    """Refuse a hospital that would have to train BatchNorm on a single image, which has no variance."""
+    if plan.model.batch_norm != "train" or not {"federated", "local"} & set(plan.study.arm_names):
+        return
+    for site in consortium.sites:
+        if len(site.split.train) == 1:
+            raise InputError(
+                f"{site.name} trains on one image, which BatchNorm cannot: set model.batch_norm=frozen, or take fewer "
+                "sites"
+            )
 
 
 def check_folds(folds: Sequence[Fold]) -> Finding:

@@ -68,3 +68,10 @@ def test_a_study_says_so_within_seconds_and_leaves_nothing(small: Path, tmp_path
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "runs").exists()
     assert time.monotonic() - began < 20
+
+
+def test_batch_norm_is_not_trained_on_a_single_image(small: Path) -> None:
+    trained = plan(small, sites=6, partition="iid").changed({"model.batch_norm": "train"})
+    with pytest.raises(InputError, match=r"trains on one image, which BatchNorm cannot: set model.batch_norm=frozen"):
+        split_every_fold(variants_of(trained)[0])
+    split_every_fold(variants_of(trained.changed({"study.arms": "centralized"}))[0])
