@@ -64,7 +64,9 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     _empty(folder)
     chapter(f"{len(consortium.sites)} hospitals get their images")
     images = hand_out(consortium, folder / "images")
-    rules = dict.fromkeys(images, _RULES)
+    # A hospital of few images would refuse to train on them.
+    least = min(len(site.split.train) for site in consortium.sites)
+    rules = dict.fromkeys(images, _RULES | {"least_images": min(_RULES["least_images"], least)})
     with interrupt_once(), Rehearsal(folder, images, say, runs, rules) as rehearsal:
         _bring_online(rehearsal, chapter)
         chapter("the coordinator launches the federation")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import RunError
+from common.processes.process_group import OrphanKiller
 from simulations.local_federation.terminal import Terminal
 
 _START_SECONDS = 120
@@ -30,6 +31,8 @@ class LocalProcesses:
         self._folder = folder
         self._say = say
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        # So that nothing stays alive if this process is killed.
+        self._orphans = OrphanKiller()
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -40,6 +43,7 @@ class LocalProcesses:
         """Start a command in the background."""
         with (self._folder / f"{owner}.out").open("ab") as log:
             self._processes[owner] = terminal.start(*command, log=log)
+        self._orphans.watch(self._processes[owner].pid)
 
     def log(self, owner: str) -> str:
         """Return what a process has printed."""
@@ -54,6 +58,7 @@ class LocalProcesses:
         process = self._processes.pop(owner)
         process.send_signal(number)
         process.wait(_STOP_SECONDS)
+        self._orphans.forget(process.pid)
 
     def wait_for(self, what: str, done: Callable[[], bool]) -> None:
         """Wait until `done()`.
@@ -89,7 +94,9 @@ class LocalProcesses:
             except subprocess.TimeoutExpired:
                 process.kill()
                 codes[owner] = process.wait()
+            self._orphans.forget(process.pid)
         self._processes.clear()
+        self._orphans.close()
         # Not before all have ended: whoever read the lines may be gone, as a closed terminal is.
         for owner, code in codes.items():
             self._say(f"{owner}: stopped, exit code {code}")

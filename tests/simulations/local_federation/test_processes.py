@@ -1,6 +1,8 @@
 """Commands and background processes of a local federation, with Python in place of rarefed's commands."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from common.errors import RunError
 from simulations.local_federation.hospital import LocalHospital
 from simulations.local_federation.processes import LocalProcesses
 from simulations.local_federation.terminal import Terminal
+from tests.waiting import wait_for
 
 # Ends cleanly when it is told to; says when it can be told.
 PATIENT = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); print('ready', flush=True); signal.pause()"
@@ -104,3 +107,22 @@ def test_a_hospitals_file_is_changed_by_sections(terminal: Terminal, processes: 
     hospital.change({"server": "there:2", "rules": {"rounds": 4}})
     assert hospital.file.read_text() == "server: there:2\nrules:\n  rounds: 4\n  share: []\n"
     assert hospital.status() == {}
+
+
+def test_nothing_outlives_a_demonstration_that_is_killed(tmp_path: Path) -> None:
+    program = f"""
+import pathlib, time
+from simulations.local_federation.processes import LocalProcesses
+from simulations.local_federation.terminal import Terminal
+folder = pathlib.Path({str(tmp_path)!r})
+processes = LocalProcesses(folder, print)
+processes.start("north", Terminal(folder, print), "python", "-c", "import time; time.sleep(600)")
+print("child", processes.process_id("north"), flush=True)
+time.sleep(600)
+"""
+    demonstration = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert demonstration.stdout is not None
+    child = next(int(line.split()[1]) for line in demonstration.stdout if line.startswith("child"))
+    demonstration.kill()
+    demonstration.wait()
+    wait_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE, "its end")
