@@ -1,5 +1,6 @@
 """The plan's group `study.*`: simulated hospitals, the arms to compare, and how often."""
 
+import re
 from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -16,6 +17,13 @@ ARMS = ("federated", "centralized", "local", "scratch", "probe")
 HostileName = Literal["scaled", "flipped"]
 
 FAULTS: tuple[str, ...] = ("none", "dropout", *get_args(HostileName))
+
+
+_RECIPE_NAME = re.compile(r"[A-Za-z0-9._+-]{1,40}")
+# What a study compares on the same tested images: the recipe may not change the images, the folds or the study's size.
+_RECIPE_GROUPS = ("model", "data", "augmentation", "training", "federation", "privacy")
+_RECIPE_KEYS = ("study.centralized_epochs", "study.centralized_batch_size")
+_FIXED_KEYS = ("data.path", "data.fold", "data.test_fraction", "data.classes", "data.positive", "training.device")
 
 
 class StudyPlan(PlanGroup):
@@ -49,6 +57,11 @@ class StudyPlan(PlanGroup):
         "",
         description=f"comma-separated, of {', '.join(FAULTS)}, to compare; empty: as the keys above say",
     )
+    recipes: str = Field(
+        "",
+        description="changes of this plan to compare with it, such as `raw: data.denoise=none; long: "
+        "federation.rounds=24 study.centralized_epochs=48`; empty: none",
+    )
     missing_weights: Literal["report", "scratch"] = Field(
         "report", description="a family of study.models without weights: only say so, or train it from scratch"
     )
@@ -63,6 +76,7 @@ class StudyPlan(PlanGroup):
         for word in words_of(self.site_counts):
             if not word.isdecimal() or not 0 < int(word) <= 1000:
                 raise ValueError(f"study.site_counts names {word!r}: expected numbers of hospitals, such as 2,4,8")
+        parse_recipes(self.recipes)
         if not self.arm_names:
             raise ValueError(f"study.arms is empty; name some of {', '.join(ARMS)}")
         if self.folds == 1:
@@ -88,3 +102,31 @@ class StudyPlan(PlanGroup):
     def swept(self, key: Literal["models", "strategies", "partitions", "site_counts", "faults"]) -> tuple[str, ...]:
         """Return the values of a sweep, in the order given; empty for a key that is not swept."""
         return words_of(getattr(self, key))
+
+
+def parse_recipes(text: str) -> dict[str, dict[str, str]]:
+    """Return the changes of each recipe by its name; see `StudyPlan.recipes`.
+
+    Raises
+    ------
+    ValueError
+        If the text is none of recipes, a name is there twice, or a key is one that all recipes of a study share.
+    """
+    recipes: dict[str, dict[str, str]] = {}
+    for part in filter(None, map(str.strip, text.split(";"))):
+        name, colon, rest = (piece.strip() for piece in part.partition(":"))
+        if not colon or not rest or not _RECIPE_NAME.fullmatch(name):
+            raise ValueError(f"study.recipes: {part!r} is not NAME: KEY=VALUE ..., such as raw: data.denoise=none")
+        if name in recipes:
+            raise ValueError(f"study.recipes names {name!r} twice")
+        recipes[name] = dict(_recipe_change(name, word) for word in rest.split())
+    return recipes
+
+
+def _recipe_change(recipe: str, word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not equals or not value:
+        raise ValueError(f"study.recipes: {word!r} of {recipe} is not KEY=VALUE")
+    if key in _FIXED_KEYS or (key.partition(".")[0] not in _RECIPE_GROUPS and key not in _RECIPE_KEYS):
+        raise ValueError(f"study.recipes: {recipe} changes {key}, which all recipes of a study share")
+    return key, value

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from common.errors import InputError
 from common.plan.groups import Scalar
@@ -40,13 +41,8 @@ def read_plan_file(path: Path, changes: Mapping[str, Scalar] | None = None) -> T
     InputError
         If the file is no plan; one line that names it.
     """
-    text = read_utf8(path)
-    try:
-        nested = tomllib.loads(text)
-    except ValueError as error:
-        raise InputError(_describe(path, text, error)) from error
     given: dict[str, Scalar] = {}
-    for group, values in nested.items():
+    for group, values in read_toml(path).items():
         if not isinstance(values, dict):
             hint = "write it without quotes" if "." in group else "write the table's name above it"
             raise InputError(f"{path}: {group} stands outside of a table such as [federation]; {hint}")
@@ -56,6 +52,21 @@ def read_plan_file(path: Path, changes: Mapping[str, Scalar] | None = None) -> T
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return plan.changed(changes or {})
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file, UTF-8.
+
+    Raises
+    ------
+    InputError
+        If it is none; one line that names file and line, and says how what is usual there is mended.
+    """
+    text = read_utf8(path)
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(_describe(path, text, error)) from error
 
 
 def _describe(path: Path, text: str, error: ValueError) -> str:

@@ -128,8 +128,9 @@ class RepliesRecord(Record):
 
 
 class VariantRecord(Record):
-    """The same study with another family, strategy, partition, number of sites or other faults.
+    """The same study with another family, strategy, partition, number of sites, other faults or another recipe.
 
+    `recipe` is "" for the plan's own; `against_plan` compares each arm with that of the same variant by the plan's own.
     `against` compares the federated arm with that of the same variant without faults ("same"), and of the first variant
     without faults ("first"); it and `replies` are there only where some hospitals fail.
     """
@@ -139,6 +140,7 @@ class VariantRecord(Record):
     partition: str
     sites: int
     faults: str = "none"
+    recipe: str = ""
     folder: str = ""
     arms: dict[str, ArmRecord] = {}
     weights_source: str | None = None
@@ -146,6 +148,7 @@ class VariantRecord(Record):
     gap_closed: dict[str, GapClosedRecord] | None = None
     cost: CostRecord = CostRecord()
     against: dict[str, PairedTestRecord] = {}
+    against_plan: dict[str, PairedTestRecord] = {}
     replies: RepliesRecord | None = None
 
 

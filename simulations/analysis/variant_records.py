@@ -6,6 +6,7 @@ from common.summary.arm import ArmRecord
 from common.summary.comparison import PairedTestRecord
 from common.summary.summary import RepliesRecord, Summary, VariantRecord
 from simulations.analysis.out_of_fold import Trained, predictions_of
+from simulations.analysis.recipe_tests import against_plan
 from simulations.analysis.robustness import against_undisturbed, is_disturbed
 from simulations.study.arms import FEDERATED
 from simulations.study.fault_descriptions import name_faults
@@ -19,12 +20,19 @@ _DETAILS = {"per_repeat", "per_site", "reliability", "learning_curve", "models"}
 def describe_variants(study: Study, summaries: Sequence[Summary]) -> list[VariantRecord]:
     """Return the records of a study's variants, whose summaries come in the same order.
 
-    Where hospitals fail in any of them, the records also say what that cost.
+    Where hospitals fail in any of them, the records also say what that cost; where there are recipes, how far each is
+    from the plan.
     """
     records = [
         _describe(variant, summary, "" if index == 0 else f"variants/{variant.name}")
         for index, (variant, summary) in enumerate(zip(study.variants, summaries, strict=True))
     ]
+    if any(variant.recipe for variant in study.variants):
+        tests = against_plan({variant: predictions_of(variant, study.outcomes(variant)) for variant in study.variants})
+        records = [
+            record.extended(against_plan=tests[variant])
+            for record, variant in zip(records, study.variants, strict=True)
+        ]
     if not any(is_disturbed(variant) for variant in study.variants):
         return records
     federations = {
@@ -48,6 +56,7 @@ def _describe(variant: Variant, summary: Summary, folder: str) -> VariantRecord:
         partition=variant.consortium.partition,
         sites=len(variant.consortium.sites),
         faults=name_faults(plan.dropout, plan.hostile_sites, plan.hostile),
+        recipe=variant.recipe,
         folder=folder,
         arms={name: _without_details(arm) for name, arm in summary.arms.items()},
         weights_source=summary.weights_source,

@@ -53,6 +53,9 @@ def study(
     partitions: Annotated[str, typer.Option(help="Partitions to compare, such as natural,iid,dirichlet.")] = "",
     site_counts: Annotated[str, typer.Option(help="Numbers of hospitals to compare, such as 2,4,8.")] = "",
     faults: Annotated[str, typer.Option(help="Ways to fail to compare: none,dropout,scaled,flipped.")] = "",
+    recipes: Annotated[
+        str, typer.Option(help="Changes of the plan to compare: 'raw: data.denoise=none; long: federation.rounds=24'.")
+    ] = "",
     output: OUTPUT = DEFAULT_OUTPUT,
     changes: CHANGES = [],  # noqa: B006
     fresh: FRESH = False,
@@ -64,7 +67,8 @@ def study(
     """
     chosen: dict[str, Scalar] = {"study.folds": folds, "study.repeats": repeats}
     lists = {"arms": arms, "models": models, "strategies": strategies, "partitions": partitions, "faults": faults}
-    chosen |= {f"study.{key}": value for key, value in (lists | {"site_counts": site_counts}).items() if value}
+    lists |= {"site_counts": site_counts, "recipes": recipes}
+    chosen |= {f"study.{key}": value for key, value in lists.items() if value}
     _simulate(with_paths(parse_plan(changes, chosen), data, sites, output), fresh, as_json)
 
 
@@ -84,16 +88,22 @@ def robustness(
 
     console = table_console(TABLE_WIDTH)
     plans = [with_paths(measurement, data, 0, output) for measurement in robustness_plans(parse_changes(changes))]
-    measured = [None if fresh else _still_valid(plan) for plan in plans]
-    _check([plan for plan, done in zip(plans, measured, strict=True) if not done])
-    paths = []
-    for plan, done in zip(plans, measured, strict=True):
-        if done:
-            console.print(f"measured already: {done} (--fresh measures again)", soft_wrap=True, highlight=False)
-        paths.append(done or _train(plan, fresh, console))
+    paths = train_all(plans, fresh, console)
     for path in paths:
         console.print(render_faults(read_summary(path)))
         console.print(f"run folder: {path}", soft_wrap=True, highlight=False)
+
+
+def train_all(plans: Sequence[TrainingPlan], fresh: bool, console: Console) -> list[Path]:
+    """Run those of several plans that have no finished run yet; return all run folders, in the order of the plans."""
+    done = [None if fresh else _still_valid(plan) for plan in plans]
+    _check([plan for plan, run in zip(plans, done, strict=True) if not run])
+    paths = []
+    for plan, finished in zip(plans, done, strict=True):
+        if finished:
+            console.print(f"measured already: {finished} (--fresh measures again)", soft_wrap=True, highlight=False)
+        paths.append(finished or _train(plan, fresh, console))
+    return paths
 
 
 def _still_valid(plan: TrainingPlan) -> Path | None:

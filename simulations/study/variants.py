@@ -8,11 +8,12 @@ from common.errors import InputError
 from common.models.pretrained_weights import find_weights
 from common.plan.families import FAMILIES
 from common.plan.groups import Scalar
+from common.plan.study import parse_recipes
 from common.plan.training_plan import TrainingPlan
 from simulations.sites.consortium import SimulatedConsortium, load_consortium
 from simulations.study.arms import WITHOUT_PRETRAINING
 
-_SWEPT = ("study.models", "study.strategies", "study.partitions", "study.site_counts", "study.faults")
+_SWEPT = ("study.models", "study.strategies", "study.partitions", "study.site_counts", "study.faults", "study.recipes")
 
 # What each word of study.faults changes in a plan that says how many drop out or are hostile.
 _FAULTS: dict[str, dict[str, Scalar]] = {
@@ -30,10 +31,16 @@ class Variant:
     Attributes
     ----------
     plan : TrainingPlan
-        The study's plan with the combination's family, strategy, partition, number of sites and faults.
+        The study's plan with the combination's family, strategy, partition, number of sites, faults and recipe.
+    recipe : str
+        The recipe's name; "" for that of the study's plan.
+    baseline : str
+        With a recipe: the name of the same variant by the study's plan.
     """
 
     plan: TrainingPlan
+    recipe: str = ""
+    baseline: str = ""
 
     @cached_property
     def consortium(self) -> SimulatedConsortium:
@@ -50,7 +57,7 @@ class Variant:
             name += f"-dropout{plan.study.dropout:g}"
         if plan.study.hostile_sites:
             name += f"-{plan.study.hostile_sites}{plan.study.hostile}"
-        return name
+        return f"{name}-{self.recipe}" if self.recipe else name
 
 
 def plan_of_fold(plan: TrainingPlan, repeat: int, fold: int) -> TrainingPlan:
@@ -81,12 +88,13 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
     counts = [int(word) for word in study.swept("site_counts")] or [study.sites]
     strategies = study.swept("strategies") or (plan.federation.strategy,)
     faults = [_FAULTS[word] for word in study.swept("faults")] or [{}]
-    for changes, strategy, partition, count, fault in itertools.product(
-        families, strategies, partitions, counts, faults
+    recipes = {"": {}, **parse_recipes(study.recipes)}
+    for recipe, changes, strategy, partition, count, fault in itertools.product(
+        recipes, families, strategies, partitions, counts, faults
     ):
         # Nobody chooses the number of natural sites.
         sites = 0 if partition == "natural" and study.site_counts else count
-        variant = Variant(
+        own = Variant(
             plan.changed(
                 {
                     **changes,
@@ -98,6 +106,7 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
                 }
             )
         )
+        variant = Variant(own.plan.changed(recipes[recipe]), recipe, own.name) if recipe else own
         variants.setdefault(variant.name, variant)
     return list(variants.values()), missing
 

@@ -1,4 +1,4 @@
-"""Tables of a sweep: the same study with other families, strategies, partitions, numbers of sites and faults."""
+"""Tables of a sweep: the same study with other families, strategies, partitions, sites, faults and recipes."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from simulations.report.formatting import MISSING, interval, number, percent
 from simulations.report.tables.cells import RATES, correct_and_rates, gap_in_accuracy, metrics_by_arm
 from simulations.report.tables.family_tables import family_tables
 from simulations.report.tables.faults_table import faults_table
+from simulations.report.tables.recipes_table import PLAN, recipes_table
 from simulations.report.tables.table import Cell, Row, Table, plain_cells
 from simulations.study.arms import ARMS, FEDERATED, GAP_ARMS
 
@@ -25,21 +26,29 @@ def sweep_tables(summary: Summary) -> list[Table]:
     stand in a table of all of them.
     """
     tables = []
-    families = _alike(summary.variants, "strategy", "partition", "sites", "faults")
+    families = _alike(summary.variants, "strategy", "partition", "sites", "faults", "recipe")
     if len(families) > 1 or summary.missing:
         tables += family_tables(families, summary.missing, summary.dataset.classes)
-    strategies = _alike(summary.variants, "family", "partition", "sites", "faults")
+    strategies = _alike(summary.variants, "family", "partition", "sites", "faults", "recipe")
     if len(strategies) > 1:
         tables.append(_strategies(strategies))
-    partitions = _alike(summary.variants, "family", "strategy", "faults")
+    partitions = _alike(summary.variants, "family", "strategy", "faults", "recipe")
     if len(partitions) > 1:
         tables.append(_partitions(partitions))
-    faulty = _alike(summary.variants, "family", "partition", "sites")
+    faulty = _alike(summary.variants, "family", "partition", "sites", "recipe")
     if len({one.faults for one in faulty}) > 1:
         tables.append(faults_table(faulty))
     else:
         faulty = []
-    shown = {id(variant) for variant in (*families, *strategies, *partitions, *faulty)}
+    recipes: dict[str, VariantRecord] = {}
+    # A recipe may change family and strategy too.
+    for one in _alike(summary.variants, "partition", "sites", "faults"):
+        recipes.setdefault(one.recipe, one)
+    if len(recipes) > 1:
+        tables.append(recipes_table(list(recipes.values())))
+    else:
+        recipes = {}
+    shown = {id(variant) for variant in (*families, *strategies, *partitions, *faulty, *recipes.values())}
     if any(id(variant) not in shown for variant in summary.variants):
         tables.append(_all_variants(summary.variants))
     return tables
@@ -53,6 +62,7 @@ def variant_label(variant: VariantRecord, variants: Sequence[VariantRecord]) -> 
         "partition": variant.partition,
         "sites": plural(variant.sites, "site"),
         "faults": "no faults" if variant.faults == "none" else variant.faults,
+        "recipe": variant.recipe or PLAN,
     }
     differing = [words[key] for key in words if len({getattr(one, key) for one in variants}) > 1]
     return ", ".join(differing) or variant.family
@@ -86,13 +96,15 @@ def _all_variants(variants: Sequence[VariantRecord]) -> Table:
     rows = [
         Row(
             [
-                *plain_cells(one.family, one.strategy, one.partition, number(one.sites), one.faults),
+                *plain_cells(
+                    one.family, one.strategy, one.partition, number(one.sites), one.faults, one.recipe or PLAN
+                ),
                 *_accuracies_and_gap(one),
             ]
         )
         for one in variants
     ]
-    columns = plain_cells("Family", "Strategy", "Partition", "Sites", "Faults", *_ACCURACIES_AND_GAP)
+    columns = plain_cells("Family", "Strategy", "Partition", "Sites", "Faults", "Recipe", *_ACCURACIES_AND_GAP)
     return Table("variants", "All variants: accuracy", columns, rows, _GAP_CAPTION)
 
 
