@@ -49,7 +49,7 @@ def check(
     page = None
     if found.consortium:
         target = output or Path(plan.study.output).parent / f"check-{found.report.hospital}.html"
-        page = write_contact_sheet(found, found.consortium, plan.data, target.expanduser().absolute())
+        page = write_contact_sheet(found, found.consortium, plan, target.expanduser().absolute())
     if as_json:
         print(json.dumps(_as_json(found, page), indent=2, ensure_ascii=False))
     else:

@@ -14,7 +14,9 @@ from common.errors import InputError
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.system import resources
-from simulations.preflight import machine
+from common.system.resources import GIGABYTE
+from common.training import activations
+from simulations.preflight import machine, memory_estimate
 from simulations.preflight.findings import require_fit
 from simulations.preflight.memory_estimate import estimate_memory
 
@@ -102,9 +104,16 @@ def test_the_estimate_grows_with_what_costs_memory(sound: TrainingPlan) -> None:
         {"study.models": "efficientnet_lite0,resnet50"},
         {"model.freeze": "none"},
         {"data.size": 512},
+        {"augmentation.crop_from": 512},
         {"training.batch_size": 64},
     ):
         assert estimate_memory(sound.changed(change)).total > usual
+
+
+def test_the_estimate_counts_no_more_pixels_than_a_training_keeps(sound: TrainingPlan) -> None:
+    one, four = (estimate_memory(sound.changed({"augmentation.crop_from": side})).total for side in (224, 1024))
+    assert memory_estimate._MOST_PIXELS * GIGABYTE == activations._BYTES_IN_MEMORY
+    assert one < four < one + 4 * memory_estimate._MOST_PIXELS
 
 
 def test_more_threads_than_cores(sound: TrainingPlan) -> None:
