@@ -3,7 +3,6 @@
 It imports what it needs step by step: Flower's workers load theirs in the meantime.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from common.errors import RarefedError
 from common.plan.training_plan import TrainingPlan
+from common.system.resources import usable_cores
 from server.runs.run_folder import RunFolder
 from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
 
@@ -26,7 +26,7 @@ def main(grid: Grid, context: Context) -> None:
     """Run the study of the plan in Flower's run config and write the run folder."""
     settings = dict(context.run_config)
     chosen = str(settings.pop(f"{GROUP}.{RUN_FOLDER}", ""))
-    workers = int(settings.pop(f"{GROUP}.{WORKERS}", max(1, (os.cpu_count() or 2) // 2)))
+    workers = int(settings.pop(f"{GROUP}.{WORKERS}", max(1, usable_cores() // 2)))
     plan = TrainingPlan.from_flat(settings)
     with RunFolder(Path(chosen) if chosen else _reserve(plan)) as folder:
         try:

@@ -46,9 +46,14 @@ class MemoryEstimate(NamedTuple):
 def estimate_memory(plan: TrainingPlan) -> MemoryEstimate:
     """Estimate a run's need: that of as many trainings at the same time as there are cores, and of Flower."""
     workers = usable_cores()
-    each = _WORKER + max(_training(plan, family) for family in plan.study.swept("models") or (plan.model.family,))
+    each = training_gigabytes(plan)
     described = f"{workers} trainings at a time of {each:.1f} GB each, and {_FLOWER:g} GB for Flower"
     return MemoryEstimate(workers * each + _FLOWER, described)
+
+
+def training_gigabytes(plan: TrainingPlan) -> float:
+    """Estimate what one worker takes while it trains the largest of a plan's networks, in GB."""
+    return _WORKER + max(_training(plan, family) for family in plan.study.swept("models") or (plan.model.family,))
 
 
 def _training(plan: TrainingPlan, family: str) -> float:

@@ -122,6 +122,17 @@ def test_more_threads_than_cores(sound: TrainingPlan) -> None:
     assert "training.threads" in finding.mend
 
 
+@pytest.mark.parametrize("told", ["many", "0", "-1", "2.5", "1001", "²"])
+def test_a_number_of_trainings_on_a_gpu_that_is_none(
+    sound: TrainingPlan, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setenv("RAREFED_TRAININGS_PER_GPU", told)
+    finding = machine.check_gpu_sharing(sound)
+    assert finding.status == Status.FAILED
+    assert finding.found == f"RAREFED_TRAININGS_PER_GPU = {told}"
+    assert finding.mend == "set it to a whole number from 1 to 1000"
+
+
 def test_what_failed_is_an_error_and_what_is_warned_of_is_a_line() -> None:
     ok, odd, bad = (Finding(name, status, "found", "mend") for name, status in zip("abc", Status, strict=True))
     assert require_fit([ok, odd]) == ["warning: b: found: mend"]
