@@ -37,7 +37,7 @@ class Augmentation:
         self._compose = albumentations.Compose(_transforms(plan, size))
 
     def apply(self, image: NDArray[np.uint8], image_digest: str, view: int) -> NDArray[np.uint8]:
-        """Return view number `view` of an image of shape (size, size, 3)."""
+        """Return view number `view`, shape (size, size, 3), of an image with the plan's `read_side`."""
         changed: NDArray[np.uint8] = self._change(image, image_digest, view)["image"]
         return changed
 
@@ -55,10 +55,17 @@ class Augmentation:
 def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
     import albumentations
 
+    shrinks = plan.crop_from > size
     blurring: list[Any] = []
     if plan.crop:
         blurring.append(
-            albumentations.RandomResizedCrop(size=(size, size), scale=(1 - plan.crop, 1.0), ratio=(0.85, 1.18), p=1.0)
+            albumentations.RandomResizedCrop(
+                size=(size, size),
+                scale=(1 - plan.crop, 1.0),
+                ratio=(0.85, 1.18),
+                area_for_downscale="image" if shrinks else None,
+                p=1.0,
+            )
         )
     if plan.rotation:
         # A reflected border avoids black corners, which a network would learn as a sign of augmentation.
@@ -66,6 +73,10 @@ def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
             albumentations.Rotate(limit=(-plan.rotation, plan.rotation), border_mode=cv2.BORDER_REFLECT_101, p=1.0)
         )
     steps: list[Any] = [albumentations.Sequential(blurring, p=plan.share)] if blurring else []
+    if shrinks:
+        # The views that are not cropped: the others have that size. It draws no number, so that a view's other changes
+        # are drawn alike whatever `crop_from` is.
+        steps.append(albumentations.Resize(size, size, interpolation=cv2.INTER_AREA))
     if plan.horizontal_flip:
         steps.append(albumentations.HorizontalFlip(p=plan.horizontal_flip))
     if plan.vertical_flip:

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from common.plan.groups import DataPlan
 
 
-def resize_and_denoise(image: NDArray[np.uint8], data: DataPlan) -> NDArray[np.uint8]:
-    """Resize an image to the plan's size and filter its noise.
+def resize_and_denoise(image: NDArray[np.uint8], data: DataPlan, side: int = 0) -> NDArray[np.uint8]:
+    """Resize an image to the side that it is read at, and filter its noise there.
+
+    A filter's window has the same number of pixels at every side: at a larger one it smooths less tissue, and what is
+    shrunk later loses more of its noise then.
 
     Parameters
     ----------
@@ -19,16 +22,25 @@ def resize_and_denoise(image: NDArray[np.uint8], data: DataPlan) -> NDArray[np.u
         RGB.
     data : DataPlan
         `size` and `denoise` are read. The aspect ratio is not kept, as in the original study's protocol.
+    side : int
+        In pixels, instead of `size`: the plan's `read_side`. 0: `size`.
 
     Returns
     -------
-    ndarray of uint8, shape (size, size, 3)
+    ndarray of uint8, shape (side, side, 3)
     """
-    size = data.size
-    shrinks = image.shape[0] > size or image.shape[1] > size
+    side = side or data.size
+    shrinks = image.shape[0] > side or image.shape[1] > side
     # Of OpenCV's interpolations only averaging over areas shrinks without aliasing.
-    resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return _denoise(resized, data.denoise)
+
+
+def shrink(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return a square image with a side of at most its own `size` pixels, which averages areas; itself if it has it."""
+    if image.shape[0] == size:
+        return image
+    return np.ascontiguousarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _denoise(image: NDArray[Any], method: str) -> NDArray[np.uint8]:

@@ -58,7 +58,9 @@ class DataPlan(PlanGroup):
     positive: str = Field("auto", description="name of the class that means disease")
     classes: str = Field("", description="comma-separated, in label order (of two: healthy, diseased); empty: as found")
     size: int = Field(224, ge=32, le=1024, description="image side in pixels")
-    denoise: Literal["none", "median", "bilateral", "nlm"] = "median"
+    denoise: Literal["none", "median", "bilateral", "nlm"] = Field(
+        "median", description="noise filter, at the side that images are read at: this size, or augmentation.crop_from"
+    )
     test_fraction: float = Field(0.2, gt=0, le=0.5)
     validation_fraction: float = Field(0.15, gt=0, le=0.5, description="of the patients that are not tested")
     fold: int = Field(0, ge=0, description="which of round(1/test_fraction) folds is tested")
@@ -107,6 +109,9 @@ class AugmentationPlan(PlanGroup):
     horizontal_flip: Probability = Field(0.5, description="probability")
     vertical_flip: Probability = Field(0.0, description="probability")
     crop: Fraction = Field(0.3, description="largest share of the area that a random crop may leave out")
+    crop_from: int = Field(
+        0, ge=0, le=1024, description="image side in pixels that random crops are cut from, at least data.size; 0: that"
+    )
     hue: Annotated[float, Field(ge=0, le=90)] = Field(0.0, description="degrees of the colour circle / 2, either way")
     saturation: Probability = Field(0.0, description="relative change, either way")
     blur: Probability = Field(0.0, description="probability of a slight Gaussian blur")

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from common.dataset.records import ImageRecord
 from common.imaging import augmentation, preprocess
 from common.imaging.augmentation import Augmentation
-from common.imaging.preprocess import normalise, resize_and_denoise
+from common.imaging.preprocess import normalise, resize_and_denoise, shrink
 from common.models.classifier import Classifier
 from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache
 from common.training.computing_environment import computing_environment, trunk_dtype
 from common.training.device import pick_device
 
-_IMAGES_IN_MEMORY = 2048  # resized to 224 pixels: 300 MB
+# Of the images of a training, as they are read: those of 2,000 images of 224 pixels.
+_BYTES_IN_MEMORY = 300_000_000
 
 # One image alone would go through other kernels than a batch, which give other last bits in some networks; in blocks of
 # four, which images are together makes no difference to the bits in any family that was tried.
@@ -60,7 +61,7 @@ class Activations:
         # Without a trunk the activations are the images themselves: cheaper to compute than to keep.
         self._cache = cache if self._has_trunk and self._views else None
         self._recipe = self._recipe_digest(model.trunk_digest) if self._cache else ""
-        self._canonical = lru_cache(maxsize=_IMAGES_IN_MEMORY)(self._read)
+        self._canonical = lru_cache(maxsize=_BYTES_IN_MEMORY // (3 * plan.read_side**2))(self._read)
 
     def training_batch(self, records: Sequence[ImageRecord], epoch: int) -> torch.Tensor:
         """Return the tail's inputs for one batch of augmented training images.
@@ -87,10 +88,10 @@ class Activations:
     def plain_batch(self, records: Sequence[ImageRecord]) -> torch.Tensor:
         """Return the tail's inputs for unchanged images, to evaluate on; same shape as `training_batch`."""
         if self._cache is None:
-            pixels = [self._canonical(record) for record in records]
+            pixels = [self._plain(record) for record in records]
             return self._activations(np.stack(pixels)).to(self._device, torch.float32)
         identities = [f"plain/{record.sha256}" for record in records]
-        return self._stack(self._cached(identities, lambda row: self._canonical(records[row]), 1))
+        return self._stack(self._cached(identities, lambda row: self._plain(records[row]), 1))
 
     def _stack(self, activations: list[torch.Tensor]) -> torch.Tensor:
         return torch.stack(activations).to(self._device, torch.float32, memory_format=torch.channels_last)
@@ -118,6 +119,9 @@ class Activations:
     def _augmentation(self) -> Augmentation:
         return Augmentation(self._plan.augmentation, self._plan.data.size)
 
+    def _plain(self, record: ImageRecord) -> NDArray[np.uint8]:
+        return shrink(self._canonical(record), self._plan.data.size)
+
     def _augmented(self, record: ImageRecord, view: int) -> NDArray[np.uint8]:
         return self._augmentation.apply(self._canonical(record), record.sha256, view)
 
@@ -130,7 +134,7 @@ class Activations:
         return activations
 
     def _read(self, record: ImageRecord) -> NDArray[np.uint8]:
-        return resize_and_denoise(record.source.pixels(record.sha256), self._plan.data)
+        return resize_and_denoise(record.source.pixels(record.sha256), self._plan.data, self._plan.read_side)
 
     def _recipe_digest(self, trunk_digest: str) -> str:
         parts = {

@@ -55,7 +55,7 @@ def check(
         name = found.report.hospital[:_LONGEST_NAME]
         target = output or Path(plan.study.output).parent / f"check-{name}.html"
         try:
-            page = write_contact_sheet(found, found.consortium, plan.data, user_path(target))
+            page = write_contact_sheet(found, found.consortium, plan, user_path(target))
         except InputError as error:
             unwritten = error
     if as_json:

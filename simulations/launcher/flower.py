@@ -18,13 +18,12 @@ from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.system.ports import free_port
 from common.system.proxies import open_directly
-from common.system.resources import usable_cores
 from simulations.launcher.environment import simulation_environment
+from simulations.preflight.gpu_sharing import choose_pool
 from simulations.study.launch_settings import GROUP, RUN_FOLDER, WORKERS
 
 _START_SECONDS = 60
 _CONNECTION = "simulation"
-_TRAININGS_PER_GPU = 2
 
 
 class PrivateFlower:
@@ -73,19 +72,17 @@ class PrivateFlower:
         RunError
             If the SuperLink does not start.
         """
-        gpus = count_gpus()
-        # One core per training. By default Ray starts one worker per core, also where fewer can be busy.
-        workers = min(usable_cores(), trainings, _TRAININGS_PER_GPU * gpus or trainings)
-        write_app(self._app, plan, run, workers)
+        # By default Ray starts one worker per core, also where fewer can be busy.
+        pool = choose_pool(plan, trainings)
+        write_app(self._app, plan, run, pool.workers)
         config = {
             "superlink": {"default": _CONNECTION, _CONNECTION: {"address": f"127.0.0.1:{self._port}", "insecure": True}}
         }
         (self._home / "config.toml").write_text(tomli_w.dumps(config))
         # Ray hides the GPUs from trainings that ask for none.
-        gpu_share = 1 / _TRAININGS_PER_GPU if gpus else 0.0
         federation = (
-            f"num-supernodes={sites} client-resources-num-cpus=1 client-resources-num-gpus={gpu_share:.3f} "
-            f"init-args-num-cpus={workers}"
+            f"num-supernodes={sites} client-resources-num-cpus=1 client-resources-num-gpus={pool.gpu_share:.4f} "
+            f"init-args-num-cpus={pool.workers}"
         )
         self._wait_for_superlink()
         self._run = self._spawn(
@@ -159,12 +156,3 @@ def write_app(folder: Path, plan: TrainingPlan, run: Path, workers: int) -> None
         "tool": {"flwr": {"app": {"publisher": "rarefed", "components": components, "config": config}}},
     }
     (folder / "pyproject.toml").write_text(tomli_w.dumps(app))
-
-
-def count_gpus() -> int:
-    """Return how many GPUs torch can use; imports torch only where a GPU's device file exists."""
-    if not any(Path("/dev").glob("nvidia[0-9]*")) and not any(Path("/dev", name).exists() for name in ("dxg", "kfd")):
-        return 0
-    import torch
-
-    return torch.cuda.device_count()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from client.preflight.findings import Status
 from common.errors import InputError
-from common.plan.groups import DataPlan
+from common.plan.training_plan import TrainingPlan
 from common.system.files import write_text_atomically
 from simulations.preflight.inspection import Inspection
 from simulations.preflight.reading import classes_table, describe_reading, sites_table
@@ -13,7 +13,9 @@ from simulations.report.page_templates import page_templates
 from simulations.sites.consortium import SimulatedConsortium
 
 
-def write_contact_sheet(inspection: Inspection, consortium: SimulatedConsortium, data: DataPlan, path: Path) -> Path:
+def write_contact_sheet(
+    inspection: Inspection, consortium: SimulatedConsortium, plan: TrainingPlan, path: Path
+) -> Path:
     """Write the page of a data set.
 
     Parameters
@@ -22,7 +24,7 @@ def write_contact_sheet(inspection: Inspection, consortium: SimulatedConsortium,
         From `inspect_plan`.
     consortium : SimulatedConsortium
         That of the inspection, which is there.
-    data : DataPlan
+    plan : TrainingPlan
         How the network sees the images.
     path : Path
         Of the page; its folder is made if it is missing, and an earlier page is replaced in one step.
@@ -43,13 +45,14 @@ def write_contact_sheet(inspection: Inspection, consortium: SimulatedConsortium,
         .render(
             name=inspection.report.hospital,
             synthetic=consortium.synthetic,
-            place=data.path,
-            size=data.size,
-            denoise=data.denoise,
+            place=plan.data.path,
+            size=plan.data.size,
+            read_side=plan.read_side,
+            denoise=plan.data.denoise,
             reading=describe_reading(consortium),
             findings={status: [f for f in inspection.report.findings if f.status == status] for status in Status},
             tables=[classes_table(consortium, inspection.survey), sites_table(consortium)],
-            sheets=draw_sheets(consortium, data),
+            sheets=draw_sheets(consortium, plan),
             excluded=consortium.dataset.excluded,
         )
     )

@@ -64,7 +64,7 @@ def inspect_plan(plan: TrainingPlan, advance: Advance | None = None) -> Inspecti
     # That rule is a hospital's.
     images = [check(survey) for check in IMAGE_CHECKS if check is not check_enough_images]
     name = consortium.dataset.name if consortium else survey.path.name
-    every = (*findings, *images, check_resolution(survey, plan.data.size), *check_machine(plan))
+    every = (*findings, *images, check_resolution(survey, plan.data.size, plan.read_side), *check_machine(plan))
     return Inspection(Report(name, every), survey, consortium)
 
 

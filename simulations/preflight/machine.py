@@ -13,6 +13,7 @@ from common.system.installation import installation_problem
 from common.system.ports import free_port
 from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
 from common.training.cache_limit import LIMIT_VARIABLE, cache_limit
+from simulations.preflight.gpu_sharing import told_trainings
 from simulations.preflight.memory_estimate import estimate_memory
 
 # Flower's database and Ray's logs and sockets of a short run take some 30 MB.
@@ -58,6 +59,16 @@ def check_cores(plan: TrainingPlan) -> Finding:
     if threads > there:
         return warn("processors", found, f"set training.threads to at most {there}: more only wait for each other")
     return passed("processors", found)
+
+
+def check_gpu_sharing(plan: TrainingPlan) -> Finding:
+    """Check what the environment says of trainings on a GPU; whether there is one, torch alone could say."""
+    try:
+        told = told_trainings()
+    except InputError as error:
+        found, _, mend = str(error).partition(": ")
+        return failed("GPU sharing", found, mend)
+    return passed("GPU sharing", f"each GPU takes {told or 'as many trainings as its memory holds'}, if there is one")
 
 
 def check_memory(plan: TrainingPlan) -> Finding:
@@ -143,6 +154,7 @@ def _judge_folder(check: str, folder: Path, least: float, good: float, mend: str
 MACHINE_CHECKS: tuple[Callable[[TrainingPlan], Finding], ...] = (
     check_installation,
     check_cores,
+    check_gpu_sharing,
     check_memory,
     check_temporary_folder,
     check_output_folder,

@@ -1,4 +1,4 @@
-"""Small pictures of the images of each class as the network sees them: resized and filtered."""
+"""Small pictures of the images of each class as the network sees them without augmentation: resized and filtered."""
 
 import base64
 import hashlib
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import cv2
 
 from common.dataset.records import ImageRecord
-from common.imaging.preprocess import resize_and_denoise
-from common.plan.groups import DataPlan
+from common.imaging.preprocess import resize_and_denoise, shrink
+from common.plan.training_plan import TrainingPlan
 from simulations.sites.consortium import SimulatedConsortium
 
 _SIDE, _QUALITY = 112, 80
@@ -56,15 +56,15 @@ class Sheet:
     thumbnails: tuple[Thumbnail, ...]
 
 
-def draw_sheets(consortium: SimulatedConsortium, data: DataPlan) -> list[Sheet]:
+def draw_sheets(consortium: SimulatedConsortium, plan: TrainingPlan) -> list[Sheet]:
     """Draw a sample of each class: all images, or the same ones each time.
 
     Parameters
     ----------
     consortium : SimulatedConsortium
         The images and the sites that they are dealt out to.
-    data : DataPlan
-        `size` and `denoise` are read.
+    plan : TrainingPlan
+        `data.size`, `data.denoise` and `augmentation.crop_from` are read.
     """
     dataset = consortium.dataset
     site_of = {
@@ -74,7 +74,7 @@ def draw_sheets(consortium: SimulatedConsortium, data: DataPlan) -> list[Sheet]:
     }
 
     def draw(record: ImageRecord) -> Thumbnail:
-        return Thumbnail(record.name, record.patient, site_of[record.name], _picture(record, data))
+        return Thumbnail(record.name, record.patient, site_of[record.name], _picture(record, plan))
 
     most = max(1, _MOST // len(dataset.classes))
     sheets = []
@@ -91,9 +91,8 @@ def _sample(records: Sequence[ImageRecord], most: int) -> list[ImageRecord]:
     return sorted(records, key=lambda record: hashlib.sha256(record.sha256.encode()).digest())[:most]
 
 
-def _picture(record: ImageRecord, data: DataPlan) -> str:
-    seen = resize_and_denoise(record.source.pixels(), data)
-    if data.size > _SIDE:
-        seen = cv2.resize(seen, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+def _picture(record: ImageRecord, plan: TrainingPlan) -> str:
+    seen = shrink(resize_and_denoise(record.source.pixels(), plan.data, plan.read_side), plan.data.size)
+    seen = shrink(seen, min(plan.data.size, _SIDE))
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(seen, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import common
 from common.imaging.augmentation import Augmentation
+from common.imaging.preprocess import shrink
 from common.plan.groups import AugmentationPlan
 from tests.common.imaging.drawn_scene import scene
 
@@ -21,6 +23,14 @@ STRENGTHS = ["rotation", "contrast", "brightness", "horizontal_flip", "vertical_
 
 
 STILL = dict.fromkeys(STRENGTHS, 0)
+
+# With crops cut from as many pixels as the network sees, and from more.
+CROP_FROM = pytest.mark.parametrize("crop_from", [0, 150])
+
+
+def picture(side: int) -> NDArray[np.uint8]:
+    """Return a coloured picture with details of one pixel."""
+    return np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
 
 
 def test_a_view_depends_on_seed_image_and_number_alone() -> None:
@@ -55,66 +65,109 @@ def test_augmentation_without_strength_changes_nothing() -> None:
     assert np.array_equal(still.apply(image, "digest", 1), image)
 
 
+@CROP_FROM
 @pytest.mark.parametrize("name", ["crop", "rotation"])
-def test_a_share_of_the_views_stays_as_sharp_as_the_image(name: str) -> None:
+def test_a_share_of_the_views_stays_as_sharp_as_the_image(name: str, crop_from: int) -> None:
     strength = {"crop": 0.5, "rotation": 30}[name]
-    plan = AugmentationPlan(**(STILL | {name: strength}), share=0.5)
-    same = [np.array_equal(Augmentation(plan, 64).apply(scene(), "digest", view), scene()) for view in range(40)]
+    some = Augmentation(AugmentationPlan(**(STILL | {name: strength}), share=0.5, crop_from=crop_from), 64)
+    image = picture(crop_from or 64)
+    same = [np.array_equal(some.apply(image, "digest", view), shrink(image, 64)) for view in range(40)]
     assert 8 <= sum(same) <= 32
 
 
+@CROP_FROM
 @pytest.mark.parametrize("name", [*STILL, "blur", "noise"])
-def test_each_strength_does_something(name: str) -> None:
+def test_each_strength_does_something(name: str, crop_from: int) -> None:
     strength = {"rotation": 30, "hue": 30}.get(name, 0.9)
-    coloured = scene()
-    coloured[:, :, 0] //= 2
-    alone = Augmentation(AugmentationPlan(**(STILL | {name: strength}), share=1), 64)
+    coloured = picture(crop_from or 64)
+    alone = Augmentation(AugmentationPlan(**(STILL | {name: strength}), share=1, crop_from=crop_from), 64)
     views = [alone.apply(coloured, "digest", view) for view in range(6)]
-    assert any(not np.array_equal(view, coloured) for view in views)
-    assert all(view.shape == coloured.shape and view.dtype == np.uint8 for view in views)
+    assert any(not np.array_equal(view, shrink(coloured, 64)) for view in views)
+    assert all(view.shape == (64, 64, 3) and view.dtype == np.uint8 for view in views)
+
+
+def test_crops_from_as_many_pixels_as_the_network_sees_are_todays() -> None:
+    image = picture(64)
+    usual, told = (Augmentation(AugmentationPlan(crop_from=side), 64) for side in (0, 64))
+    for view in range(20):
+        assert np.array_equal(usual.apply(image, "digest", view), told.apply(image, "digest", view))
+
+
+def test_crops_from_more_pixels_hold_details_that_the_shrunk_image_has_lost() -> None:
+    stripes = np.repeat((np.indices((128, 128))[1][:, :, None] + 1) // 2 % 2 * 255, 3, axis=2).astype(np.uint8)
+    assert np.ptp(shrink(stripes, 64)) < 5
+    plan = {**STILL, "crop": 0.7, "share": 1.0}
+    crops = Augmentation(AugmentationPlan(**plan, crop_from=128), 64)
+    assert min(float(crops.apply(stripes, "digest", view).std()) for view in range(20)) > 20
+
+
+def test_a_crop_that_is_shrunk_averages_instead_of_picking_pixels() -> None:
+    board = np.repeat(np.indices((512, 512)).sum(axis=0)[:, :, None] % 2 * 255, 3, axis=2).astype(np.uint8)
+    crops = Augmentation(AugmentationPlan(**(STILL | {"crop": 0.3}), share=1, crop_from=512), 64)
+    assert max(float(crops.apply(board, "digest", view).std()) for view in range(20)) < 20
 
 
 def drawn(plan: AugmentationPlan, views: int) -> list[dict[str, dict[str, Any]]]:
     """Return what changed each view, and by how much, as albumentations tells it."""
     augmentation = Augmentation(plan, 64)
     augmentation._compose.save_applied_params = True
-    image = scene()
+    image = picture(plan.crop_from or 64)
     return [dict(augmentation._change(image, "digest", view)["applied_transforms"]) for view in range(views)]
 
 
-def test_changes_come_in_all_combinations_alike() -> None:
-    plan = AugmentationPlan(**(STILL | {"crop": 0.3, "rotation": 30, "horizontal_flip": 0.5, "vertical_flip": 0.5}))
+@CROP_FROM
+def test_changes_come_in_all_combinations_alike(crop_from: int) -> None:
+    strengths = STILL | {"crop": 0.3, "rotation": 30, "horizontal_flip": 0.5, "vertical_flip": 0.5}
     combinations = Counter(
         tuple(name in view for name in ("Rotate", "HorizontalFlip", "VerticalFlip"))
-        for view in drawn(plan.model_copy(update={"share": 0.5}), 800)
+        for view in drawn(AugmentationPlan(**strengths, share=0.5, crop_from=crop_from), 800)
     )
     assert len(combinations) == 8
     assert 60 <= min(combinations.values()) <= max(combinations.values()) <= 140, "100 each, five deviations off"
 
 
-def test_a_view_is_cropped_and_rotated_or_stays_sharp() -> None:
-    plan = AugmentationPlan(**(STILL | {"crop": 0.3, "rotation": 30}), share=0.5)
+@CROP_FROM
+def test_a_view_is_cropped_and_rotated_or_stays_sharp(crop_from: int) -> None:
+    plan = AugmentationPlan(**(STILL | {"crop": 0.3, "rotation": 30}), share=0.5, crop_from=crop_from)
     assert {("RandomResizedCrop" in view, "Rotate" in view) for view in drawn(plan, 60)} == {(True,) * 2, (False,) * 2}
 
 
-def test_no_two_parameters_are_drawn_alike() -> None:
+def parameters(crop_from: int, views: int) -> NDArray[np.float64]:
+    """Return by how much all strengths change each view, shape (views, 10); places as shares of the image's side."""
     plan = AugmentationPlan(
-        crop=0.5, rotation=30, brightness=0.3, contrast=0.3, hue=20, saturation=0.3, horizontal_flip=0.5, share=1
+        **{"crop": 0.5, "rotation": 30, "brightness": 0.3, "contrast": 0.3, "hue": 20, "saturation": 0.3},
+        **{"horizontal_flip": 0.5, "vertical_flip": 0.5},
+        share=1,
+        crop_from=crop_from,
     )
     rows = []
-    for view in drawn(plan, 500):
-        left, top, right, bottom = view["RandomResizedCrop"]["crop_coords"]
+    for view in drawn(plan, views):
+        left, top, right, bottom = np.array(view["RandomResizedCrop"]["crop_coords"]) / (crop_from or 64)
         rotation = view["Rotate"]["matrix"]
         light, colour = view["RandomBrightnessContrast"], view["HueSaturationValue"]
         rows.append(
             (
                 *(left + right, top + bottom, (right - left) * (bottom - top)),
-                *(np.arctan2(rotation[0, 1], rotation[0, 0]), "HorizontalFlip" in view),
+                *(np.arctan2(rotation[0, 1], rotation[0, 0]), "HorizontalFlip" in view, "VerticalFlip" in view),
                 *(light["alpha"], light["beta"], colour["hue_shift"], colour["sat_shift"]),
             )
         )
-    correlations = np.corrcoef(np.array(rows, dtype=np.float64).T) - np.eye(len(rows[0]))
+    return np.array(rows, dtype=np.float64)
+
+
+@CROP_FROM
+def test_no_two_parameters_are_drawn_alike(crop_from: int) -> None:
+    rows = parameters(crop_from, 500)
+    correlations = np.corrcoef(rows.T) - np.eye(rows.shape[1])
     assert np.abs(correlations).max() < 0.2, "chance gives 0.045 as a deviation"
+
+
+def test_a_view_is_changed_alike_whatever_its_crop_is_cut_from() -> None:
+    """But for the few where whole pixels decide whether a crop fits into the image, and another one is drawn."""
+    few, many = parameters(0, 60), parameters(150, 60)
+    alike = (few[:, 3:] == many[:, 3:]).all(axis=1)
+    assert alike.mean() > 0.9
+    assert np.abs(few[alike, :3] - many[alike, :3]).max() < 4 / 64, "corners are whole pixels"
 
 
 def test_one_file_alone_touches_albumentations() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from common.imaging.preprocess import normalise, resize_and_denoise
+from common.imaging.preprocess import normalise, resize_and_denoise, shrink
 from common.plan.groups import DataPlan
 from tests.common.imaging.drawn_scene import scene
 
@@ -40,6 +40,19 @@ def test_shrinking_averages_instead_of_picking_pixels() -> None:
     image = np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8)
     shrunk = resize_and_denoise(image, DataPlan(size=32, denoise="none"))
     assert np.abs(shrunk.astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_noise_filter_acts_where_the_image_is_read(method: str) -> None:
+    """On an image that is read at a larger side a filter works on that one, and what is shrunk is what it left."""
+    noisy = np.random.default_rng(0).integers(0, 255, (90, 90, 3), dtype=np.uint8)
+    data = DataPlan(size=64, denoise=method)
+    read = resize_and_denoise(noisy, data, 90)
+    assert np.array_equal(read, noisy) == (method == "none")
+    assert np.array_equal(read, resize_and_denoise(noisy, DataPlan(size=90, denoise=method)))
+    late = resize_and_denoise(shrink(noisy, 64), data)
+    assert np.array_equal(shrink(read, 64), late) == (method == "none")
+    assert shrink(late, 64) is late
 
 
 @pytest.mark.parametrize("size", [32, 200])

@@ -38,6 +38,16 @@ def test_the_two_halves_are_timms_network(name: str, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_a_network_takes_images_of_any_side_from_its_least(name: str) -> None:
+    model = build_model(plan(family=name), 3).eval()
+    for side in (FAMILIES[name].least_size, 225, 256, 300):
+        with torch.no_grad():
+            scores = model(torch.ones(1, 3, side, side))
+        assert scores.shape == (1, 3)
+        assert scores.isfinite().all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_stage_of_a_normalised_family_holds_a_normalisation_layer_and_of_others_none(name: str) -> None:
     stages = [*build_model(plan(family=name, freeze="none"), 2).tail[:-1]]
     normalised = [any(isinstance(module, nn.BatchNorm2d) for module in stage.modules()) for stage in stages]

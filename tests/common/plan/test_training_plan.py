@@ -46,6 +46,8 @@ def test_defaults_are_those_of_flowers_run_config() -> None:
         ({"model.family": "resnet"}, "did you mean 'resnet50'?"),
         ({"model.freeze": "layer3"}, "unknown for efficientnet_lite0; one of none, early, all, stem, block0"),
         ({"model.family": "inception_v3", "data.size": 64}, "too small for inception_v3: at least 75"),
+        ({"augmentation.crop_from": 200}, "less than data.size = 224: crops are cut from at least as many pixels"),
+        ({"augmentation.crop_from": 1025}, "augmentation.crop_from = 1025"),
         ({"data.fold": 5}, "test_fraction 0.2 makes 5 folds"),
         ({"study.arms": "local,central"}, "did you mean 'centralized'?"),
         ({"study.arms": " , "}, "study.arms is empty"),

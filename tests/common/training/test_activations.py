@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from common.dataset.records import Dataset
+from common.imaging.preprocess import resize_and_denoise, shrink
 from common.models.classifier import build_model
+from common.training import activations
 from common.training.activation_cache import ActivationCache
 from common.training.activations import cached_bytes
 from tests.common.training.small_plan import plan, views
+
+LARGER = {"augmentation__crop_from": 90}
 
 
 def test_a_warm_cache_gives_the_same_bits_in_any_company(dataset: Dataset, tmp_path: Path) -> None:
@@ -63,8 +68,9 @@ def test_the_need_for_the_cache_is_known_before_training(dataset: Dataset, tmp_p
     assert cached_bytes(plan(augmentation__views=0), build_model(chosen, 2), 3) == 0
 
 
-def test_without_a_cache_the_same_views_are_computed(dataset: Dataset, tmp_path: Path) -> None:
-    exact = plan(training__precision="float32")
+@pytest.mark.parametrize("changes", [{}, LARGER])
+def test_without_a_cache_the_same_views_are_computed(dataset: Dataset, tmp_path: Path, changes: dict[str, int]) -> None:
+    exact = plan(training__precision="float32", **changes)
     cached, computed = views(ActivationCache(tmp_path), exact), views(None, exact)
     for number in (0, 2):
         expected = cached.training_batch(dataset.records[:4], number)
@@ -76,11 +82,34 @@ def test_without_a_cache_the_same_views_are_computed(dataset: Dataset, tmp_path:
 def test_another_recipe_does_not_find_the_same_entries(dataset: Dataset, tmp_path: Path) -> None:
     cache = ActivationCache(tmp_path)
     first = views(cache).training_batch(dataset.records[:2], 0)
-    for changes in ({"augmentation__seed": 2}, {"augmentation__contrast": 0.5}, {"data__denoise": "none"}):
+    for changes in ({"augmentation__seed": 2}, {"augmentation__contrast": 0.5}, {"data__denoise": "none"}, LARGER):
         other = views(cache, plan(**changes)).training_batch(dataset.records[:2], 0)
         assert not torch.equal(other, first)
     # The repeats of a study differ in this seed alone, and share what they find here.
     assert torch.equal(views(cache, plan(training__seed=2)).training_batch(dataset.records[:2], 0), first)
+
+
+def test_a_plain_image_is_what_was_read_at_the_larger_side_and_shrunk(dataset: Dataset) -> None:
+    chosen = plan(model__freeze="none", **LARGER)
+    record = dataset.records[0]
+    pixels = shrink(resize_and_denoise(record.source.pixels(), chosen.data, 90), 64)
+    model = build_model(chosen, 2)
+    expected = activations.normalise(pixels[None], model.mean, model.std)
+    assert torch.equal(views(None, chosen).plain_batch([record]), expected)
+
+
+def test_crops_from_as_many_pixels_as_the_network_sees_change_no_bit(dataset: Dataset, tmp_path: Path) -> None:
+    usual, told = (views(ActivationCache(tmp_path), plan(augmentation__crop_from=side)) for side in (0, 64))
+    assert torch.equal(usual.training_batch(dataset.records[:4], 1), told.training_batch(dataset.records[:4], 1))
+    assert torch.equal(usual.plain_batch(dataset.records[:4]), told.plain_batch(dataset.records[:4]))
+
+
+def test_images_in_memory_are_bounded_by_their_bytes(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activations, "_BYTES_IN_MEMORY", 100_000)
+    for side, kept in ((64, 8), (90, 4), (150, 1)):
+        some = views(None, plan(model__freeze="none", augmentation__crop_from=side))
+        some.plain_batch(dataset.records[:10])
+        assert some._canonical.cache_info().currsize == kept
 
 
 def test_fresh_views_never_repeat(dataset: Dataset) -> None:

@@ -29,11 +29,12 @@ def images(root: Path, each: int, side: int = 40) -> Path:
     return root
 
 
-def page_of(data: Path, target: Path) -> str:
-    plan = TrainingPlan.from_flat({"data.path": str(data), "data.size": 64, "study.sites": 2})
+def page_of(data: Path, target: Path, **augmentation: int) -> str:
+    flat = {f"augmentation.{key}": value for key, value in augmentation.items()}
+    plan = TrainingPlan.from_flat({"data.path": str(data), "data.size": 64, "study.sites": 2} | flat)
     found = inspect_plan(plan)
     assert found.consortium is not None
-    return write_contact_sheet(found, found.consortium, plan.data, target).read_text()
+    return write_contact_sheet(found, found.consortium, plan, target).read_text()
 
 
 @pytest.fixture
@@ -49,6 +50,17 @@ def test_every_image_is_there_as_the_network_sees_it(nasty: Path, tmp_path: Path
     assert len(pictures) == 20
     assert {Image.open(io.BytesIO(base64.b64decode(each))).size for each in pictures} == {(64, 64)}
     assert "healthy/009.png" in page
+
+
+def test_where_crops_are_cut_from_more_pixels_it_says_so_and_shows_what_is_left_of_them(
+    nasty: Path, tmp_path: Path
+) -> None:
+    usual, larger = page_of(nasty, tmp_path / "usual.html"), page_of(nasty, tmp_path / "larger.html", crop_from=90)
+    shown = [re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page) for page in (usual, larger)]
+    assert all(first != second for first, second in zip(*shown, strict=True))
+    assert {Image.open(io.BytesIO(base64.b64decode(each))).size for each in shown[1]} == {(64, 64)}
+    assert "crops are cut from 90 × 90" in larger
+    assert "crops are cut" not in usual
 
 
 def test_names_are_escaped_and_nothing_is_fetched(nasty: Path, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from common.errors import InputError
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.system import resources
-from simulations.preflight import machine
+from common.system.resources import GIGABYTE
+from common.training import activations
+from simulations.preflight import machine, memory_estimate
 from simulations.preflight.findings import require_fit
 from simulations.preflight.memory_estimate import estimate_memory
 
@@ -109,15 +111,33 @@ def test_the_estimate_grows_with_what_costs_memory(sound: TrainingPlan) -> None:
         {"study.models": "efficientnet_lite0,resnet50"},
         {"model.freeze": "none"},
         {"data.size": 512},
+        {"augmentation.crop_from": 512},
         {"training.batch_size": 64},
     ):
         assert estimate_memory(sound.changed(change)).total > usual
+
+
+def test_the_estimate_counts_no_more_pixels_than_a_training_keeps(sound: TrainingPlan) -> None:
+    one, four = (estimate_memory(sound.changed({"augmentation.crop_from": side})).total for side in (224, 1024))
+    assert memory_estimate._MOST_PIXELS * GIGABYTE == activations._BYTES_IN_MEMORY
+    assert one < four < one + 4 * memory_estimate._MOST_PIXELS
 
 
 def test_more_threads_than_cores(sound: TrainingPlan) -> None:
     finding = machine.check_cores(sound.changed({"training.threads": 16}))
     assert finding.status == Status.WARN
     assert "training.threads" in finding.mend
+
+
+@pytest.mark.parametrize("told", ["many", "0", "-1", "2.5", "1001", "²"])
+def test_a_number_of_trainings_on_a_gpu_that_is_none(
+    sound: TrainingPlan, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setenv("RAREFED_TRAININGS_PER_GPU", told)
+    finding = machine.check_gpu_sharing(sound)
+    assert finding.status == Status.FAILED
+    assert finding.found == f"RAREFED_TRAININGS_PER_GPU = {told}"
+    assert finding.mend == "set it to a whole number from 1 to 1000"
 
 
 def test_what_failed_is_an_error_and_what_is_warned_of_is_a_line() -> None:

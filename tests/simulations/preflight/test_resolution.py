@@ -1,0 +1,44 @@
+"""What the sizes of the images are compared with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from client.preflight.findings import Status
+from client.preflight.survey import Survey, survey_images
+from common.dataset.settings import DatasetSettings
+from common.plan.groups import DataPlan
+from simulations.preflight.resolution import check_resolution
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Survey:
+    """Four images of 100 x 120 pixels."""
+    for number in range(4):
+        folder = tmp_path / ("healthy", "sick")[number % 2]
+        folder.mkdir(exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 255, (100, 120, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return survey_images(tmp_path, DatasetSettings.of(DataPlan(), ()))
+
+
+@pytest.mark.parametrize(
+    ("size", "read_side", "status"), [(64, 64, Status.PASSED), (64, 100, Status.PASSED), (500, 500, Status.WARN)]
+)
+def test_images_are_compared_with_what_the_network_sees(
+    survey: Survey, size: int, read_side: int, status: Status
+) -> None:
+    finding = check_resolution(survey, size, read_side)
+    assert finding.status == status
+    assert f"sides of 100 to 120 pixels, of which the network sees {size} x {size}" in finding.found
+    assert ("in crops from 100 x 100" in finding.found) == (read_side > size)
+
+
+def test_crops_from_more_pixels_than_any_image_has(survey: Survey) -> None:
+    finding = check_resolution(survey, 120, 140)
+    assert finding.status == Status.WARN
+    assert "no image has more pixels to cut from" in finding.found
+    assert finding.mend == "leave augmentation.crop_from at 0"
+    assert check_resolution(survey, 110, 140).status == Status.PASSED
