@@ -60,7 +60,9 @@ class DataPlan(PlanGroup):
     size: int = Field(224, ge=32, le=1024, description="image side in pixels")
     denoise: Literal["none", "median", "bilateral", "nlm"] = "median"
     test_fraction: float = Field(0.2, gt=0, le=0.5)
-    validation_fraction: float = Field(0.15, gt=0, le=0.5, description="of the patients that are not tested")
+    validation_fraction: float = Field(
+        0.15, ge=0, le=0.5, description="of the patients that are not tested; 0: none, and all of them are trained on"
+    )
     fold: int = Field(0, ge=0, description="which of round(1/test_fraction) folds is tested")
 
     @property

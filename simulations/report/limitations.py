@@ -62,7 +62,8 @@ def _rounds_of_testing(summary: Summary, found: Mapping[str, MetricsRecord], tot
     study = summary.study
     if study.folds < 2:
         untested = summary.dataset.images - total
-        rest = f" of {summary.dataset.images}; the others trained and chose the models" if untested > 0 else ""
+        use = "trained and chose the models" if any(site.validation for site in summary.dataset.sites) else "trained"
+        rest = f" of {summary.dataset.images}; the others {use}" if untested > 0 else ""
         return (
             f"One split: {plural(total, 'image')} tested{rest}. Another split of the same patients could move every "
             "number by more than the intervals say."
