@@ -147,6 +147,9 @@ StrategyName = Literal[
 STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 
 
+SelectionName = Literal["best", "smoothed", "one-se", "last", "mean", "ema"]
+
+
 class FederationPlan(PlanGroup):
     """How hospitals and server work together."""
 
@@ -166,7 +169,10 @@ class FederationPlan(PlanGroup):
     malicious_sites: int = Field(0, ge=0, le=1000, description="krum, multikrum: how many hostile sites to withstand")
     rounds: int = Field(12, ge=1, le=10_000)
     local_epochs: int = Field(2, ge=1, le=1000)
-    select: Literal["best", "last"] = Field("best", description="which round's model is kept, by validation loss")
+    select: SelectionName = Field(
+        "best",
+        description="which round's or epoch's model is kept; see common/training/selection_rules.py",
+    )
     min_sites: int = Field(1, ge=1, description="a round with fewer usable replies is repeated")
     round_attempts: int = Field(3, ge=1, le=100, description="with too few usable replies each, and the run pauses")
     retry_seconds: float = Field(30, ge=0, le=86_400, description="between two attempts")
