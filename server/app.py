@@ -13,6 +13,7 @@ from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
 from common.summary.summary_file import write_summary
+from common.training.model_selection import explain_no_choice
 from server.flower.app_bundle import RESUME_KEY
 from server.members.consortium import read_consortium
 from server.members.registry import admitted_nodes
@@ -85,6 +86,8 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
         observer=recorder,
         poll_seconds=_POLL_SECONDS,
     )
+    for line in explain_no_choice(plan):
+        recorder.say(line)
     _wait_for_hospitals(grid, folder, plan)
     state = checkpoints.latest(recorder.say)
     if state is not None:

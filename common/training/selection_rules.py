@@ -164,6 +164,9 @@ RULES: Mapping[SelectionName, Rule] = {
 }
 """By `federation.select`."""
 
+COMPARING = ("best", "smoothed", "one-se")
+"""Those that compare validation losses; without any they keep the last tail."""
+
 
 def _keep_lowest_mean_loss(kept: KeptModel | None, offer: Offer, width: int) -> KeptModel:
     """Keep the last of the `width` tails in a row whose mean loss is lowest; of equal ones, the latest."""
