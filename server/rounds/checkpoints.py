@@ -46,7 +46,7 @@ class Checkpoints:
     identity : str
         Digests of what must be equal for a checkpoint to be resumed: plan and trunk.
     keep : int
-        How many of the last checkpoints are kept, at least 1, beside the one with the best tail so far. Others are
+        How many of the last checkpoints are kept, at least 1, beside that of the round that is kept so far. Others are
         removed after the new one is written.
     """
 

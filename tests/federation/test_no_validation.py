@@ -9,7 +9,9 @@ from common.plan.training_plan import TrainingPlan
 from server.runs.round_records import federated_evaluation, learning_curve, round_entry
 from simulations.preflight.site_checks import check_sites_are_split
 from simulations.sites.consortium import load_consortium
+from simulations.study.description import describe_variant
 from simulations.study.pooled_and_local import train_alone
+from simulations.study.variants import Variant
 from tests.federation.data import PATIENTS, manifest
 from tests.federation.in_process import federate
 from tests.federation.test_strategies import SMALL
@@ -58,3 +60,21 @@ def test_the_other_arms_keep_their_last_epoch(plan: TrainingPlan, arm: str, site
     assert outcome.selected == 1
     assert all(point.validation_loss is None for point in outcome.learning_curve)
     assert len(outcome.probabilities) == len(load_consortium(plan).pooled("test"))
+
+
+def test_a_run_says_at_its_start_which_rule_has_nothing_to_compare(plan: TrainingPlan) -> None:
+    said = "federation.select = best keeps the last round or epoch"
+    assert any(line.endswith(said) for line in describe_variant(Variant(plan)))
+    for changes in ({"federation.select": "mean"}, {"data.validation_fraction": 0.15}):
+        assert not any("federation.select" in line for line in describe_variant(Variant(plan.changed(changes))))
+
+
+def test_an_average_is_of_the_last_epochs(plan: TrainingPlan) -> None:
+    """Of eight epochs, the last two are averaged."""
+    eight = plan.changed({"study.centralized_epochs": 8, "data.validation_fraction": 0.15})
+    mean = train_alone(eight.changed({"federation.select": "mean"}), "centralized", "")
+    last = train_alone(eight.changed({"federation.select": "last"}), "centralized", "")
+    assert (mean.averaged_from, mean.selected) == (7 / 8, 1)
+    assert (last.averaged_from, last.selected) == (None, 1)
+    assert mean.learning_curve == last.learning_curve
+    assert mean.weights_digest != last.weights_digest
