@@ -11,9 +11,9 @@ from flwr.serverapp import Grid, ServerApp
 from common.errors import InputError, RarefedError, RunError
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
+from common.plan.selection import explain_no_choice
 from common.plan.training_plan import TrainingPlan
 from common.summary.summary_file import write_summary
-from common.training.model_selection import explain_no_choice
 from server.flower.app_bundle import RESUME_KEY
 from server.members.consortium import read_consortium
 from server.members.registry import admitted_nodes
@@ -86,7 +86,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
         observer=recorder,
         poll_seconds=_POLL_SECONDS,
     )
-    for line in explain_no_choice(plan):
+    for line in explain_no_choice(plan.federation.select, plan.data.validation_fraction):
         recorder.say(line)
     _wait_for_hospitals(grid, folder, plan)
     state = checkpoints.latest(recorder.say)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.plan.families import FAMILIES
+from common.plan.selection import SelectionName
 from common.system.validation_words import did_you_mean
 
 Scalar = bool | int | float | str
@@ -145,9 +146,6 @@ StrategyName = Literal[
 ]
 
 STRATEGIES: tuple[str, ...] = get_args(StrategyName)
-
-
-SelectionName = Literal["best", "smoothed", "one-se", "last", "mean", "ema"]
 
 
 class FederationPlan(PlanGroup):

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
-from common.plan.groups import SelectionName
-from common.plan.training_plan import TrainingPlan
-from common.training.selection_rules import COMPARING, RULES, KeptModel, Offer, Scores
+from common.plan.selection import SelectionName
+from common.training.selection_rules import RULES, KeptModel, Offer, Scores
 
 
 class ModelSelection:
@@ -55,17 +54,6 @@ class ModelSelection:
         self._scores.append(_with_images(validation))
         self.kept = self._rule(self.kept, Offer(tail, self._scores, self._total))
         return self.kept
-
-
-def explain_no_choice(plan: TrainingPlan) -> list[str]:
-    """Return a line if the plan has tails compared on patients and holds none back; else none."""
-    rule = plan.federation.select
-    if plan.data.validation_fraction or rule not in COMPARING:
-        return []
-    return [
-        f"no patients are held back for validation (data.validation_fraction = 0), so that federation.select = {rule} "
-        "keeps the last round or epoch"
-    ]
 
 
 def _with_images(validation: Mapping[str, EvaluationCounts]) -> Scores:

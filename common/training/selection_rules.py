@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
-from common.plan.groups import SelectionName
+from common.plan.selection import SelectionName
 
 _WINDOW = 1 / 4
 """The share of a training over which tails are averaged, or their losses smoothed."""
@@ -139,8 +139,8 @@ def keep_within_one_standard_error(kept: KeptModel | None, offer: Offer) -> Kept
 
     The rule of Breiman et al. 1984 (section 3.4.3; Hastie et al. 2009, section 7.10) takes the simplest of the models
     that the data cannot tell from the best. Of a training whose learning rate falls to zero these are not the earliest:
-    they are the ones that the recipe is made to end in, and to stop before takes a loss that is worse beyond doubt. On
-    a dozen images the earliest would be a tail of the first rounds, which few images cannot tell from any other.
+    they are the ones that the recipe is made to end in, and to stop before takes a loss that is worse by more than
+    chance. The earliest would often be of the first rounds, which a dozen images cannot tell from any other.
     """
     if kept is None or not (held := offer.scores[kept.measure - 1]):
         return offer.kept()
@@ -163,9 +163,6 @@ RULES: Mapping[SelectionName, Rule] = {
     "ema": keep_exponential_average,
 }
 """By `federation.select`."""
-
-COMPARING = ("best", "smoothed", "one-se")
-"""Those that compare validation losses; without any they keep the last tail."""
 
 
 def _keep_lowest_mean_loss(kept: KeptModel | None, offer: Offer, width: int) -> KeptModel:

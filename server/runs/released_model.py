@@ -9,11 +9,11 @@ from safetensors.torch import save
 
 from common.models.classifier import Classifier
 from common.models.tail_layout import TailLayout
+from common.plan.selection import COMPARING
 from common.plan.training_plan import TrainingPlan
 from common.summary.arm import ArmRecord
 from common.summary.summary import Summary
 from common.system.files import write_bytes_atomically, write_json_atomically, write_text_atomically
-from common.training.selection_rules import COMPARING
 
 FOLDER = "model"
 

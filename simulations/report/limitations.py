@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from math import ceil
 
+from common.plan.selection import COMPARING
 from common.summary.arm import MetricsRecord
 from common.summary.summary import Summary
 from common.system.wording import plural
-from common.training.selection_rules import COMPARING
 from simulations.report.formatting import count, listed
 from simulations.study.arms import ARMS, CENTRALIZED, FEDERATED
 from simulations.study.fault_descriptions import describe_faults

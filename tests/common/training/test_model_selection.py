@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.evaluation.evaluation_counts import EvaluationCounts
-from common.plan.groups import SelectionName
+from common.plan.selection import SelectionName
 from common.training.model_selection import ModelSelection
 from common.training.selection_rules import KeptModel
 from tests.common.evaluation.drawn_counts import counts_of

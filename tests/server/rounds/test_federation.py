@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from common.plan.groups import SelectionName
+from common.plan.selection import SelectionName
 from server.rounds.checkpoints import Checkpoints
 from server.runs.round_records import learning_curve
 from tests.server.rounds.hospitals_in_process import (
