@@ -11,6 +11,7 @@ from flwr.serverapp import Grid, ServerApp
 from common.errors import InputError, RarefedError, RunError
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
+from common.plan.selection import explain_no_choice
 from common.plan.training_plan import TrainingPlan
 from common.summary.summary_file import write_summary
 from server.flower.app_bundle import RESUME_KEY
@@ -85,6 +86,8 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
         observer=recorder,
         poll_seconds=_POLL_SECONDS,
     )
+    for line in explain_no_choice(plan.federation.select, plan.data.validation_fraction):
+        recorder.say(line)
     _wait_for_hospitals(grid, folder, plan)
     state = checkpoints.latest(recorder.say)
     if state is not None:

@@ -61,6 +61,18 @@ class EvaluationCounts:
         return int(self.confusion.sum())
 
     @property
+    def standard_error(self) -> float:
+        """Standard error of `loss` over images, as far as the histogram's bins tell it; 0 for fewer than two images."""
+        if self.images < 2:
+            return 0.0
+        bins = self.histogram.counts.shape[2]
+        loss_of_bin = -np.log((np.arange(bins) + 0.5) / bins)
+        # Each image once: in the histogram of its own class.
+        images = self.histogram.counts[:, 1].sum(axis=0)
+        deviations = loss_of_bin - np.average(loss_of_bin, weights=images)
+        return float(np.sqrt(images @ deviations**2 / (self.images - 1) / self.images))
+
+    @property
     def correct(self) -> int:
         """Number of images whose class was predicted."""
         return int(self.confusion.trace())

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.plan.families import FAMILIES
+from common.plan.selection import SelectionName
 from common.system.validation_words import did_you_mean
 
 Scalar = bool | int | float | str
@@ -62,7 +63,9 @@ class DataPlan(PlanGroup):
         "median", description="noise filter, at the side that images are read at: this size, or augmentation.crop_from"
     )
     test_fraction: float = Field(0.2, gt=0, le=0.5)
-    validation_fraction: float = Field(0.15, gt=0, le=0.5, description="of the patients that are not tested")
+    validation_fraction: float = Field(
+        0.15, ge=0, le=0.5, description="of the patients that are not tested; 0: none, and all of them are trained on"
+    )
     fold: int = Field(0, ge=0, description="which of round(1/test_fraction) folds is tested")
 
     @property
@@ -169,7 +172,10 @@ class FederationPlan(PlanGroup):
     malicious_sites: int = Field(0, ge=0, le=1000, description="krum, multikrum: how many hostile sites to withstand")
     rounds: int = Field(12, ge=1, le=10_000)
     local_epochs: int = Field(2, ge=1, le=1000)
-    select: Literal["best", "last"] = Field("best", description="which round's model is kept, by validation loss")
+    select: SelectionName = Field(
+        "best",
+        description="which round's or epoch's model is kept; see common/training/selection_rules.py",
+    )
     min_sites: int = Field(1, ge=1, description="a round with fewer usable replies is repeated")
     round_attempts: int = Field(3, ge=1, le=100, description="with too few usable replies each, and the run pauses")
     retry_seconds: float = Field(30, ge=0, le=86_400, description="between two attempts")

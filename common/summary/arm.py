@@ -64,9 +64,13 @@ class WorstSiteRecord(Record):
 
 
 class SelectedRecord(Record):
-    """When the selected model was taken: the share of the training budget, as a mean."""
+    """When the selected model was taken: the share of the training budget, as a mean.
+
+    Of an average over rounds or epochs, `progress` is that of the last one, and `averaged_from` of the first.
+    """
 
     progress: float | None = None
+    averaged_from: float | None = None
 
 
 class ArmRecord(MetricsRecord):

@@ -1,82 +1,61 @@
-"""Which tail of a training becomes the model: chosen on validation images only."""
+"""Which tail of a training becomes the model: decided by the plan's rule, on validation images only."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
-
-
-@dataclass(frozen=True)
-class BestModel:
-    """The selected tail.
-
-    Attributes
-    ----------
-    tail : ndarray of float32
-        A copy.
-    progress : float
-        When it was offered, as the share of the training that was done, in [0, 1].
-    by_site : dict of str to EvaluationCounts
-        Its evaluations by hospital, of those that had validation images; empty under the rule "last".
-    """
-
-    tail: NDArray[np.float32]
-    progress: float
-    by_site: Mapping[str, EvaluationCounts] = field(default_factory=dict)
-
-    @property
-    def loss(self) -> float | None:
-        """Its validation loss; None where there were no validation images, or the rule is "last"."""
-        return _loss(self.by_site, self.by_site) if self.by_site else None
+from common.plan.selection import SelectionName
+from common.training.selection_rules import RULES, KeptModel, Offer, Scores
 
 
 class ModelSelection:
-    """Selects a tail by the plan's rule while a training goes on.
+    """Selects or averages tails by the plan's rule while a training goes on; `selection_rules` has the rules.
 
-    The rule "best" takes the tail with the lowest validation loss; of equal ones, the latest. Two tails are compared on
-    the hospitals that scored both: images of one hospital are harder than those of another, and a round in which that
-    one was missing would seem the best. A tail that shares no hospital with the selected one does not displace it. The
-    loss is used rather than the accuracy, since on a dozen validation images an accuracy has only a dozen values.
-    Without validation images the last tail is selected, as under the rule "last".
+    Validation losses are compared on the hospitals that scored all of the tails: images of one hospital are harder than
+    those of another, and a round in which that one was missing would seem the best. A tail that shares no hospital with
+    the selected one does not displace it. The loss is used rather than the accuracy, since on a dozen validation images
+    an accuracy has only a dozen values. Without validation images every rule that compares losses keeps the last tail.
+
+    Under FedBN the hospitals test an average with their own layers of the last round in it.
 
     Parameters
     ----------
-    rule : {"best", "last"}
+    rule : str
         `federation.select`.
-    best : BestModel or None
-        What was selected before a training was resumed.
+    total : int
+        How many tails the whole training offers: its rounds, or its epochs.
+    kept : KeptModel or None
+        What was kept before a training was resumed.
+    earlier : iterable of mapping
+        What was offered before a training was resumed: each tail's evaluations by hospital.
 
     Attributes
     ----------
-    best : BestModel or None
+    kept : KeptModel or None
         None before the first offer.
     """
 
-    def __init__(self, rule: Literal["best", "last"], best: BestModel | None = None) -> None:
-        self._rule = rule
-        self.best = best
+    def __init__(
+        self,
+        rule: SelectionName,
+        total: int,
+        kept: KeptModel | None = None,
+        earlier: Iterable[Mapping[str, EvaluationCounts]] = (),
+    ) -> None:
+        self._rule = RULES[rule]
+        self._total = total
+        self._scores = [_with_images(each) for each in earlier]
+        self.kept = kept
 
-    def offer(self, tail: NDArray[np.float32], validation: Mapping[str, EvaluationCounts], progress: float) -> None:
-        """Consider a tail with its evaluations on validation images by hospital; it is copied if selected."""
-        by_site = with_images(validation) if self._rule == "best" else {}
-        if self.best is not None and self.best.by_site:
-            common = by_site.keys() & self.best.by_site.keys()
-            if not common or _loss(by_site, common) > _loss(self.best.by_site, common):
-                return
-        self.best = BestModel(tail.copy(), progress, by_site)
+    def offer(self, tail: NDArray[np.float32], validation: Mapping[str, EvaluationCounts]) -> KeptModel:
+        """Take in the next tail with its evaluations on validation images by hospital; return what is kept now."""
+        self._scores.append(_with_images(validation))
+        self.kept = self._rule(self.kept, Offer(tail, self._scores, self._total))
+        return self.kept
 
 
-def with_images(validation: Mapping[str, EvaluationCounts]) -> dict[str, EvaluationCounts]:
+def _with_images(validation: Mapping[str, EvaluationCounts]) -> Scores:
     """Return the evaluations of those hospitals that had validation images."""
     return {name: counts for name, counts in validation.items() if counts.images}
-
-
-def _loss(by_site: Mapping[str, EvaluationCounts], sites: Iterable[str]) -> float:
-    """Return the mean loss over the images of some hospitals, at least one, in the order of their names."""
-    pooled = EvaluationCounts.pool(by_site[name] for name in sorted(sites))
-    assert pooled is not None
-    return pooled.loss

@@ -153,7 +153,8 @@ class Trainer:
         return any(isinstance(layer, _BatchNorm) and layer.training for layer in self._tail.modules())
 
     def _weights_are_finite(self) -> bool:
-        return all(bool(torch.isfinite(weight).all()) for weight in self._tail.parameters())
+        # Of the running statistics of a BatchNorm no loss of a training batch tells.
+        return all(bool(torch.isfinite(value).all()) for value in self._tail.state_dict().values())
 
     @torch.inference_mode()
     def predict(self, records: Sequence[ImageRecord], views: int = 0) -> NDArray[np.float64]:

@@ -6,12 +6,11 @@ digest of the tensors and its own. The JSON file is written last; without it the
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -20,7 +19,7 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
 from common.system.files import remove_parts, write_bytes_atomically, write_text_atomically
 from common.system.wording import plural
-from common.training.model_selection import BestModel, with_images
+from common.training.selection_rules import KeptModel
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
 from server.rounds.state import FederationState, RoundReport
@@ -46,17 +45,14 @@ class Checkpoints:
         Holds nothing else; made with the first checkpoint.
     identity : str
         Digests of what must be equal for a checkpoint to be resumed: plan and trunk.
-    rounds : int
-        Number of rounds of the whole training.
     keep : int
-        How many of the last checkpoints are kept, at least 1, beside the one with the best tail so far. Others are
+        How many of the last checkpoints are kept, at least 1, beside that of the round that is kept so far. Others are
         removed after the new one is written.
     """
 
-    def __init__(self, folder: Path, identity: str, rounds: int, keep: int = 2) -> None:
+    def __init__(self, folder: Path, identity: str, keep: int = 2) -> None:
         self._folder = folder
         self._identity = identity
-        self._rounds = rounds
         self._keep = keep
 
     def save(self, state: FederationState) -> None:
@@ -72,14 +68,14 @@ class Checkpoints:
         known: dict[str, Any] = {
             "identity": self._identity,
             "tensors": hashlib.sha256(content).hexdigest(),
-            "kept": {"loss": state.kept.loss, "progress": state.kept.progress} if state.kept is not None else None,
+            "kept": _kept_to_json(state.kept) if state.kept is not None else None,
             "rounds": [_report_to_json(report) for report in state.rounds],
             "standings": {name: [one.faults, one.back_in] for name, one in state.quarantine.items()},
             "federation": state.federation,
         }
         text = json.dumps(known | {_DIGEST: _digest(known)})
         write_text_atomically(self._folder / f"{stem}.json", text)
-        best = round(state.kept.progress * self._rounds) if state.kept is not None else 0
+        best = state.kept.number if state.kept is not None else 0
         # A checkpoint of a later round was not used, so it is damaged; it must not displace one that can be.
         for old in [one for one in self._stems() if one <= stem][: -self._keep]:
             if old != f"round-{best:04}":
@@ -144,30 +140,28 @@ class Checkpoints:
         except (KeyError, TypeError, IndexError) as error:
             raise _ForeignCheckpointError("was written by another version, which kept other things") from error
 
-    def _state_of(self, known: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> FederationState:
-        rounds = tuple(_report_from_json(entry) for entry in known["rounds"])
+    @staticmethod
+    def _state_of(known: dict[str, Any], tensors: Mapping[str, Any]) -> FederationState:
         kept = known["kept"]
         return FederationState(
             tail=tensors["tail"],
-            kept=self._best(tensors["kept"], kept["loss"], kept["progress"], rounds) if kept else None,
+            kept=KeptModel(tensors["kept"], **kept) if kept else None,
             optimizer={
                 name.removeprefix(_OPTIMIZER): value for name, value in tensors.items() if name.startswith(_OPTIMIZER)
             },
-            rounds=rounds,
+            rounds=tuple(_report_from_json(entry) for entry in known["rounds"]),
             quarantine={name: QuarantineStatus(*numbers) for name, numbers in known["standings"].items()},
             federation=known["federation"],
         )
 
-    def _best(
-        self, tail: NDArray[np.float32], loss: float | None, progress: float, rounds: Sequence[RoundReport]
-    ) -> BestModel:
-        """Return the best tail so far, with the evaluations by the round that started from it; none without a loss."""
-        by_site = {} if loss is None else with_images(rounds[round(progress * self._rounds)].evaluations)
-        return BestModel(tail, progress, by_site)
-
 
 def _digest(known: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def _kept_to_json(kept: KeptModel) -> dict[str, int | None]:
+    """Return all but the tail; what was scored stands in the reports of the rounds."""
+    return {"number": kept.number, "measure": kept.measure, "averaged_from": kept.averaged_from}
 
 
 def _report_to_json(report: RoundReport) -> dict[str, Any]:

@@ -102,33 +102,36 @@ class Federation:
             self._observer.state_reached(state)
             self._observer.round_finished(state.rounds[-1])
         last = self._evaluate(state.tail, total, "validation")
-        selection = ModelSelection(self._plan.federation.select, state.kept)
-        selection.offer(state.tail, last, 1.0)
-        assert selection.best is not None
-        selected = round(selection.best.progress * total)
+        kept = self._selection(state).offer(state.tail, last)
         return FederationResult(
-            tail=selection.best.tail,
-            selected_round=selected,
+            tail=kept.tail,
+            selected_round=kept.number,
+            averaged_from=kept.averaged_from,
             rounds=state.rounds,
             validation=(*(report.evaluation for report in state.rounds), EvaluationCounts.pool(last.values())),
-            test=self._evaluate(selection.best.tail, selected, "test"),
+            test=self._evaluate(kept.tail, kept.number, "test"),
         )
 
     def _next(self, state: FederationState) -> FederationState:
         """Return the state one round later."""
         report, updates = self._round(state)
         federation = self._plan.federation
-        selection = ModelSelection(federation.select, state.kept)
-        if report.round > 1:
-            selection.offer(state.tail, report.evaluations, (report.round - 1) / federation.rounds)
+        # The first round started from no tail that anybody trained.
+        kept = self._selection(state).offer(state.tail, report.evaluations) if report.round > 1 else None
         return FederationState(
             tail=self._strategy.next_tail(report.round, state.tail, updates),
-            kept=selection.best,
+            kept=kept,
             optimizer=self._strategy.memory(),
             rounds=(*state.rounds, report),
             quarantine=update_quarantine(report.round, state.quarantine, report.sites, report.failures, federation),
             federation=state.federation,
         )
+
+    def _selection(self, state: FederationState) -> ModelSelection:
+        """Return the selection as it stands before the state's own tail is offered."""
+        federation = self._plan.federation
+        earlier = (report.evaluations for report in state.rounds[1:])
+        return ModelSelection(federation.select, federation.rounds, state.kept, earlier)
 
     def _round(self, state: FederationState) -> tuple[RoundReport, dict[str, Update]]:
         """Have the hospitals evaluate and train the state's tail; return the report and the usable updates."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
-from common.training.model_selection import BestModel
+from common.training.selection_rules import KeptModel
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
 
@@ -64,8 +64,8 @@ class FederationState:
     federation : str
         Identifies this federation to the hospitals, also after it was resumed, so that they find their own layers and
         earlier replies again.
-    kept : BestModel or None
-        The best model so far.
+    kept : KeptModel or None
+        What would be the model if the tail before `tail` had been the last one.
     optimizer : mapping of str to ndarray
         Moments of a server optimiser; empty for most strategies.
     rounds : tuple of RoundReport
@@ -76,7 +76,7 @@ class FederationState:
 
     tail: NDArray[np.float32]
     federation: str
-    kept: BestModel | None = None
+    kept: KeptModel | None = None
     optimizer: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     rounds: tuple[RoundReport, ...] = ()
     quarantine: Mapping[str, QuarantineStatus] = field(default_factory=dict)
@@ -89,14 +89,16 @@ class FederationState:
 
 @dataclass(frozen=True)
 class FederationResult:
-    """The selected global tail and how it came about.
+    """The selected or averaged global tail and how it came about.
 
     Attributes
     ----------
     tail : ndarray of float32, shape (layout.size,)
-        The selected one.
+        The selected one, or the average.
     selected_round : int
-        The round after which it stood.
+        The round after which it stood; of an average, the last one in it.
+    averaged_from : int or None
+        Of an average, the first round in it.
     rounds : tuple of RoundReport
         In order.
     validation : tuple of EvaluationCounts or None
@@ -107,6 +109,7 @@ class FederationResult:
 
     tail: NDArray[np.float32]
     selected_round: int
+    averaged_from: int | None
     rounds: tuple[RoundReport, ...]
     validation: tuple[EvaluationCounts | None, ...]
     test: dict[str, EvaluationCounts]

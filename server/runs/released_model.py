@@ -9,6 +9,7 @@ from safetensors.torch import save
 
 from common.models.classifier import Classifier
 from common.models.tail_layout import TailLayout
+from common.plan.selection import COMPARING
 from common.plan.training_plan import TrainingPlan
 from common.summary.arm import ArmRecord
 from common.summary.summary import Summary
@@ -62,11 +63,13 @@ def release_model(
     write_bytes_atomically(folder / "model.safetensors", save(tensors, metadata))
     write_json_atomically(folder / "plan.json", {"digest": plan.digest, "plan": plan.model_dump()})
     personal = bool(TailLayout.personal(model.tail, plan).names)
-    write_text_atomically(folder / "card.md", _card(classes, summary, metadata, personal))
+    write_text_atomically(folder / "card.md", _card(plan, classes, summary, metadata, personal))
     return folder
 
 
-def _card(classes: tuple[str, ...], summary: Summary, metadata: dict[str, str], personal: bool) -> str:
+def _card(
+    plan: TrainingPlan, classes: tuple[str, ...], summary: Summary, metadata: dict[str, str], personal: bool
+) -> str:
     arm = summary.arms["federated"]
     sites = "\n".join(
         f"| {site.name} | {site.train} | {_told(site.validation)} | {_told(site.test)} |"
@@ -80,7 +83,7 @@ Not a medical device: for research, until someone has validated it for a use and
 - Network: {metadata["family"]}, start weights {summary.weights_source} (SHA-256 {summary.weights_sha256})
 - Classes, in the order of the outputs: {", ".join(classes)}
 - Trained by {summary.study.strategy} over {len(summary.dataset.sites)} hospitals, \
-{summary.cost.rounds} rounds; the model after round {_selected_round(summary)} was selected by its validation loss{own}
+{plan.federation.rounds} rounds; this is {_origin(plan, arm)}{own}
 - Plan digest {metadata["plan_digest"]}
 - Weights digest {metadata["weights_digest"]}
 - Made {summary.created} by rarefed {metadata["rarefed"]}
@@ -112,12 +115,18 @@ def _tested(arm: ArmRecord) -> str:
     return "\n".join(rows)
 
 
-def _selected_round(summary: Summary) -> int:
-    selected, rounds = summary.arms["federated"].selected, summary.cost.rounds
-    assert selected is not None
-    assert selected.progress is not None
-    assert rounds is not None
-    return int(selected.progress * rounds + 0.5)
+def _origin(plan: TrainingPlan, arm: ArmRecord) -> str:
+    """Say of which rounds the model is, and why of those."""
+    assert arm.selected is not None
+    assert arm.selected.progress is not None
+    rule, rounds = plan.federation.select, plan.federation.rounds
+    number = round(arm.selected.progress * rounds)
+    if arm.selected.averaged_from is not None:
+        average = "exponential average" if rule == "ema" else "mean"
+        return f"the {average} of the models after rounds {round(arm.selected.averaged_from * rounds)} to {number}"
+    if rule in COMPARING and any(point.validation_loss is not None for point in arm.learning_curve):
+        return f"the model after round {number}, selected by validation losses (federation.select = {rule})"
+    return f"the model after round {number}, the last one"
 
 
 def _told(count: int | None) -> str:

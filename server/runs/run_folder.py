@@ -110,7 +110,7 @@ class RunFolder:
 
     def checkpoints(self, training: str, identity: str, federation: FederationPlan) -> Checkpoints:
         """Return the round checkpoints of one training; `identity` is what must be equal for it to be resumed."""
-        return Checkpoints(self.round_checkpoints(training), identity, federation.rounds, federation.keep_checkpoints)
+        return Checkpoints(self.round_checkpoints(training), identity, federation.keep_checkpoints)
 
     def round_checkpoints(self, training: str) -> Path:
         """Return the folder of the round checkpoints of one training."""

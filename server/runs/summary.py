@@ -84,7 +84,10 @@ def _arm(plan: TrainingPlan, model: Classifier, result: FederationResult, wall_s
     arm = ArmRecord(
         per_site={site: metrics_of_counts(counts) for site, counts in result.test.items() if counts.images},
         learning_curve=learning_curve(result, plan.federation.rounds),
-        selected=SelectedRecord(progress=result.selected_round / plan.federation.rounds),
+        selected=SelectedRecord(
+            progress=result.selected_round / plan.federation.rounds,
+            averaged_from=result.averaged_from and result.averaged_from / plan.federation.rounds,
+        ),
         wall_s=round(wall_seconds, 2),
         samples_seen=plan.federation.local_epochs * images,
         parameters=ParametersRecord(trained=layout.size + personal.size, total=model.parameter_count),

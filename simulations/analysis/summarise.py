@@ -1,7 +1,7 @@
 """From trained units to the files of a run: `summary.json` and `predictions.csv`, out of which the report is drawn."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -29,6 +29,7 @@ from simulations.analysis.predictions_csv import write_predictions
 from simulations.analysis.variant_records import describe_variants
 from simulations.sites.consortium import SimulatedConsortium
 from simulations.study.arms import ARMS, CENTRALIZED, COMPARISONS, FEDERATED, GAP_ARMS, LOCAL_ALL
+from simulations.study.outcomes import Outcome
 from simulations.study.runner import Study
 from simulations.study.variants import Variant
 
@@ -106,6 +107,14 @@ def _design(plan: TrainingPlan, consortium: SimulatedConsortium, tested: int) ->
     )
 
 
+def _selected(outcomes: Sequence[Outcome]) -> SelectedRecord:
+    starts = [outcome.averaged_from for outcome in outcomes if outcome.averaged_from is not None]
+    return SelectedRecord(
+        progress=float(np.mean([outcome.selected for outcome in outcomes])),
+        averaged_from=float(np.mean(starts)) if starts else None,
+    )
+
+
 def _arm(
     arm: str,
     plan: TrainingPlan,
@@ -120,7 +129,7 @@ def _arm(
     repeats = len({unit.repeat for unit, _ in of_arm})
     record = evaluate(predictions[arm], bootstrap).extended(
         learning_curve=mean_learning_curve(of_arm),
-        selected=SelectedRecord(progress=float(np.mean([outcome.selected for outcome in outcomes]))),
+        selected=_selected(outcomes),
         # Of one repeat: what a user who does this once would wait and pay for.
         wall_s=round(sum(outcome.wall_s for outcome in outcomes) / repeats, 2),
         samples_seen=round(sum(outcome.samples_seen for outcome in outcomes) / repeats),

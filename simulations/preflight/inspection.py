@@ -17,7 +17,7 @@ from simulations.preflight.fold_checks import check_folds
 from simulations.preflight.machine import check_cache_folder, check_machine
 from simulations.preflight.plan_check import check_plan
 from simulations.preflight.resolution import check_resolution
-from simulations.preflight.site_checks import SITE_CHECKS
+from simulations.preflight.site_checks import check_classes_of_sites, check_sites_are_split
 from simulations.sites.consortium import SimulatedConsortium
 
 
@@ -88,5 +88,9 @@ def _deal_out(plan: TrainingPlan) -> tuple[SimulatedConsortium | None, list[Find
     found = f"{plural(checked.sites, 'site')} ({consortium.partition}), {folds}, {plan.model.family} with weights"
     if plan.model.weights == "none":
         found += " drawn at random"
-    findings = [passed("plan", found), check_folds(checked.folds), *(check(consortium) for check in SITE_CHECKS)]
-    return consortium, findings
+    return consortium, [
+        passed("plan", found),
+        check_folds(checked.folds),
+        check_sites_are_split(consortium, plan.data),
+        check_classes_of_sites(consortium),
+    ]

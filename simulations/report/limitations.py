@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from math import ceil
 
+from common.plan.selection import COMPARING
 from common.summary.arm import MetricsRecord
 from common.summary.summary import Summary
 from common.system.wording import plural
@@ -62,7 +63,7 @@ def _rounds_of_testing(summary: Summary, found: Mapping[str, MetricsRecord], tot
     study = summary.study
     if study.folds < 2:
         untested = summary.dataset.images - total
-        rest = f" of {summary.dataset.images}; the others trained and chose the models" if untested > 0 else ""
+        rest = f" of {summary.dataset.images}; {_use_of_the_others(summary)}" if untested > 0 else ""
         return (
             f"One split: {plural(total, 'image')} tested{rest}. Another split of the same patients could move every "
             "number by more than the intervals say."
@@ -83,6 +84,14 @@ def _rounds_of_testing(summary: Summary, found: Mapping[str, MetricsRecord], tot
     if spans:
         sentence += f" From repeat to repeat: {listed(spans)}."
     return sentence
+
+
+def _use_of_the_others(summary: Summary) -> str:
+    """Say what the images were for that were not tested."""
+    if not any(site.validation for site in summary.dataset.sites):
+        return "the others trained"
+    chose = summary.plan.get("federation", {}).get("select", "best") in COMPARING
+    return "the others trained and chose the models" if chose else "the others trained, or were held back unused"
 
 
 def _independence(summary: Summary) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from common.plan.selection import explain_no_choice
 from simulations.study.fault_descriptions import describe_faults
 from simulations.study.variants import Variant
 
@@ -42,6 +43,7 @@ def describe_variant(variant: Variant) -> list[str]:
         lines.append(f"left out: {image.name}: {image.reason}")
     if len(dataset.excluded) > 10:
         lines.append(f"left out: {len(dataset.excluded) - 10} more images; summary.json names them all")
+    lines += explain_no_choice(plan.federation.select, plan.data.validation_fraction)
     lines += describe_faults(plan.study.model_dump(), len(consortium.sites))
     for site in consortium.sites:
         present = {record.label for record in (*site.split.train, *site.split.validation, *site.split.test)}

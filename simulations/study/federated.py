@@ -100,6 +100,7 @@ def run_federated(
         probabilities=workers.predict(unit, result.tail, state.federation, result.selected_round, layers),
         learning_curve=learning_curve(result, plan.federation.rounds),
         selected=result.selected_round / plan.federation.rounds,
+        averaged_from=result.averaged_from and result.averaged_from / plan.federation.rounds,
         wall_s=state.seconds + time.monotonic() - started,
         samples_seen=sum(samples_of(unit, report) for report in result.rounds),
         trained_parameters=layout.size + personal.size,

@@ -34,7 +34,9 @@ class Outcome(Record):
     learning_curve : list of CurvePointRecord
         May be empty.
     selected : float
-        When the model was taken, as a share of the budget.
+        When the model was taken, as a share of the budget; of an average, the last tail in it.
+    averaged_from : float or None
+        Of an average, when the first tail in it was taken.
     wall_s : float
         Seconds of training and scoring.
     samples_seen : int
@@ -50,6 +52,7 @@ class Outcome(Record):
     probabilities: list[list[float]]
     learning_curve: list[CurvePointRecord] = Field([], alias="history")
     selected: float
+    averaged_from: float | None = None
     wall_s: float
     samples_seen: int = Field(alias="image_passes")
     trained_parameters: int

@@ -79,22 +79,23 @@ def _train(
     trainer, layout, tail = bench.trainer, bench.layout, bench.trainer.model.tail
     bench.load(bench.initial_tail)
     epochs = plan.study.centralized_epochs
-    selection = ModelSelection(plan.federation.select)
+    selection = ModelSelection(plan.federation.select, epochs)
     learning_curve: list[CurvePoint] = []
 
     def after_epoch(epoch: int, loss: float) -> None:
         score = EvaluationCounts.of(validation, trainer.predict(validation), plan.exchange.score_bins)
         learning_curve.append(CurvePoint((epoch + 1) / epochs, loss, score))
-        selection.offer(layout.pack(tail), {name: score}, learning_curve[-1].progress)
+        selection.offer(layout.pack(tail), {name: score})
 
     trainer.fit(train, EpochRange(0, epochs, epochs), name=name, batch_size=batch_size, on_epoch=after_epoch)
-    kept = selection.best
+    kept = selection.kept
     assert kept is not None
     layout.unpack(kept.tail, tail)
     return Outcome(
         probabilities=rounded(trainer.predict(consortium.pooled("test"), plan.augmentation.tested)),
         learning_curve=[CurvePointRecord(**curve_point_entry(point)) for point in learning_curve],
-        selected=kept.progress,
+        selected=kept.number / epochs,
+        averaged_from=kept.averaged_from and kept.averaged_from / epochs,
         wall_s=time.monotonic() - started,
         samples_seen=epochs * len(train),
         trained_parameters=layout.size,

@@ -22,7 +22,9 @@ def learning_figures(summary: Summary) -> list[Drawing]:
     for name, (title, scale) in _MEASURES.items():
         lines = [line for key in ARMS if key in summary.arms and (line := _line(key, summary.arms[key], name, scale))]
         if lines:
-            caption = "On the validation patients. A dot marks the model that was kept."
+            caption = "On the validation patients."
+            if any(line.selected is not None for line in lines):
+                caption += " A dot marks the model that was kept."
             if name == "train_loss":
                 caption = "On the training patients, as augmented."
             if summary.study.folds > 1 or summary.study.repeats > 1:
@@ -35,8 +37,9 @@ def _line(key: str, arm: ArmRecord, name: str, scale: float) -> Line | None:
     points = _points(arm.learning_curve, name, scale)
     if not points:
         return None
-    # The model is selected by validation; that says nothing on a curve of the training loss.
-    selected = arm.selected.progress if arm.selected and name != "train_loss" else None
+    # The model is selected by validation; that says nothing on a curve of the training loss. An average is on no curve.
+    shown = arm.selected is not None and arm.selected.averaged_from is None and name != "train_loss"
+    selected = arm.selected.progress if arm.selected and shown else None
     return Line(key, ARMS[key].short_title, points, _spread(arm.learning_curve, name, scale), selected)
 
 

@@ -174,6 +174,14 @@ def test_batch_norm_is_not_trained_on_one_image(dataset: Dataset, tmp_path: Path
         plan(model__batch_norm="train", training__batch_size=1)
 
 
+def test_statistics_that_diverge_are_said(dataset: Dataset, tmp_path: Path) -> None:
+    bench = trainer(plan(model__batch_norm="train"), tmp_path)
+    statistics = next(value for name, value in bench.model.tail.named_buffers() if name.endswith("running_var"))
+    statistics.fill_(float("inf"))
+    with pytest.raises(RunError, match="training of x diverged in epoch 1"):
+        bench.fit(dataset.records[:8], EpochRange(0, 1, 1), name="x")
+
+
 def test_a_last_step_that_diverges_is_said(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = TailOptimizer.step
 

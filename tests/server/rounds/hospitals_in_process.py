@@ -1,6 +1,6 @@
 """Hospitals and a transport in this process, for federations that need neither Flower's Grid nor Ray."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,25 @@ class FaultyHospital(Hospital):
             return Message(Error(4002, "failed: training"), reply_to=message)
         change = messages.read_tail(reply.content) * np.float32(self._factor)
         reply.content[messages.ARRAYS] = messages.tail_record(change)
+        return reply
+
+
+class UnsteadyHospital(Hospital):
+    """One that scores the tail after 0, 1, ... rounds with the given losses, and fails in the rounds `absent`."""
+
+    def __init__(self, node: int, name: str, losses: Sequence[float], absent: Set[int] = frozenset()) -> None:
+        super().__init__(node, name)
+        self._losses, self._absent = losses, absent
+
+    def answer(self, message: Message) -> Message:
+        reply = super().answer(message)
+        if message.metadata.message_type == "query":
+            return reply
+        number = messages.read_int(message.content, messages.ROUND)
+        before = number - (message.metadata.message_type == "train")
+        if before < number and number in self._absent:
+            return Message(Error(4002, "failed: training"), reply_to=message)
+        reply.content.metric_records[messages.METRICS][messages.SCORE_LOSS] = self._losses[before]
         return reply
 
 

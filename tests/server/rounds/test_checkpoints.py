@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from common.errors import RunError
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import ScoreHistogram
-from common.training.model_selection import BestModel
+from common.training.selection_rules import KeptModel
 from server.rounds.checkpoints import Checkpoints
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
@@ -37,8 +38,7 @@ def state_after(rounds: int) -> FederationState:
     )
     return FederationState(
         tail=rng.normal(size=50).astype(np.float32),
-        # After half of 20 rounds; the eleventh started from it.
-        kept=BestModel(rng.normal(size=50).astype(np.float32), 0.5, {"north": SCORE}) if rounds > 10 else None,
+        kept=KeptModel(rng.normal(size=50).astype(np.float32), 10, 9, 2) if rounds > 10 else None,
         optimizer={"first-moment": rng.normal(size=50), "second-moment": rng.normal(size=50).astype(np.float32)},
         rounds=reports,
         quarantine={"west": QuarantineStatus(2, 7)},
@@ -52,8 +52,7 @@ def assert_equal(one: FederationState | None, other: FederationState) -> None:
     assert (one.kept is None) == (other.kept is None)
     if one.kept is not None and other.kept is not None:
         assert one.kept.tail.tobytes() == other.kept.tail.tobytes()
-        assert (one.kept.loss, one.kept.progress) == (other.kept.loss, other.kept.progress)
-        assert repr(one.kept.by_site) == repr(other.kept.by_site)
+        assert replace(one.kept, tail=other.kept.tail) == other.kept
     assert {name: (value.dtype, value.tobytes()) for name, value in one.optimizer.items()} == {
         name: (value.dtype, value.tobytes()) for name, value in other.optimizer.items()
     }
@@ -67,7 +66,7 @@ def silent(line: str) -> None:
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path / "rounds", "plan", 20)
+    checkpoints = Checkpoints(tmp_path / "rounds", "plan")
     assert checkpoints.latest(silent) is None
     for rounds in (1, 2, 3, 11, 12):
         checkpoints.save(state_after(rounds))
@@ -75,11 +74,11 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_old_ones_go_and_the_last_and_the_best_stay(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, "plan", 20, keep=2)
+    checkpoints = Checkpoints(tmp_path, "plan", keep=2)
     (tmp_path / ".round-0003.json.x.part").write_text("left by a writer that was killed")
     for rounds in range(1, 12):
         checkpoints.save(state_after(rounds))
-    # What is kept was the tail after half of 20 rounds.
+    # What is kept was the tail after the tenth round.
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"round-{number:04}.{suffix}" for number in (10, 11) for suffix in ("json", "safetensors")
     ]
@@ -90,7 +89,7 @@ def test_old_ones_go_and_the_last_and_the_best_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["json", "safetensors"])
 def test_any_flipped_byte_makes_the_one_before_be_used(tmp_path: Path, suffix: str) -> None:
-    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    checkpoints = Checkpoints(tmp_path, "plan")
     for rounds in (1, 2):
         checkpoints.save(state_after(rounds))
     path = tmp_path / f"round-0002.{suffix}"
@@ -106,7 +105,7 @@ def test_any_flipped_byte_makes_the_one_before_be_used(tmp_path: Path, suffix: s
 @pytest.mark.parametrize("suffix", ["json", "safetensors"])
 @pytest.mark.parametrize("length", [0, 10, -1])
 def test_a_torn_or_missing_file_is_no_checkpoint(tmp_path: Path, suffix: str, length: int) -> None:
-    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    checkpoints = Checkpoints(tmp_path, "plan")
     for rounds in (1, 2):
         checkpoints.save(state_after(rounds))
     path = tmp_path / f"round-0002.{suffix}"
@@ -118,14 +117,14 @@ def test_a_torn_or_missing_file_is_no_checkpoint(tmp_path: Path, suffix: str, le
 
 
 def test_another_trainings_checkpoint_is_neither_taken_over_nor_removed(tmp_path: Path) -> None:
-    Checkpoints(tmp_path, "plan", 20).save(state_after(5))
+    Checkpoints(tmp_path, "plan").save(state_after(5))
     with pytest.raises(RunError, match=r"round-0005: belongs to another plan, trunk or version; go on with the plan"):
-        Checkpoints(tmp_path, "another plan", 20).latest(silent)
-    assert_equal(Checkpoints(tmp_path, "plan", 20).latest(silent), state_after(5))
+        Checkpoints(tmp_path, "another plan").latest(silent)
+    assert_equal(Checkpoints(tmp_path, "plan").latest(silent), state_after(5))
 
 
 def test_no_usable_checkpoint_is_no_reason_to_begin_anew(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    checkpoints = Checkpoints(tmp_path, "plan")
     for rounds in (1, 2):
         checkpoints.save(state_after(rounds))
         (tmp_path / f"round-000{rounds}.json").write_text("{}")
@@ -136,7 +135,7 @@ def test_no_usable_checkpoint_is_no_reason_to_begin_anew(tmp_path: Path) -> None
 
 
 def test_damaged_checkpoints_of_later_rounds_do_not_displace_new_ones(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, "plan", 20, keep=2)
+    checkpoints = Checkpoints(tmp_path, "plan", keep=2)
     for rounds in (3, 8, 9):
         checkpoints.save(state_after(rounds))
     for rounds in (8, 9):
@@ -148,7 +147,7 @@ def test_damaged_checkpoints_of_later_rounds_do_not_displace_new_ones(tmp_path: 
 
 @pytest.mark.parametrize("lost", ["standings", "federation", "kept"])
 def test_a_sound_checkpoint_of_another_version_is_refused_by_name(tmp_path: Path, lost: str) -> None:
-    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    checkpoints = Checkpoints(tmp_path, "plan")
     checkpoints.save(state_after(2))
     path = tmp_path / "round-0002.json"
     known = json.loads(path.read_text())
@@ -163,7 +162,7 @@ def test_a_sound_checkpoint_of_another_version_is_refused_by_name(tmp_path: Path
 
 @pytest.mark.parametrize("text", ["[]", "1", "[" * 100_000])
 def test_json_that_is_no_checkpoint(tmp_path: Path, text: str) -> None:
-    checkpoints = Checkpoints(tmp_path, "plan", 20)
+    checkpoints = Checkpoints(tmp_path, "plan")
     checkpoints.save(state_after(1))
     (tmp_path / "round-0002.json").write_text(text)
     assert_equal(checkpoints.latest(lambda line: None), state_after(1))

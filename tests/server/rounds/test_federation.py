@@ -1,7 +1,20 @@
 """A federation over hospitals that answer in this process: weights, outliers, and going on after any round."""
 
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from common.plan.selection import SelectionName
+from server.rounds.checkpoints import Checkpoints
 from server.runs.round_records import learning_curve
-from tests.server.rounds.hospitals_in_process import FaultyHospital, Hospital, RecordingObserver, federate
+from tests.server.rounds.hospitals_in_process import (
+    FaultyHospital,
+    Hospital,
+    RecordingObserver,
+    UnsteadyHospital,
+    federate,
+)
 
 
 def test_a_federation_goes_on_from_any_round_as_if_nothing_had_been() -> None:
@@ -14,6 +27,30 @@ def test_a_federation_goes_on_from_any_round_as_if_nothing_had_been() -> None:
             assert rest.tail.tobytes() == whole.tail.tobytes()
             assert [report.round for report in rest.rounds] == [1, 2, 3, 4, 5, 6]
             assert learning_curve(rest, 6) == learning_curve(whole, 6)
+
+
+@pytest.mark.parametrize("rule", get_args(SelectionName))
+def test_what_is_kept_does_not_depend_on_an_interruption(rule: str, tmp_path: Path) -> None:
+    """After every round a checkpoint is written, and the federation goes on from what is read of it."""
+    losses = [0.9, 0.5, 0.41, 0.6, 0.4, 0.42, 0.6, 0.5, 0.7]
+    changes = {"federation.rounds": len(losses) - 1, "federation.select": rule}
+    hospitals = [UnsteadyHospital(1, "north", losses), UnsteadyHospital(3, "south", losses[::-1], absent={4, 6})]
+    observer = RecordingObserver()
+    whole = federate(*hospitals, changes=changes, observer=observer)
+    for state in observer.states:
+        checkpoints = Checkpoints(tmp_path / str(len(state.rounds)), "plan")
+        checkpoints.save(state)
+        rest = federate(*hospitals, changes=changes, state=checkpoints.latest(pytest.fail))
+        assert rest.tail.tobytes() == whole.tail.tobytes()
+        assert (rest.selected_round, rest.averaged_from) == (whole.selected_round, whole.averaged_from)
+
+
+def test_an_average_is_what_is_tested_and_says_of_which_rounds_it_is() -> None:
+    # Each round adds 2, the mean of the hospitals' numbers.
+    changes = {"federation.rounds": 12, "federation.select": "mean"}
+    result = federate(Hospital(1, "north"), Hospital(3, "south"), changes=changes)
+    assert (result.averaged_from, result.selected_round) == (10, 12)
+    assert result.tail.tolist() == [22, 22, 22]
 
 
 def test_an_update_far_larger_than_the_usual_is_left_out() -> None:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
-from common.summary.arm import ArmRecord, SelectedRecord
+from common.summary.arm import ArmRecord, CurvePointRecord, SelectedRecord
 from common.summary.summary import CostRecord, DatasetRecord, DesignRecord, SiteRecord, Summary
 from server.runs.released_model import release_model
 
@@ -48,3 +48,28 @@ def test_a_released_model_holds_what_travelled_and_its_card_says_what_did_not(tm
     assert bool(personal.names) == (strategy == "fedbn")
     said = "Normalisation layers: the pretrained ones" in (folder / "card.md").read_text()
     assert said == (strategy == "fedbn")
+
+
+@pytest.mark.parametrize(
+    ("rule", "averaged_from", "scored", "said"),
+    [
+        ("best", None, True, "the model after round 12, selected by validation losses (federation.select = best)"),
+        ("best", None, False, "the model after round 12, the last one"),
+        ("last", None, True, "the model after round 12, the last one"),
+        ("mean", 10 / 12, True, "the mean of the models after rounds 10 to 12"),
+        ("ema", 1 / 12, False, "the exponential average of the models after rounds 1 to 12"),
+    ],
+)
+def test_the_card_says_of_which_rounds_a_model_is(
+    tmp_path: Path, rule: str, averaged_from: float | None, scored: bool, said: str
+) -> None:
+    plan = TrainingPlan.from_flat({"model.weights": "none", "federation.select": rule})
+    model = build_model(plan, 2)
+    tail = TailLayout.of(model.tail, plan).pack(model.tail)
+    curve = [CurvePointRecord(progress=1.0, validation_loss=0.5 if scored else None)]
+    arm = SUMMARY.arms["federated"].extended(
+        selected=SelectedRecord(progress=1.0, averaged_from=averaged_from), learning_curve=curve
+    )
+    summary = SUMMARY.model_copy(update={"arms": {"federated": arm}})
+    folder = release_model(tmp_path, plan, ("no", "yes"), model, tail, summary)
+    assert f"12 rounds; this is {said}\n" in (folder / "card.md").read_text()

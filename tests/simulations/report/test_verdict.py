@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from common.summary.summary import Summary
+from simulations.report.figures.learning_figures import learning_figures
 from simulations.report.verdict import Verdict, reach_verdict
 from tests.simulations.report.cases import ALL_ARMS, RunFactory, against
 
@@ -64,3 +65,29 @@ def test_the_verdict_says_how_often_was_tested_and_on_whom(make_run: RunFactory)
     assert "synthetic" in " ".join(judge(make_run(synthetic=True)).limits)
     worst = judge(make_run()).findings[-1]
     assert worst.startswith("Least accurate site: federated training at ")
+
+
+def test_the_verdict_says_what_images_were_for_that_were_not_tested(make_run: RunFactory) -> None:
+    run = make_run()
+    dataset = json.loads((run / "summary.json").read_text())["dataset"] | {"images": 1000}
+    site = dict.fromkeys(("images", "train", "test"), 10) | {"name": "north"}
+    for held_back, rule, said in (
+        (30, "best", "of 1000; the others trained and chose the models."),
+        (30, "mean", "of 1000; the others trained, or were held back unused."),
+        (0, "mean", "of 1000; the others trained."),
+        (0, "best", "of 1000; the others trained."),
+    ):
+        changes = {
+            "dataset": dataset | {"sites": [site | {"validation": held_back}]},
+            "plan": {"federation": {"select": rule}},
+        }
+        assert said in " ".join(judge(run, **changes).limits)
+
+
+def test_an_average_has_no_dot_on_a_learning_curve(make_run: RunFactory) -> None:
+    written = json.loads((make_run() / "summary.json").read_text())
+    for averaged_from, dotted in ((None, True), (0.75, False)):
+        for arm in written["arms"].values():
+            arm["selected"] = {"progress": 1.0, "averaged_from": averaged_from}
+        captions = {one.name: one.caption for one in learning_figures(Summary.model_validate(written))}
+        assert ("A dot marks" in captions["learning-validation-loss"]) == dotted
