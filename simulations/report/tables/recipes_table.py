@@ -16,24 +16,19 @@ def compared_arms(arms: Sequence[str]) -> list[str]:
     return [arm for arm in (CENTRALIZED, FEDERATED) if arm in arms] or list(arms)[:1]
 
 
-def recipes_table(variants: Sequence[VariantRecord]) -> Table:
-    """Return one row per recipe; the first variant is the plan's."""
-    arms = compared_arms(list(variants[0].arms))
-    columns = plain_cells("Recipe")
-    for arm in arms:
-        title = ARMS[arm].short_title
-        columns += [
-            Cell("Correct", title),
-            Cell("more images", title),
-            Cell(RATES["auc"], title),
-            Cell("more AUC", title),
-        ]
-    rows = [Row([Cell(one.recipe or PLAN), *(cell for arm in arms for cell in _cells(one, arm))]) for one in variants]
+def recipes_tables(variants: Sequence[VariantRecord]) -> list[Table]:
+    """Return for each compared arm a table with one row per recipe; the first variant is the plan's."""
+    return [_of_arm(variants, arm) for arm in compared_arms(list(variants[0].arms))]
+
+
+def _of_arm(variants: Sequence[VariantRecord], arm: str) -> Table:
+    columns = plain_cells("Recipe", "Correct", "More images", RATES["auc"], "More AUC")
+    rows = [Row([Cell(one.recipe or PLAN), *_cells(one, arm)]) for one in variants]
     caption = (
         "Small print: 95 % interval over patients. More: than the plan, on the same images; many recipes are compared "
         "here, and the best of them looks better than it is."
     )
-    return Table("recipes", "Recipes", columns, rows, caption)
+    return Table(f"recipes-{arm}", f"Recipes: {ARMS[arm].full_title}", columns, rows, caption)
 
 
 def _cells(variant: VariantRecord, arm: str) -> list[Cell]:

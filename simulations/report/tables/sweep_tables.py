@@ -8,7 +8,7 @@ from simulations.report.formatting import MISSING, interval, number, percent
 from simulations.report.tables.cells import RATES, correct_and_rates, gap_in_accuracy, metrics_by_arm
 from simulations.report.tables.family_tables import family_tables
 from simulations.report.tables.faults_table import faults_table
-from simulations.report.tables.recipes_table import PLAN, recipes_table
+from simulations.report.tables.recipes_table import PLAN, recipes_tables
 from simulations.report.tables.table import Cell, Row, Table, plain_cells
 from simulations.study.arms import ARMS, FEDERATED, GAP_ARMS
 
@@ -45,7 +45,7 @@ def sweep_tables(summary: Summary) -> list[Table]:
     for one in _alike(summary.variants, "partition", "sites", "faults"):
         recipes.setdefault(one.recipe, one)
     if len(recipes) > 1:
-        tables.append(recipes_table(list(recipes.values())))
+        tables += recipes_tables(list(recipes.values()))
     else:
         recipes = {}
     shown = {id(variant) for variant in (*families, *strategies, *partitions, *faulty, *recipes.values())}
