@@ -132,10 +132,20 @@ class TrainingSettings(PlanGroup):
     seed: int = Field(1, ge=0, lt=2**31)
     learning_rate: float = Field(3e-4, gt=0, le=1)
     schedule: Literal["cosine", "constant"] = Field("cosine", description="over the whole run, also across rounds")
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="factor on the learning rate per stage before the head; 1: the same rate everywhere",
+    )
+    head_epochs: int = Field(0, ge=0, le=10_000, description="first epochs in which only the head is trained")
     weight_decay: float = Field(0.01, ge=0, le=1)
     batch_size: int = Field(8, ge=1, le=1024)
     clip_norm: float = Field(1.0, ge=0, description="largest L2 norm of a gradient; 0: no clipping")
     label_smoothing: Fraction = Field(0.1, description="keeps a few dozen images from driving the scores to 0 and 1")
+    mixup: float = Field(
+        0.0, ge=0, le=10, description="alpha of the beta distribution that mixes pairs of images by; 0: no mixing"
+    )
     class_weights: Literal["none", "balanced"] = "none"
     precision: Literal["auto", "float32"] = Field(
         "auto", description="auto: frozen trunk in bfloat16 where the CPU has it"

@@ -1,4 +1,4 @@
-"""The optimizer of a tail: AdamW with the plan's learning rate schedule, gradient clipping and FedProx's term."""
+"""The optimizer of a tail: AdamW with the plan's learning rates, gradient clipping and FedProx's term."""
 
 import math
 
@@ -17,20 +17,26 @@ class TailOptimizer:
 
     Parameters
     ----------
-    tail : nn.Module
-        Updated in place.
+    tail : nn.Sequential
+        Updated in place, but for parameters that have no gradient when a step is made. Each stage before the head
+        learns at `layer_decay` times the rate of the stage behind it (Howard & Ruder 2018, Universal language model
+        fine-tuning, section 3.2, discriminative fine-tuning).
     plan : TrainingSettings
-        `learning_rate`, `schedule`, `weight_decay` and `clip_norm` are read.
+        `learning_rate`, `layer_decay`, `schedule`, `weight_decay` and `clip_norm` are read.
     proximal_mu : float
         Weight of FedProx's proximal term mu/2 |w - w_start|^2 (Li et al. 2020, Federated optimization in heterogeneous
         networks, equation 2); w_start are the parameters at this moment. 0: no such term.
     """
 
-    def __init__(self, tail: nn.Module, plan: TrainingSettings, proximal_mu: float = 0.0) -> None:
+    def __init__(self, tail: nn.Sequential, plan: TrainingSettings, proximal_mu: float = 0.0) -> None:
         self._plan = plan
         self._parameters = [parameter for parameter in tail.parameters() if parameter.requires_grad]
+        self._factors = [plan.layer_decay**depth for depth in reversed(range(len(tail)))]
         self._adamw = torch.optim.AdamW(
-            self._parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
+            [{"params": list(stage.parameters())} for stage in tail],
+            lr=plan.learning_rate,
+            weight_decay=plan.weight_decay,
+            fused=True,
         )
         self._proximal_mu = proximal_mu
         self._start = [parameter.detach().clone() for parameter in self._parameters] if proximal_mu else []
@@ -45,7 +51,9 @@ class TailOptimizer:
         progress : float
             Share of the whole run's training that is done, in [0, 1); sets the learning rate.
         """
-        self._adamw.param_groups[0]["lr"] = self._learning_rate(progress)
+        rate = self._learning_rate(progress)
+        for group, factor in zip(self._adamw.param_groups, self._factors, strict=True):
+            group["lr"] = rate * factor
         self._adamw.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self._start:
@@ -56,8 +64,8 @@ class TailOptimizer:
 
     def _add_proximal_gradient(self) -> None:
         for parameter, origin in zip(self._parameters, self._start, strict=True):
-            assert parameter.grad is not None
-            parameter.grad.add_(parameter.detach() - origin, alpha=self._proximal_mu)
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - origin, alpha=self._proximal_mu)
 
     def _learning_rate(self, progress: float) -> float:
         if self._plan.schedule == "constant":

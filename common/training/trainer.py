@@ -20,6 +20,7 @@ from common.plan.training_plan import TrainingPlan
 from common.training.activation_cache import ActivationCache, activation_cache
 from common.training.activations import Activations
 from common.training.device import pick_device
+from common.training.mixup import mix
 from common.training.tail_optimizer import TailOptimizer
 
 _SCORING_BATCH = 32
@@ -108,7 +109,7 @@ class Trainer:
         epoch_loss = math.nan
         try:
             for epoch in range(epochs.first, epochs.stop):
-                self.model.train()
+                self._set_training(head_only=epoch < self._plan.head_epochs)
                 with _seeded(self._plan.seed, name, epoch):
                     epoch_loss = self._train_epoch(
                         records, epoch, epochs.total, batch_size or self._plan.batch_size, optimizer
@@ -119,8 +120,21 @@ class Trainer:
                 if on_epoch:
                     on_epoch(epoch, epoch_loss)
         finally:
+            self._tail.requires_grad_(True)
             self.model.eval()
         return epoch_loss
+
+    def _set_training(self, head_only: bool) -> None:
+        """Set the training mode of all stages of the tail, or of its head alone.
+
+        A head that fits first leaves the pretrained stages less to unlearn (Kumar et al. 2022, Fine-tuning can distort
+        pretrained features, section 4).
+        """
+        self.model.train()
+        for stage in self._tail[:-1]:
+            stage.requires_grad_(not head_only)
+            if head_only:
+                stage.eval()
 
     def _train_epoch(
         self, records: Sequence[ImageRecord], epoch: int, total: int, batch_size: int, optimizer: TailOptimizer
@@ -132,7 +146,7 @@ class Trainer:
         loss_sum = 0.0
         for number, chosen in enumerate(batches):
             inputs = self._activations.training_batch([records[i] for i in chosen.tolist()], epoch)
-            loss = self._loss(self._tail(inputs), labels[chosen], weights)
+            loss = self._loss_of_batch(inputs, labels[chosen], weights)
             optimizer.step(loss, progress=(epoch + number / len(batches)) / total)
             loss_sum += loss.item() * len(chosen)
         return loss_sum / len(records)
@@ -207,6 +221,14 @@ class Trainer:
             for i in range(0, len(records), _SCORING_BATCH)
         ]
         return torch.cat(rows).numpy() if rows else np.empty((0, self.model.family.features))
+
+    def _loss_of_batch(self, inputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        if not self._plan.mixup:
+            return self._loss(self._tail(inputs), labels, weights)
+        mixture = mix(inputs, self._plan.mixup)
+        logits = self._tail(mixture.inputs)
+        own, partners = (self._loss(logits, truth, weights) for truth in (labels, labels[mixture.partners]))
+        return mixture.share * own + (1 - mixture.share) * partners
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         smoothing, truth = self._plan.label_smoothing, labels.to(self._device)

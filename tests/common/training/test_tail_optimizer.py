@@ -37,9 +37,9 @@ def watched_steps() -> Iterator[list[tuple[float, float]]]:
     steps: list[tuple[float, float]] = []
 
     def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        group = optimizer.param_groups[0]
-        norms = [parameter.grad.norm() for parameter in group["params"] if parameter.grad is not None]
-        steps.append((group["lr"], float(torch.stack(norms).norm())))
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        norms = [parameter.grad.norm() for parameter in parameters if parameter.grad is not None]
+        steps.append((optimizer.param_groups[0]["lr"], float(torch.stack(norms).norm())))
 
     handle = register_optimizer_step_pre_hook(note)
     try:
@@ -56,6 +56,21 @@ def test_rounds_are_parts_of_one_schedule(dataset: Dataset, tmp_path: Path) -> N
     # 24 images in batches of 8: three steps per epoch.
     cosine = [1e-3 * 0.5 * (1 + np.cos(np.pi * step / 6)) for step in range(6)]
     assert [rate for rate, _ in steps] == pytest.approx(cosine)
+
+
+def test_earlier_stages_learn_slower_if_the_plan_says_so(dataset: Dataset, tmp_path: Path) -> None:
+    def largest_changes(**changes: Scalar) -> list[float]:
+        bench = trainer(plan(training__weight_decay=0, **changes), tmp_path)
+        before = [[parameter.detach().clone() for parameter in stage.parameters()] for stage in bench.model.tail]
+        bench.fit(dataset.records[:8], EpochRange(0, 1, 1), name="x")
+        return [
+            max(float((new.detach() - old).abs().max()) for new, old in zip(stage.parameters(), olds, strict=True))
+            for stage, olds in zip(bench.model.tail, before, strict=True)
+        ]
+
+    # Adam's first step moves each weight by the learning rate, 1e-3 here, whatever its gradient.
+    assert largest_changes() == pytest.approx([1e-3] * 4, rel=0.01)
+    assert largest_changes(training__layer_decay=0.5) == pytest.approx([1.25e-4, 2.5e-4, 5e-4, 1e-3], rel=0.01)
 
 
 def test_gradients_are_clipped_only_if_the_plan_says_so(dataset: Dataset, tmp_path: Path) -> None:

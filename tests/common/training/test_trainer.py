@@ -63,6 +63,28 @@ def test_training_touches_nothing_but_the_tail(dataset: Dataset, tmp_path: Path)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("batch_norm", ["frozen", "train"])
+def test_the_head_is_trained_alone_first_if_the_plan_says_so(dataset: Dataset, tmp_path: Path, batch_norm: str) -> None:
+    bench = trainer(plan(training__head_epochs=1, model__batch_norm=batch_norm), tmp_path)
+
+    def changed_by(epochs: EpochRange) -> set[str]:
+        before = {name: tensor.clone() for name, tensor in bench.model.tail.state_dict().items()}
+        bench.fit(dataset.records[:8], epochs, name="x", proximal_mu=0.1)
+        after = bench.model.tail.state_dict()
+        return {name.partition(".")[0] for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+
+    assert changed_by(EpochRange(0, 1, 3)) == {"head"}
+    assert changed_by(EpochRange(1, 2, 3)) == {"block5", "block6", "top", "head"}
+    assert all(parameter.requires_grad for parameter in bench.model.tail.parameters())
+
+
+def test_mixed_images_train_the_same_bits_each_time(dataset: Dataset, tmp_path: Path) -> None:
+    def loss(mixup: float) -> float:
+        return trainer(plan(training__mixup=mixup), tmp_path).fit(dataset.records[:8], EpochRange(0, 2, 2), name="x")
+
+    assert loss(0.4) == loss(0.4) != loss(0.0)
+
+
 def test_scoring_between_passes_changes_nothing(dataset: Dataset, tmp_path: Path) -> None:
     quiet, scoring = trainer(plan(), tmp_path), trainer(plan(), tmp_path)
     quiet.fit(dataset.records[:8], EpochRange(0, 2, 2), name="x")
