@@ -14,7 +14,7 @@ from client.rules.request import read_request
 from client.training.personal_layers import PersonalLayers
 from client.training.rounds import evaluate_tail, train_round, trunk_digest
 from client.training.site import Site
-from common.dataset.splits import SplitName
+from common.dataset.split_names import SplitName
 from common.errors import InputError
 from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan

@@ -24,6 +24,7 @@ class DataSection(Section):
     path_column: str = "path"
     label_column: str = "label"
     patient_column: str = "auto"
+    split_column: str = "split"
     patient_pattern: str = "auto"
     positive: str = Field("auto", description="name of the class that means disease")
 

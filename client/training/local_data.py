@@ -7,9 +7,9 @@ from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure, check_images
 from client.training.site import Site
 from common.dataset.loading import load_dataset
+from common.dataset.official_split import check_official_split, split_as_planned
 from common.dataset.records import Dataset
 from common.dataset.settings import DatasetSettings
-from common.dataset.splits import split_records
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.refusals import Failure
@@ -33,6 +33,7 @@ def local_plan(plan: TrainingPlan, hospital: HospitalFile) -> TrainingPlan:
             "data.path_column": data.path_column,
             "data.label_column": data.label_column,
             "data.patient_column": data.patient_column,
+            "data.split_column": data.split_column,
             "data.patient_pattern": data.patient_pattern,
             "data.positive": data.positive,
             "training.device": hospital.limits.device,
@@ -63,13 +64,8 @@ def local_site(plan: TrainingPlan, hospital: HospitalFile) -> Site:
     """
     try:
         dataset = _dataset(hospital.data.path, plan.data.class_names, hospital)
-        split = split_records(
-            dataset.records,
-            test_fraction=plan.data.test_fraction,
-            validation_fraction=plan.data.validation_fraction,
-            fold=plan.data.fold,
-            seed=plan.training.seed,
-        )
+        check_official_split(dataset, plan.data)
+        split = split_as_planned(hospital.name, dataset.records, plan.data, plan.training.seed)
     except InputError as error:
         raise HospitalFailure(Failure.DATA, str(error)) from error
     check_images(hospital.rules, len(split.train))

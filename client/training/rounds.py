@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from client.training.site import Site
 from client.training.update_clipping import clip_update
-from common.dataset.splits import SplitName
+from common.dataset.split_names import SplitName
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.plan.training_plan import TrainingPlan
 from common.training.trainer import EpochRange

@@ -27,6 +27,11 @@ SITES = (
     "institution institutionid institutionname institute clinic clinicid clinicname klinik facility facilityid "
     "facilityname medicalcenter medicalcentre hosp hospitalcode sitecode siteno sitenumber centercode centrecode"
 )
+SPLITS = (
+    "split splits set subset dataset datasetsplit datasplit partition fold part phase usage traintest traintestsplit "
+    "trainvaltest trainvaltestsplit"
+)
+"""A column of such a name tells a split only if each of its cells names a part; a fold may also be a number."""
 
 _PATIENT_WORDS = words("patient patients subject subjects subj participant person persons people mrn pat ptid pt")
 _PATIENT_BEGINNINGS = ("patient", "pazient", "pacient", "proband", "sujet", "患者")

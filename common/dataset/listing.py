@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 
 from common.dataset.image_source import ImageSource
+from common.dataset.split_names import SplitName
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ListedImage:
         Its pixels.
     folders : tuple of str
         Names of the folders between its class, or a manifest's own folder, and the file.
+    part : SplitName or None
+        Of the split that the data bring; None where they bring none.
     """
 
     name: str
@@ -33,6 +36,7 @@ class ListedImage:
     site: str | None
     source: ImageSource
     folders: tuple[str, ...] = ()
+    part: SplitName | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Listing:
         Names of files there that are no images.
     remark : str or None
         What folders or names are taken for, in words, where that is not plain.
+    split_source : str or None
+        Where `ListedImage.part` comes from, in words; None where no image has one.
     """
 
     images: list[ListedImage]
@@ -58,6 +64,7 @@ class Listing:
     patient_source: str | None
     others: list[str] = field(default_factory=list)
     remark: str | None = None
+    split_source: str | None = None
 
 
 def shown_name(name: str) -> str:

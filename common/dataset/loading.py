@@ -76,7 +76,7 @@ def load_dataset(
     )
     records, moved = keep_patients_at_one_site(
         [
-            ImageRecord(image.name, classes.index(image.label), patient, image.site, digest, image.source)
+            ImageRecord(image.name, classes.index(image.label), patient, image.site, digest, image.source, image.part)
             for (image, _, digest), patient in zip(readable, patients, strict=True)
         ]
     )
@@ -92,6 +92,7 @@ def load_dataset(
         remark=listing.remark,
         joined=joined,
         moved=moved,
+        split_source=listing.split_source,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from common.dataset.file_tally import FileTally
 from common.dataset.image_source import ImageSource
+from common.dataset.split_names import SplitName
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class ImageRecord:
         Digest of the file's bytes, or of an array's shape and bytes.
     source : ImageSource
         Its pixels.
+    part : SplitName or None
+        Of the split that the data bring, used only where the plan asks for it; None where they bring none.
     """
 
     name: str
@@ -34,6 +37,7 @@ class ImageRecord:
     site: str | None
     sha256: str
     source: ImageSource
+    part: SplitName | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Dataset:
         In words, which patients count as one, since an image lies identically under several; None where none do.
     moved : str or None
         In words, which patients have images at several sites, and count to one; None where there are none.
+    split_source : str or None
+        In words, where the split comes from that the data bring; None where they bring none.
     """
 
     name: str
@@ -83,6 +89,7 @@ class Dataset:
     remark: str | None = None
     joined: str | None = None
     moved: str | None = None
+    split_source: str | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -20,6 +20,9 @@ class DatasetSettings:
         array of an ``.npz``) that must be there.
     site_column : str
         Column of the site; the default stands for its usual names, and may be absent.
+    split_column : str
+        Column of a CSV manifest that says which part of a split each image is in; the default stands for its usual
+        names, and may be absent.
     patient_pattern : str
         Used where no column tells the patient: a regular expression searched in the file's name without suffix; its one
         group, or without group the whole match, is the patient; a name that it misses is searched with its folders.
@@ -35,6 +38,7 @@ class DatasetSettings:
     label_column: str = "label"
     patient_column: str = "auto"
     site_column: str = "site"
+    split_column: str = "split"
     patient_pattern: str = "auto"
     positive: str = "auto"
     classes: tuple[str, ...] = ()

@@ -11,13 +11,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from common.dataset.records import ImageRecord, by_name, group_by_patient
 from common.errors import InputError
 from common.plan.groups import fold_count
-
-SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,11 @@ def split_records(
         return tuple(sorted((record for name in chosen for record in grouped[name]), key=by_name))
 
     return Split(images_of(train), images_of(validation), images_of(test))
+
+
+def draw_validation(records: Sequence[ImageRecord], fraction: float, seed: int) -> set[str]:
+    """Return the patients that a validation set of some training images takes, as `split_records` chooses them."""
+    return _choose_validation(_patients(group_by_patient(records)), fraction, seed)
 
 
 def _patients(grouped: Mapping[str, Sequence[ImageRecord]]) -> list[_Patient]:

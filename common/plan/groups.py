@@ -55,12 +55,16 @@ class DataPlan(PlanGroup):
     label_column: str = "label"
     patient_column: str = Field("auto", description="auto | none | column name")
     site_column: str = "site"
+    split_column: str = "split"
     patient_pattern: str = Field("auto", description="auto | none | regular expression on the file name's stem")
     positive: str = Field("auto", description="name of the class that means disease")
     classes: str = Field("", description="comma-separated, in label order (of two: healthy, diseased); empty: as found")
     size: int = Field(224, ge=32, le=1024, description="image side in pixels")
     denoise: Literal["none", "median", "bilateral", "nlm"] = Field(
         "median", description="noise filter, at the side that images are read at: this size, or augmentation.crop_from"
+    )
+    split: Literal["own", "official"] = Field(
+        "own", description="own: drawn as the keys below say; official: the one that the data bring"
     )
     test_fraction: float = Field(0.2, gt=0, le=0.5)
     validation_fraction: float = Field(
@@ -88,6 +92,8 @@ class DataPlan(PlanGroup):
             raise ValueError(
                 f"data.fold = {self.fold} does not exist: test_fraction {self.test_fraction} makes {folds} folds"
             )
+        if self.fold and self.split == "official":
+            raise ValueError(f"data.fold = {self.fold}: data.split = 'official' has no folds; leave one of the two out")
         return self
 
 

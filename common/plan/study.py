@@ -23,7 +23,10 @@ _RECIPE_NAME = re.compile(r"[A-Za-z0-9._+-]{1,40}")
 # What a study compares on the same tested images: the recipe may not change the images, the folds or the study's size.
 _RECIPE_GROUPS = ("model", "data", "augmentation", "training", "federation", "privacy")
 _RECIPE_KEYS = ("study.centralized_epochs", "study.centralized_batch_size")
-_FIXED_KEYS = ("data.path", "data.fold", "data.test_fraction", "data.classes", "data.positive", "training.device")
+_FIXED_KEYS = (
+    *(f"data.{name}" for name in ("path", "classes", "positive", "split", "split_column", "fold", "test_fraction")),
+    "training.device",
+)
 
 
 class StudyPlan(PlanGroup):

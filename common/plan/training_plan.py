@@ -68,6 +68,15 @@ class TrainingPlan(PlanGroup):
         return self
 
     @model_validator(mode="after")
+    def _check_split(self) -> Self:
+        if self.data.split == "official" and self.study.folds:
+            raise ValueError(
+                f"data.split = 'official' tests the one part that the data name, so study.folds = {self.study.folds} "
+                "does not apply: take `rarefed-sim run`, or study.folds = 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_batches_of_batch_norm(self) -> Self:
         sizes = {
             "training.batch_size": self.training.batch_size,

@@ -19,7 +19,7 @@ def describe_dataset(consortium: SimulatedConsortium) -> DatasetRecord:
         patient_source=dataset.patient_source,
         partition=consortium.partition,
         class_guess=dataset.class_guess,
-        notes=list(dataset.notes),
+        notes=list(consortium.notes),
         excluded=[ExcludedRecord(name=image.name, reason=image.reason) for image in dataset.excluded],
         digest=consortium.digest,
         sites=[_describe_site(site, dataset.classes) for site in consortium.sites],

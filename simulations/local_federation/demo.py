@@ -139,6 +139,7 @@ def _plan_to_launch(plan: TrainingPlan, classes: tuple[str, ...]) -> dict[str, A
     """Return the plan's changed keys, without those of the images on this machine and of studies."""
     defaults = TrainingPlan().flat()
     changed = {key: value for key, value in plan.flat().items() if value != defaults[key]}
-    local = ("data.path", "data.label_column", "data.site_column", "data.patient_column", "data.patient_pattern")
+    columns = ("data.label_column", "data.site_column", "data.split_column", "data.patient_column")
+    local = ("data.path", "data.patient_pattern", *columns)
     asked = {key: value for key, value in changed.items() if key not in local and not key.startswith("study.")}
     return asked | {"data.classes": ",".join(classes), "study.name": "demo"}

@@ -23,7 +23,7 @@ def describe_reading(consortium: SimulatedConsortium) -> list[str]:
         f"patients: {dataset.patient_source}",
         _tell_disease(dataset),
         f"{plural(len(consortium.sites), 'site')}, {_PARTITIONS.get(consortium.partition, consortium.partition)}",
-        *(note for note in dataset.notes if note != dataset.class_guess),
+        *(note for note in consortium.notes if note != dataset.class_guess),
     ]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from client.training.site import Site
 from common.dataset.loading import load_dataset
+from common.dataset.official_split import check_official_split, describe_official_split, split_as_planned
 from common.dataset.records import Dataset, ImageRecord
 from common.dataset.settings import DatasetSettings
-from common.dataset.splits import split_records
 from common.errors import InputError
 from common.plan.groups import DataPlan
 from common.plan.study import StudyPlan
@@ -32,12 +32,20 @@ class SimulatedConsortium:
         How the sites were made.
     sites : tuple of Site
         In the order of their names.
+    split_notes : tuple of str
+        In words, what there is to tell of a split that the data bring.
     """
 
     dataset: Dataset
     synthetic: bool
     partition: str
     sites: tuple[Site, ...]
+    split_notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever shows a result must tell about how the images were read and split, a sentence each."""
+        return (*self.dataset.notes, *self.split_notes)
 
     def pooled(self, split: str) -> list[ImageRecord]:
         """Return one split ("train", "validation", "test") of all sites, site by site."""
@@ -74,20 +82,16 @@ def load_consortium(plan: TrainingPlan) -> SimulatedConsortium:
 def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsortium:
     data, study = DataPlan.model_validate_json(data_json), StudyPlan.model_validate_json(study_json)
     dataset = _dataset(data.path, DatasetSettings.of(data, data.class_names))
+    check_official_split(dataset, data)
     kind, groups = partition(dataset.records, study)
     sites = []
     for name, records in groups.items():
-        split = split_records(
-            records,
-            test_fraction=data.test_fraction,
-            validation_fraction=data.validation_fraction,
-            fold=data.fold,
-            seed=seed,
-        )
-        sites.append(Site(name, dataset.classes, split))
+        sites.append(Site(name, dataset.classes, split_as_planned(name, records, data, seed)))
     if study.hostile_sites >= len(sites):
         raise InputError(f"study.hostile_sites = {study.hostile_sites} of {len(sites)} sites: leave an honest one")
-    consortium = SimulatedConsortium(dataset, not data.path, kind, tuple(sites))
+    consortium = SimulatedConsortium(
+        dataset, not data.path, kind, tuple(sites), tuple(describe_official_split(dataset, data))
+    )
     if not consortium.pooled("test"):
         raise InputError(
             "no site has enough patients to keep some for testing: use fewer sites (study.sites) or more images"

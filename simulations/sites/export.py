@@ -42,7 +42,8 @@ def hand_out(consortium: SimulatedConsortium, folder: Path) -> dict[str, Path]:
         places[site.name] = folder / site.name
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["path", "label", "patient"])
+        split = ["split"] if consortium.dataset.split_source else []
+        writer.writerow(["path", "label", "patient", *split])
         for record in sorted(
             [*site.split.train, *site.split.validation, *site.split.test], key=lambda record: record.name
         ):
@@ -51,6 +52,7 @@ def hand_out(consortium: SimulatedConsortium, folder: Path) -> dict[str, Path]:
             target = places[site.name] / record.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(record.source.path, target)
-            writer.writerow([record.name, consortium.dataset.classes[record.label], record.patient])
+            part = [record.part] if split else []
+            writer.writerow([record.name, consortium.dataset.classes[record.label], record.patient, *part])
         write_text_atomically(places[site.name] / MANIFEST_NAME, table.getvalue())
     return places

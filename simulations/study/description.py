@@ -37,7 +37,7 @@ def describe_variant(variant: Variant) -> list[str]:
         f"{dataset.name}{' (synthetic)' if consortium.synthetic else ''}: {len(labels)} images ({counts}) of "
         f"{patients} patients ({dataset.patient_source}), {len(consortium.sites)} sites "
         f"({consortium.partition}), {plan.model.family}",
-        *dataset.notes,
+        *consortium.notes,
     ]
     for image in dataset.excluded[:10]:
         lines.append(f"left out: {image.name}: {image.reason}")

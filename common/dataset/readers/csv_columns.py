@@ -1,14 +1,15 @@
-"""Which columns of a table hold the path, the label, the patient and the site."""
+"""Which columns of a table hold the path, the label, the patient, the site and the split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.dataset.column_names import LABELS, PATHS, PATIENTS, SITES, matching, may_name_patients, usual
+from common.dataset.column_names import LABELS, PATHS, PATIENTS, SITES, SPLITS, matching, may_name_patients, usual
 from common.dataset.readers.csv_hints import header_is_data, label_hint, may_group_images, path_hint, tell_paths
 from common.dataset.readers.csv_paths import ManifestFolder
 from common.dataset.readers.csv_table import Row
 from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
+from common.dataset.split_names import part_named
 from common.errors import InputError
 
 _ONE = frozenset({"1", "1.0", "true"})
@@ -24,7 +25,7 @@ class Columns:
     path : str
     label : str or None
         None where `classes` hold it.
-    patient, site : str or None
+    patient, site, split : str or None
         None where there is none.
     classes : tuple of str
         One column per class, exactly one of which is 1 in each row; empty where `label` is there.
@@ -34,6 +35,7 @@ class Columns:
     label: str | None
     patient: str | None
     site: str | None
+    split: str | None
     classes: tuple[str, ...] = ()
 
 
@@ -59,10 +61,11 @@ def find_columns(
     # Beside x, y is the height of something in the image.
     labels = LABELS.removesuffix(" y") if matching(header, "x") else LABELS
     label = finder.asked("label", settings.label_column, DEFAULT_SETTINGS.label_column, labels)
+    split = _split(finder, rows, settings.split_column)
     if label is not None:
-        return Columns(path, label, patient, site)
+        return Columns(path, label, patient, site, split)
     classes = _class_columns(finder, rows, [one for one in (path, patient, site) if one is not None])
-    return Columns(path, None, patient, site, classes)
+    return Columns(path, None, patient, site, split, classes)
 
 
 class _Finder:
@@ -122,6 +125,21 @@ def _patient(finder: _Finder, rows: Sequence[Row], settings: DatasetSettings) ->
                 "set that to 'none' if it does not"
             )
     return None
+
+
+def _split(finder: _Finder, rows: Sequence[Row], asked: str) -> str | None:
+    """Return the column asked for; by default the first of the usual names in which each row has a part of a split."""
+    if asked != DEFAULT_SETTINGS.split_column:
+        found = matching(finder.header, asked)
+        if not found:
+            raise finder.missing("split", asked)
+        return finder.only("split", found)
+    return next((column for column in usual(finder.header, SPLITS) if _tells_split(column, rows)), None)
+
+
+def _tells_split(column: str, rows: Sequence[Row]) -> bool:
+    parts = {part_named(row.cells.get(column, "")) for row in rows}
+    return "train" in parts and None not in parts
 
 
 def _alike(one: str, other: str) -> bool:

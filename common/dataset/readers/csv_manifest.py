@@ -1,4 +1,4 @@
-"""A manifest: a CSV file with one image per row: its path, its label, and perhaps its patient and site."""
+"""A manifest: a CSV file with one image per row: its path, its label, and perhaps its patient, site and split."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -10,7 +10,15 @@ from common.dataset.listing import ListedImage, Listing, shown_name
 from common.dataset.readers.csv_columns import Columns, class_of, find_columns
 from common.dataset.readers.csv_paths import ManifestFolder
 from common.dataset.readers.csv_table import Row, read_table
-from common.dataset.readers.csv_values import cell_of, check_single, check_spelling, label_of, patient_of, value_of
+from common.dataset.readers.csv_values import (
+    cell_of,
+    check_single,
+    check_spelling,
+    label_of,
+    part_of,
+    patient_of,
+    value_of,
+)
 from common.dataset.readers.image_files import files_around, why_closed
 from common.dataset.readers.masks import find_masks
 from common.dataset.settings import DatasetSettings
@@ -90,7 +98,8 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
     patient_source = None if columns.patient is None else f"column {columns.patient!r}"
     left_out, others = _not_listed(manifest, set(first_rows))
     remarks = [_tell_classes(columns), _tell_masks([image.name for image in images]), _tell_site(header, columns)]
-    return Listing(images, left_out, patient_source, others, "; ".join(filter(None, remarks)) or None)
+    split_source = None if columns.split is None else f"column {columns.split!r}"
+    return Listing(images, left_out, patient_source, others, "; ".join(filter(None, remarks)) or None, split_source)
 
 
 def _check_missing(manifest: Path, folder: ManifestFolder, missing: list[tuple[int, str]]) -> None:
@@ -154,4 +163,5 @@ def _image(where: str, row: Row, columns: Columns, relative: str, source: FileSo
         site=site,
         source=source,
         folders=tuple(folder for folder in map(shown_name, folders) if folder not in (label, site)),
+        part=None if columns.split is None else part_of(where, row, columns.split),
     )

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from common.dataset.readers.csv_table import Row
+from common.dataset.split_names import SplitName, part_named
 from common.errors import InputError
 
 _NO_VALUE = frozenset({"nan", "na", "n/a", "n.a.", "<na>", "nat", "null", "nil", "?", "--", ".", "k.a."})
@@ -75,6 +76,15 @@ def patient_of(where: str, row: Row, column: str) -> str:
             "save that column as text"
         )
     return name
+
+
+def part_of(where: str, row: Row, column: str) -> SplitName:
+    """Return the part of a split that a cell names; raises `InputError` where it names none."""
+    value = value_of(where, row, column)
+    part = part_named(value)
+    if part is None:
+        raise InputError(f"{where}: {value!r} in the column {column!r} is no part; write train, validation or test")
+    return part
 
 
 def check_spelling(manifest: str, what: str, names: Iterable[tuple[int, str]]) -> None:

@@ -1,7 +1,7 @@
-"""A MedMNIST-style ``.npz``: images and labels as NumPy arrays, split or not.
+"""A MedMNIST-style ``.npz``: images and labels as NumPy arrays, in parts of a split or not.
 
 The file is a zip of ``.npy`` members. Each member's header is checked before NumPy allocates what it announces, and
-nothing in it is ever unpickled. A split that the file brings is ignored: rarefed splits by patient itself.
+nothing in it is ever unpickled.
 """
 
 import zipfile
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from common.dataset.image_source import ArraySource
 from common.dataset.listing import ListedImage, Listing
 from common.dataset.settings import DEFAULT_SITE_COLUMN, DatasetSettings
+from common.dataset.split_names import SplitName
 from common.errors import InputError
 from common.imaging.limits import ImageLimits
 
-_PREFIXES = ("", "train_", "val_", "test_")
+_PREFIXES: dict[str, SplitName | None] = {"": None, "train_": "train", "val_": "validation", "test_": "test"}
 
 
 def list_npz(path: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
@@ -56,7 +57,9 @@ def list_npz(path: Path, settings: DatasetSettings, limits: ImageLimits) -> List
     patients = "patients" if settings.patient_column == "auto" else settings.patient_column
     sites = "sites" if settings.site_column == DEFAULT_SITE_COLUMN else settings.site_column
     listed = []
+    split = "train_" in prefixes and "" not in prefixes
     for prefix in prefixes:
+        part = _PREFIXES[prefix] if split else None
         images = _images(arrays, f"{prefix}images", limits)
         labels = _column(arrays, f"{prefix}labels", len(images))
         patient = _optional(arrays, prefix + patients, len(images), settings.patient_column in ("auto", "none"))
@@ -64,7 +67,7 @@ def list_npz(path: Path, settings: DatasetSettings, limits: ImageLimits) -> List
         for i, image in enumerate(images):
             name = f"{prefix}images[{i}]"
             own = None if patient is None else patient[i], None if site is None else site[i]
-            listed.append(ListedImage(name, None, labels[i], *own, ArraySource(image)))
+            listed.append(ListedImage(name, None, labels[i], *own, ArraySource(image), part=part))
     if not listed:
         raise InputError(f"{path}: no images; its arrays of images are empty")
     known = {image.patient is None for image in listed}
@@ -72,7 +75,12 @@ def list_npz(path: Path, settings: DatasetSettings, limits: ImageLimits) -> List
         raise InputError(
             f"{path}: some splits have an array {patients!r} and some have none; give it for all or for none"
         )
-    return Listing(listed, [], None if True in known else f"array {patients!r}")
+    return Listing(
+        listed,
+        [],
+        None if True in known else f"array {patients!r}",
+        split_source=f"arrays {', '.join(f'{prefix}images' for prefix in prefixes)}" if split else None,
+    )
 
 
 class _Archive:

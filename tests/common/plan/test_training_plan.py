@@ -23,6 +23,8 @@ def test_defaults_are_those_of_flowers_run_config() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"data.split": "official", "study.folds": 5}, "study.folds = 5 does not apply: take `rarefed-sim run`"),
+        ({"data.split": "official", "data.fold": 1}, "data.split = 'official' has no folds"),
         ({"training.learningrate": 1}, "did you mean 'training.learning_rate'?"),
         ({"rounds": 3}, "did you mean 'federation.rounds'?"),
         ({"training.rounds": 3}, "did you mean 'federation.rounds'?"),
