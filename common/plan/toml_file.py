@@ -69,6 +69,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(_describe(path, text, error)) from error
 
 
+def flatten(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return nested tables as dotted keys: ``{"data": {"size": 64}}`` as ``{"data.size": 64}``."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= flatten(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
+
+
 def _describe(path: Path, text: str, error: ValueError) -> str:
     found = _LINE.search(str(error))
     if found is None:

@@ -6,6 +6,7 @@ shares and AUCs, do not collapse where all resamples agree. The interval of a di
 two values.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -190,6 +191,26 @@ def difference_interval(
     down = together(first - first_limits[0], second_limits[1] - second)
     up = together(first_limits[1] - first, second - second_limits[0])
     return first - second - down, first - second + up
+
+
+def mean_interval(values: Sequence[float], limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return an interval of the mean of independent values from the interval of each, by the square-and-add method.
+
+    Parameters
+    ----------
+    values : sequence of float
+        At least one.
+    limits : sequence of tuple of float
+        Their intervals, of equal coverage, with the values inside.
+
+    References
+    ----------
+    G. Y. Zou, A. Donner (2008). Statistics in Medicine 27, 1693-1702.
+    """
+    inside, around = np.array(values), np.array(limits)
+    mean = float(inside.mean())
+    down, up = np.sqrt(((around - inside[:, None]) ** 2).sum(axis=0)) / len(inside)
+    return mean - float(down), mean + float(up)
 
 
 def newcombe_auc_interval(area: float, positives: int, negatives: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from simulations.cli import weights
 from simulations.cli.check import check
 from simulations.cli.data import hand_out, phantom
 from simulations.cli.demo import demo
+from simulations.cli.published import published
 from simulations.cli.recipes import recipes
 from simulations.cli.reports import compare, report
 from simulations.cli.runs import robustness, run, study
@@ -27,7 +28,7 @@ def _common(
     pass
 
 
-for _command in (check, run, study, recipes, robustness, hand_out, demo, report, compare, phantom):
+for _command in (check, run, study, recipes, published, robustness, hand_out, demo, report, compare, phantom):
     app.command()(_command)
 app.add_typer(weights.app, name="weights")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from common.errors import InputError
 from common.plan.groups import Scalar
-from common.plan.toml_file import read_toml
+from common.plan.toml_file import flatten, read_toml
 from common.plan.training_plan import TrainingPlan
 
 _TABLES = ("sets", "plan", "recipes")
@@ -59,7 +59,7 @@ def read_recipe_file(path: Path, folder: Path, changes: Mapping[str, Scalar]) ->
     for name, place in sets.items():
         if not isinstance(place, str):
             raise InputError(f'{path}: the set {name} must be the path of its images, or "" for the phantom')
-    own = _flat(tables.get("plan", {}))
+    own = flatten(tables.get("plan", {}))
     for key in _OWN_KEYS:
         if key in own:
             raise InputError(f"{path}: {key} cannot stand in table plan")
@@ -83,16 +83,9 @@ def _as_text(path: Path, recipes: Mapping[str, Any]) -> str:
     for name, changes in recipes.items():
         if not isinstance(changes, dict):
             raise InputError(f"{path}: the recipe {name} must be a table of plan keys, such as data.denoise = 'none'")
-        parts.append(f"{name}: {' '.join(f'{key}={_word(value)}' for key, value in _flat(changes).items())}")
+        parts.append(f"{name}: {' '.join(f'{key}={_word(value)}' for key, value in flatten(changes).items())}")
     return "; ".join(parts)
 
 
 def _word(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _flat(nested: Mapping[str, Any], above: str = "") -> dict[str, Scalar]:
-    flat: dict[str, Scalar] = {}
-    for key, value in nested.items():
-        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return flat
