@@ -17,6 +17,17 @@ OUTPUT = Annotated[Path, typer.Option(help="Folder of the run folders.")]
 DEFAULT_OUTPUT = Path("runs")
 CHANGES = Annotated[list[str], typer.Option("--set", help="Any plan key, as in training.seed=2.")]
 
+# What a run or a study compares: comma-separated lists of the plan's group `study`.
+ARMS = Annotated[str, typer.Option(help="federated,centralized,local,probe,scratch. [default: all but scratch]")]
+MODELS = Annotated[str, typer.Option(help="Families to compare, such as vgg16,resnet50.")]
+STRATEGIES = Annotated[str, typer.Option(help="Strategies to compare, such as fedavg,fedprox.")]
+PARTITIONS = Annotated[str, typer.Option(help="Partitions to compare, such as natural,iid,dirichlet.")]
+SITE_COUNTS = Annotated[str, typer.Option(help="Numbers of hospitals to compare, such as 2,4,8.")]
+FAULTS = Annotated[str, typer.Option(help="Ways to fail to compare: none,dropout,scaled,flipped.")]
+RECIPES = Annotated[
+    str, typer.Option(help="Changes of the plan to compare: 'raw: data.denoise=none; long: federation.rounds=24'.")
+]
+
 
 def parse_plan(changes: Sequence[str], defaults: Mapping[str, Scalar] | None = None) -> TrainingPlan:
     """Return the plan with a command's defaults and what follows `--set`, which wins.
@@ -38,6 +49,11 @@ def parse_changes(changes: Sequence[str]) -> dict[str, str]:
         If a change is not KEY=VALUE.
     """
     return dict(parse_change(change) for change in changes)
+
+
+def given_lists(**lists: str) -> dict[str, Scalar]:
+    """Return the lists of the plan's group `study` that the user gave, by plan key."""
+    return {f"study.{key}": value for key, value in lists.items() if value}
 
 
 def with_paths(plan: TrainingPlan, data: Path | None, sites: int, output: Path) -> TrainingPlan:

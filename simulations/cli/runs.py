@@ -8,15 +8,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.system.command_line import table_console
 from simulations.cli.options import (
+    ARMS,
     CHANGES,
     DATA,
     DEFAULT_OUTPUT,
+    FAULTS,
+    MODELS,
     OUTPUT,
+    PARTITIONS,
+    RECIPES,
+    SITE_COUNTS,
     SITES,
+    STRATEGIES,
+    given_lists,
     parse_changes,
     parse_plan,
     with_paths,
@@ -29,13 +36,29 @@ FRESH = Annotated[bool, typer.Option("--fresh", help="Do not go on from an inter
 def run(
     data: DATA = None,
     sites: SITES = 0,
+    arms: ARMS = "",
+    models: MODELS = "",
+    strategies: STRATEGIES = "",
+    partitions: PARTITIONS = "",
+    site_counts: SITE_COUNTS = "",
+    faults: FAULTS = "",
+    recipes: RECIPES = "",
     output: OUTPUT = DEFAULT_OUTPUT,
     changes: CHANGES = [],  # noqa: B006
     fresh: FRESH = False,
     as_json: AS_JSON = False,
 ) -> None:
     """Train centralised, federated and per hospital on one split, and compare."""
-    _simulate(with_paths(parse_plan(changes), data, sites, output), fresh, as_json)
+    chosen = given_lists(
+        arms=arms,
+        models=models,
+        strategies=strategies,
+        partitions=partitions,
+        site_counts=site_counts,
+        faults=faults,
+        recipes=recipes,
+    )
+    _simulate(with_paths(parse_plan(changes, chosen), data, sites, output), fresh, as_json)
 
 
 def study(
@@ -45,17 +68,13 @@ def study(
         int, typer.Option(help="Of the cross-validation: every image is tested once per repeat.", min=2)
     ] = 5,
     repeats: Annotated[int, typer.Option(help="Of the cross-validation, with other folds.", min=1)] = 1,
-    arms: Annotated[
-        str, typer.Option(help="federated,centralized,local,probe,scratch. [default: all but scratch]")
-    ] = "",
-    models: Annotated[str, typer.Option(help="Families to compare, such as vgg16,resnet50.")] = "",
-    strategies: Annotated[str, typer.Option(help="Strategies to compare, such as fedavg,fedprox.")] = "",
-    partitions: Annotated[str, typer.Option(help="Partitions to compare, such as natural,iid,dirichlet.")] = "",
-    site_counts: Annotated[str, typer.Option(help="Numbers of hospitals to compare, such as 2,4,8.")] = "",
-    faults: Annotated[str, typer.Option(help="Ways to fail to compare: none,dropout,scaled,flipped.")] = "",
-    recipes: Annotated[
-        str, typer.Option(help="Changes of the plan to compare: 'raw: data.denoise=none; long: federation.rounds=24'.")
-    ] = "",
+    arms: ARMS = "",
+    models: MODELS = "",
+    strategies: STRATEGIES = "",
+    partitions: PARTITIONS = "",
+    site_counts: SITE_COUNTS = "",
+    faults: FAULTS = "",
+    recipes: RECIPES = "",
     output: OUTPUT = DEFAULT_OUTPUT,
     changes: CHANGES = [],  # noqa: B006
     fresh: FRESH = False,
@@ -65,10 +84,16 @@ def study(
 
     Interrupt it at any moment: the same command goes on where it stopped.
     """
-    chosen: dict[str, Scalar] = {"study.folds": folds, "study.repeats": repeats}
-    lists = {"arms": arms, "models": models, "strategies": strategies, "partitions": partitions, "faults": faults}
-    lists |= {"site_counts": site_counts, "recipes": recipes}
-    chosen |= {f"study.{key}": value for key, value in lists.items() if value}
+    chosen = given_lists(
+        arms=arms,
+        models=models,
+        strategies=strategies,
+        partitions=partitions,
+        site_counts=site_counts,
+        faults=faults,
+        recipes=recipes,
+    )
+    chosen |= {"study.folds": folds, "study.repeats": repeats}
     _simulate(with_paths(parse_plan(changes, chosen), data, sites, output), fresh, as_json)
 
 

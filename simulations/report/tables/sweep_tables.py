@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from common.summary.arm import MetricsRecord
 from common.summary.summary import Summary, VariantRecord
 from common.system.wording import plural
 from simulations.report.formatting import MISSING, interval, number, percent
@@ -57,15 +58,28 @@ def sweep_tables(summary: Summary) -> list[Table]:
 def variant_label(variant: VariantRecord, variants: Sequence[VariantRecord]) -> str:
     """Return what sets a variant apart from the others it is shown with."""
     words = {
-        "family": variant.family,
-        "strategy": variant.strategy,
-        "partition": variant.partition,
-        "sites": plural(variant.sites, "site"),
-        "faults": "no faults" if variant.faults == "none" else variant.faults,
-        "recipe": variant.recipe or PLAN,
+        **_words(variant),
+        "Sites": plural(variant.sites, "site"),
+        "Faults": "no faults" if variant.faults == "none" else variant.faults,
     }
-    differing = [words[key] for key in words if len({getattr(one, key) for one in variants}) > 1]
-    return ", ".join(differing) or variant.family
+    return ", ".join(words[name] for name in _differing(variants)) or variant.family
+
+
+def _words(variant: VariantRecord) -> dict[str, str]:
+    """Return what makes up a variant, by the names of columns."""
+    return {
+        "Family": variant.family,
+        "Strategy": variant.strategy,
+        "Partition": variant.partition,
+        "Sites": number(variant.sites),
+        "Faults": variant.faults,
+        "Recipe": variant.recipe or PLAN,
+    }
+
+
+def _differing(variants: Sequence[VariantRecord]) -> list[str]:
+    words = [_words(one) for one in variants]
+    return [name for name in words[0] if len({of_one[name] for of_one in words}) > 1]
 
 
 def _alike(variants: Sequence[VariantRecord], *keys: str) -> list[VariantRecord]:
@@ -87,34 +101,31 @@ def _strategies(variants: Sequence[VariantRecord]) -> Table:
 
 
 def _partitions(variants: Sequence[VariantRecord]) -> Table:
-    rows = [Row([Cell(one.partition), Cell(number(one.sites)), *_accuracies_and_gap(one)]) for one in variants]
-    columns = plain_cells("Partition", "Sites", *_ACCURACIES_AND_GAP)
-    return Table("partitions", "Partitions and numbers of sites: accuracy", columns, rows, _GAP_CAPTION)
+    return _accuracies_of("partitions", "Partitions and numbers of sites", ["Partition", "Sites"], variants)
 
 
 def _all_variants(variants: Sequence[VariantRecord]) -> Table:
-    rows = [
-        Row(
-            [
-                *plain_cells(
-                    one.family, one.strategy, one.partition, number(one.sites), one.faults, one.recipe or PLAN
-                ),
-                *_accuracies_and_gap(one),
-            ]
-        )
-        for one in variants
-    ]
-    columns = plain_cells("Family", "Strategy", "Partition", "Sites", "Faults", "Recipe", *_ACCURACIES_AND_GAP)
-    return Table("variants", "All variants: accuracy", columns, rows, _GAP_CAPTION)
+    return _accuracies_of("variants", "All variants", _differing(variants), variants)
 
 
-_ACCURACIES_AND_GAP = (*(ARMS[key].short_title for key in GAP_ARMS), "Gap closed")
+def _accuracies_of(name: str, title: str, differing: Sequence[str], variants: Sequence[VariantRecord]) -> Table:
+    """Draw the accuracy of each arm that was trained, and the gap closed where the arms of the gap were."""
+    metrics = [metrics_by_arm(one.arms) for one in variants]
+    arms = [key for key in GAP_ARMS if any(key in of_one and of_one[key].total for of_one in metrics)]
+    gap = len(arms) == len(GAP_ARMS)
+    rows = []
+    for one, of_one in zip(variants, metrics, strict=True):
+        words = _words(one)
+        cells = plain_cells(*(words[column] for column in differing))
+        cells += [_accuracy(of_one.get(key)) for key in arms]
+        rows.append(Row([*cells, gap_in_accuracy(one.gap_closed)] if gap else cells))
+    columns = [*differing, *(ARMS[key].short_title for key in arms), *(["Gap closed"] if gap else [])]
+    return Table(
+        name, f"{title}: accuracy", plain_cells(*columns), rows, _GAP_CAPTION if gap else "Small print: 95 % interval."
+    )
 
 
-def _accuracies_and_gap(variant: VariantRecord) -> list[Cell]:
-    found = {key: metrics for key, metrics in metrics_by_arm(variant.arms).items() if metrics.total}
-    accuracies = [
-        Cell(percent(found[key].accuracy), interval("accuracy", found[key])) if key in found else Cell(MISSING)
-        for key in GAP_ARMS
-    ]
-    return [*accuracies, gap_in_accuracy(variant.gap_closed)]
+def _accuracy(metrics: MetricsRecord | None) -> Cell:
+    if metrics is None or not metrics.total:
+        return Cell(MISSING)
+    return Cell(percent(metrics.accuracy), interval("accuracy", metrics))

@@ -74,6 +74,8 @@ def escaping(root: Path) -> None:
         (escaping, [], "outside.png"),
         (class_folders, ["--sites", "13"], "study.sites = 13, but there are only 12 patients"),
         (class_folders, ["--set", "training.learningrate=1"], "did you mean 'training.learning_rate'?"),
+        (class_folders, ["--arms", "federated,centralised"], "study.arms names 'centralised'; did you mean"),
+        (class_folders, ["--recipes", "raw data.denoise=none"], "is not NAME: KEY=VALUE"),
         (class_folders, ["--set", "training.seed=x"], "training.seed = 'x'"),
         (class_folders, ["--set", "training.seed"], "expected KEY=VALUE"),
         (class_folders, ["--set", "study.partition=natural"], "needs a site for every image"),
