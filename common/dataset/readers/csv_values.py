@@ -1,10 +1,10 @@
 """What a cell of a manifest says: its label, patient or site, or a refusal by row."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 
 from common.dataset.readers.csv_table import Row
+from common.dataset.visible_text import visible_text
 from common.errors import InputError
 
 _NO_VALUE = frozenset({"nan", "na", "n/a", "n.a.", "<na>", "nat", "null", "nil", "?", "--", ".", "k.a."})
@@ -37,7 +37,7 @@ def value_of(where: str, row: Row, column: str) -> str:
     InputError
         The cell is empty, or stands for a missing value.
     """
-    value = _visible(cell_of(where, row, column))
+    value = visible_text(cell_of(where, row, column))
     if value.casefold() in _NO_VALUE or _SPREADSHEET_ERROR.fullmatch(value) or not value:
         raise InputError(f"{where}: {value!r} in the column {column!r} is no value; fill it in or delete the row")
     whole = _WHOLE_NUMBER.fullmatch(value)
@@ -104,9 +104,3 @@ def check_spelling(manifest: str, what: str, names: Iterable[tuple[int, str]]) -
                 f"{manifest} row {number}: the {what} {name!r} is written {first!r} in row {row}; write both "
                 "alike, or, if they are two, differently in more than case, spaces and zeros"
             )
-
-
-def _visible(value: str) -> str:
-    """Return text in NFC without signs that nobody sees, with single spaces."""
-    seen = "".join(sign for sign in unicodedata.normalize("NFC", value) if unicodedata.category(sign) != "Cf")
-    return " ".join(seen.split())

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -270,7 +271,9 @@ class TestClassFolders:
         assert [each.name for each in load_dataset(root).excluded] == ["positive/IM0001"]
 
     def test_layouts_that_cannot_be_meant(self, tmp_path: Path) -> None:
-        assert "there is no such folder or file" in failure(tmp_path / "gone")
+        assert "there is no such folder or file; check the path" in failure(tmp_path / "gone")
+        assert "nothing is read from the web" in failure(tmp_path / "https:/example.org/images")
+        assert "variables are not filled in" in failure(tmp_path / "$HOME/images")
         (tmp_path / "empty" / "positive").mkdir(parents=True)
         assert "no images" in failure(tmp_path / "empty")
         picture(tmp_path / "flat" / "a.png", 1)
@@ -296,6 +299,25 @@ class TestClassFolders:
         (root / "positive" / "link.png").unlink()
         (root / "linked").symlink_to(tmp_path)
         assert "links to folders are not followed" in failure(root)
+
+    def test_a_link_to_itself_is_left_out_by_name(self, tmp_path: Path) -> None:
+        root = folders(tmp_path, positive=["a.png"], negative=["b.png"])
+        (root / "positive" / "loop.png").symlink_to("loop.png")
+        dataset = load_dataset(root)
+        assert len(dataset.records) == 2
+        assert [image.name for image in dataset.excluded] == ["positive/loop.png"]
+
+    def test_however_accents_are_coded_a_name_is_one_class(self, tmp_path: Path) -> None:
+        mac, windows = (unicodedata.normalize(form, "Läsion") for form in ("NFD", "NFC"))
+        root = tmp_path / "data"
+        folders(root / "hospital-a", **{"gesund": ["a.png"], mac: ["b.png"]})
+        folders(root / "hospital-b", **{"gesund ": ["c.png"], windows: ["d.png"]})
+        dataset = load_dataset(root)
+        assert dataset.classes == ("gesund", windows)
+        assert [record.label for record in dataset.records] == [1, 0, 1, 0]
+        agreed = DatasetSettings(classes=("gesund", windows), positive=mac)
+        assert load_dataset(root, agreed).classes == ("gesund", windows)
+        assert load_dataset(root, DatasetSettings(positive=mac)).classes == ("gesund", windows)
 
     def test_a_file_name_that_is_no_utf8_can_be_printed(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png"])
