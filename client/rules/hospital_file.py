@@ -14,7 +14,7 @@ from common.system.yaml_file import read_yaml_file
 from common.system.yaml_section import Address, GivenPath, MemberName, Port, Section
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)")
 
 
 class DataSection(Section):

@@ -141,6 +141,7 @@ def test_the_file_cannot_be_changed_after_reading(tmp_path: Path) -> None:
         ("[efficientnet_lite0]", "[efficientnet]", ":12: rules.families: 'efficientnet' is unknown"),
         ("20:00-06:00", "8pm-6am", ":13: rules.hours: '8pm-6am' is no span"),
         ("20:00-06:00", "20:00-25:00", ":13: rules.hours: "),
+        ("20:00-06:00", "20:00-24:30", ":13: rules.hours: "),
         ("update_clip_norm: 1", "update_clip_norm: -1", ":15: rules.require.update_clip_norm = -1"),
         ("update_clip_norm: 1", "clip: 1", ":15: unknown field rules.require.clip; did you mean update_clip_norm?"),
         ("  families: [efficientnet_lite0]", "  least_images: 0", ":9: field rules.families is missing"),
