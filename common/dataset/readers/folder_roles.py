@@ -9,17 +9,10 @@ from typing import NoReturn
 
 from common.dataset.class_names import speaks_of_health, split_words, tell_disease
 from common.dataset.column_names import names_a_hospital
+from common.dataset.split_names import names_a_split, speaks_of_splits
 from common.errors import InputError
 from common.system.wording import words
 
-_SPLITS = words(
-    """
-    train training val valid validation dev test testing eval evaluation holdout fold folds cv external unlabeled
-    unlabelled trainingsdaten testdaten validierung validierungsdaten entrainement apprentissage entrenamiento prueba
-    pruebas addestramento treino teste
-    """
-)
-_SPLIT_COMPANIONS = words("set data images imgs dataset")
 _PARTS = words(
     """
     part parts batch batches fold folds chunk subset split disc disk volume dir folder images image imgs img data mask
@@ -169,7 +162,7 @@ def _refuse_deeper_classes(root: Path, names: Sequence[str], roles: FolderRoles,
 
 
 def _refuse_splits(root: Path, below: Mapping[str, set[str]], agreed: Collection[str]) -> None:
-    splits = [name for name in below if _names_a_split(name) and name not in agreed]
+    splits = [name for name in below if names_a_split(name) and name not in agreed]
     largest = next((name for name in splits if "train" in name.casefold()), next(iter(splits), ""))
     # A lone "test" beside "control" may be a class, but not one beside two others.
     others = len(below) - len(splits)
@@ -186,11 +179,6 @@ def _refuse_splits(root: Path, below: Mapping[str, set[str]], agreed: Collection
         _refuse(root, f"{_few(below)} look like parts of one set, not like classes")
 
 
-def _names_a_split(name: str) -> bool:
-    told = set(_plain_words(name))
-    return bool(told & _SPLITS) and told <= _SPLITS | _SPLIT_COMPANIONS
-
-
 def _refuse_outer_folder(root: Path, only: str, second: Collection[str]) -> NoReturn:
     raise InputError(
         f"{root}: holds the one folder {only!r}; if those below it ({_few(second)}) are the classes, give {root / only}"
@@ -199,7 +187,7 @@ def _refuse_outer_folder(root: Path, only: str, second: Collection[str]) -> NoRe
 
 def _refuse_what_is_no_hospital(root: Path, first: Collection[str], second: Collection[str]) -> None:
     """Refuse first folders above the classes that may be patients, kinds of images, or classes themselves."""
-    if any(_SPLITS & set(_plain_words(name)) for name in first):
+    if any(map(speaks_of_splits, first)):
         what = "splits"
     elif all(map(_names_a_kind, first)):
         what = "kinds of images"
