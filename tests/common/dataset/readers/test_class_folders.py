@@ -72,7 +72,7 @@ class TestClassFolders:
         self, tmp_path: Path, name: str, pattern: str
     ) -> None:
         root = folders(tmp_path, positive=[name.format(p, i) for p in range(3) for i in "abc"], negative=["P7.png"])
-        assert f"such as {pattern!r}, or" in failure(root)
+        assert f"such as '{pattern}', or" in failure(root)
         (root / "negative" / "P7.png").rename(root / "negative" / "P7_1.png")
         if "/" in name:
             (root / "negative" / "P7").mkdir()
@@ -208,12 +208,49 @@ class TestClassFolders:
                 "8865_x1_class0",
                 "8865_x9_class0",
             ],
+            ["slice0_P001", "slice1_P001", "slice0_P002", "slice1_P002", "slice0_P003", "slice1_P003"],
+            ["001L", "001R", "002L", "002R", "003L", "003R"],
+            ["001pre", "001post", "002pre", "002post", "003pre", "003post"],
+            ["left_001", "right_001", "left_002", "right_002", "left_003", "right_003"],
+            ["smith_left", "smith_right", "roe_left", "roe_right", "li_left", "li_right"],
+            ["kx", "kx_flip", "ly", "ly_aug1", "mz", "mz - Copy"],
             ["P1_CT_day1a", "P1_CT_day2b", "P2_CT_day1a", "P2_MR_day1b", "P3_CT_day1a", "P3_CT_follow-up"],
         ],
     )
     def test_names_that_look_like_patients_are_asked_about(self, tmp_path: Path, names: list[str]) -> None:
         root = folders(tmp_path, positive=[f"{name}.png" for name in names], negative=["other.png"])
         assert "6 of 7 images look as if their names told the patient" in failure(root)
+
+    @pytest.mark.parametrize(
+        ("positive", "negative", "pattern"),
+        [
+            (("smith", "li", "roe"), ("jones", "ek", "wu"), "^([^/]+)/"),
+            (("2021/n000", "2021/n001"), ("2022/n002", "2022/x"), "^[^/]+/([^/]+)/"),
+            (("2020", "2021", "2022"), ("2020", "2021", "2022"), "^([^/]+)/"),
+            (("scanner1", "scanner2", "scanner3"), ("scanner1", "scanner2", "scanner3"), "^([^/]+)/"),
+        ],
+    )
+    def test_folders_that_may_be_patients_are_asked_about(
+        self, tmp_path: Path, positive: tuple[str, ...], negative: tuple[str, ...], pattern: str
+    ) -> None:
+        def images(names: tuple[str, ...]) -> list[str]:
+            return [f"{name}/{number}.png" for name in names for number in "abc"]
+
+        root = folders(tmp_path, positive=images(positive), negative=images(negative))
+        assert f"such as '{pattern}', or set data.patient_column to 'none'" in failure(root)
+        assert len(load_dataset(root, DatasetSettings(patient_pattern=pattern)).records) == len(
+            images((*positive, *negative))
+        )
+
+    def test_few_full_folders_are_rather_devices_than_patients(self, tmp_path: Path) -> None:
+        images = [f"AKH{number}/{image}.png" for number in (1, 2, 3) for image in "abcdefghijk"]
+        root = folders(tmp_path, positive=images, negative=images)
+        assert "66 of 66 images look as if their names told the patient" in failure(root)
+
+    def test_subtypes_are_no_patients(self, tmp_path: Path) -> None:
+        kinds = {"benign": ("nevus", "keratosis", "dermatofibroma"), "malignant": ("melanoma", "bcc", "scc")}
+        images = {name: [f"{kind}/{number}.png" for kind in own for number in "abc"] for name, own in kinds.items()}
+        assert load_dataset(folders(tmp_path, **images)).patient_source == "each image its own patient"
 
     def test_surnames_that_look_like_patients_are_asked_about(self, tmp_path: Path) -> None:
         names = [
