@@ -64,7 +64,7 @@ def load_dataset(
     """
     listing = list_images(path, settings, limits)
     given_patients, patient_source = name_patients(str(path), listing, settings)
-    classes = order_classes(str(path), (image.label for image in listing.images), settings.positive, settings.classes)
+    classes = _classes(path, listing, settings)
     seen = _verify_all(listing.images)
     _check_no_class_is_empty(path, listing.images, seen)
     _check_labels_agree(path, listing.images, seen)
@@ -95,6 +95,15 @@ def load_dataset(
         joined=joined,
         moved=moved,
     )
+
+
+def _classes(path: Path, listing: Listing, settings: DatasetSettings) -> tuple[str, ...]:
+    labels = [image.label for image in listing.images]
+    try:
+        return order_classes(str(path), labels, settings.positive, settings.classes)
+    except InputError as error:
+        in_folders = path.is_dir() and find_manifest(path) is None
+        raise InputError(f"{error}{_table_hint(path) if in_folders else ''}") from error
 
 
 def list_images(

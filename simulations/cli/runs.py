@@ -46,7 +46,8 @@ def study(
     ] = 5,
     repeats: Annotated[int, typer.Option(help="Of the cross-validation, with other folds.", min=1)] = 1,
     arms: Annotated[
-        str, typer.Option(help="federated,centralized,local,probe,scratch. [default: all but scratch]")
+        str,
+        typer.Option(help="Of federated, centralized, local, probe, scratch; with commas. [default: all but scratch]"),
     ] = "",
     models: Annotated[str, typer.Option(help="Families to compare, such as vgg16,resnet50.")] = "",
     strategies: Annotated[str, typer.Option(help="Strategies to compare, such as fedavg,fedprox.")] = "",

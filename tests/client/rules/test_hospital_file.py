@@ -182,3 +182,8 @@ def test_a_file_from_windows_and_letters_beyond_ascii_are_read(tmp_path: Path) -
 def test_an_ipv6_address_stands_in_brackets_and_quotes(tmp_path: Path) -> None:
     changed = hospital_file(tmp_path, "fl.example.org:8443", '"[2001:db8::1]:8443"')
     assert read_hospital_file(changed).server == "[2001:db8::1]:8443"
+
+
+def test_a_missing_file_says_where_it_should_be(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file; run this in the hospital's folder.* --file"):
+        read_hospital_file(tmp_path / "hospital.yaml")
