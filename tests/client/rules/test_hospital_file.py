@@ -185,5 +185,5 @@ def test_an_ipv6_address_stands_in_brackets_and_quotes(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_where_it_should_be(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such file; run this in the hospital's folder.* --file"):
+    with pytest.raises(InputError, match=r"there is no such file; run this in the hospital's folder.* --file"):
         read_hospital_file(tmp_path / "hospital.yaml")
