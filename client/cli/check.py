@@ -35,7 +35,10 @@ def register(app: typer.Typer) -> None:
 def check(
     file: FILE = DEFAULT_FILE, as_json: AS_JSON = False, strict: STRICT = False, offline: OFFLINE = False
 ) -> None:
-    """Check this machine, the connection and the images; exit code 1 if something failed."""
+    """Check this machine, the connection and the images.
+
+    Exit code 1 if something failed, 2 if hospital.yaml is missing or wrong.
+    """
     from client.preflight.checks import check_hospital
     from client.rules.hospital_file import read_hospital_file
 

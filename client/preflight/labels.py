@@ -20,7 +20,9 @@ def check_classes(survey: Survey) -> Finding:
     try:
         classes = order_classes(str(survey.path), survey.labels, survey.settings.positive)
     except InputError as error:
-        return failed("classes", str(error), "add the other class, or correct data.positive and the labels")
+        return failed(
+            "classes", str(error), "correct the labels or data.positive, or add images of the class that is missing"
+        )
     if empty := [label for label in survey.labels if not counts[label]]:
         return failed("classes", f"{found}; no image of {first_few(empty)} can be read", "export those images anew")
     told = (found, describe_guess(classes, survey.settings.positive), survey.remark)

@@ -8,13 +8,14 @@ from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from common.errors import InputError
 from common.plan.families import FAMILIES
 from common.system.folders import user_path
 from common.system.yaml_file import read_yaml_file
 from common.system.yaml_section import Address, GivenPath, MemberName, Port, Section
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)")
 
 
 class DataSection(Section):
@@ -197,7 +198,12 @@ class HospitalFile(Section):
 
 
 def read_hospital_file(path: Path) -> HospitalFile:
-    """Read and check `hospital.yaml`; raises `InputError` with line and field."""
+    """Read and check `hospital.yaml`; raises `InputError` with line and field, or if there is no such file."""
+    if not path.exists():
+        raise InputError(
+            f"{path}: there is no such file; run this in the hospital's folder, which the start kit fills, or name the "
+            "file with --file"
+        )
     return read_yaml_file(path, HospitalFile).resolved(path)
 
 

@@ -125,9 +125,12 @@ def _negation_of_the_other(split: Sequence[list[str]]) -> tuple[int, bool] | Non
             continue
         if not _alike(kept, negated_by_it) and not set(kept) <= set(negated_by_it):
             continue
-        if _value(other) < 0:
+        value = _value(kept)
+        if value < 0 and BENIGN.isdisjoint(kept):
             return index, True
-        return 1 - index, not _may_be_another_disease(negated, kept)
+        # "no tumour" beside a benign one, "no nevus", "not patent": what is negated may be no disease.
+        known = value > 0 and _value(other) > 0
+        return 1 - index, known and not _may_be_another_disease(negated, kept)
     return None
 
 
@@ -149,7 +152,8 @@ def _without_negations(own: Sequence[str], other: Sequence[str]) -> _Negated:
     before: list[str] = []
     behind: list[str] = []
     for word in own:
-        prefix = word if word in NEGATIONS else _glued_negation(word, other)
+        negates = word in NEGATIONS and word not in other  # else both speak of "free fluid"
+        prefix = word if negates else _glued_negation(word, other)
         if prefix is not None:
             negations.append(prefix)
         if rest := word if prefix is None else word[len(prefix) :]:

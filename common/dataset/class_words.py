@@ -9,6 +9,7 @@ HEALTHY = words(
     """
     negative neg negatif negativo negativ normal normale healthy health benign benigne benigno control controls
     nevus naevus nevi naevi nv wnl clean intact unremarkable unaffected stable typical none false gesund gutartig
+    ok okay good fine healed cured alive viable usable adequate sufficient
     kontrolle normalbefund befundlos sain temoin sano benin saudavel -
     """
 )

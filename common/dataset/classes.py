@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from common.dataset.class_names import tell_disease
+from common.dataset.visible_text import visible_text
 from common.errors import InputError
 
 _NUMBER = re.compile(r"^-?\d+$", re.ASCII)
@@ -42,6 +43,7 @@ def order_classes(
         class.
     """
     names = sorted(set(labels), key=_by_number_then_name)
+    positive = visible_text(positive)
     if classes:
         if unknown := [name for name in names if name not in classes]:
             raise InputError(f"{where}: the class {unknown[0]!r} is none of those agreed on: {', '.join(classes)}")

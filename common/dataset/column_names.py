@@ -34,7 +34,7 @@ SPLITS = (
 """A column of such a name tells a split only if each of its cells names a part; a fold may also be a number."""
 
 _PATIENT_WORDS = words("patient patients subject subjects subj participant person persons people mrn pat ptid pt")
-_PATIENT_BEGINNINGS = ("patient", "pazient", "pacient", "proband", "sujet", "患者")
+_PATIENT_BEGINNINGS = ("patient", "pazient", "pacient", "proband", "sujet", "患者", "病人")
 _NUMBERED_BY_HOSPITALS = frozenset({"hospitalnumber", "hospitalno", "hospitalnr"})
 # Columns that tell something of a patient, but not who it is.
 _ATTRIBUTES = words(
@@ -42,14 +42,20 @@ _ATTRIBUTES = words(
     "group size years year type side smoker bmi outcome class label"
 )
 
-_IDENTIFIERS = words("id ids uid uuid guid identifier number nummer nr no accession barcode key")
+_IDENTIFIERS = words(
+    "id ids uid uuid guid identifier number nummer nr no accession barcode key code name surname lastname nachname "
+    "initials rid eid ssn nhs fall hash deid pseudonym"
+)
 _OTHERS_IDENTIFIED = words(
     """
     image images img file slice frame sop series class label diagnosis icd site hospital center centre clinic
     device camera scanner machine model fold split batch reader radiologist rad annotator rater grader dataset version
     """
 )
-_SITE_WORDS = words("site hospital center centre clinic klinik klinikum institution institute facility krankenhaus")
+_SITE_WORDS = words(
+    "site hospital center centre clinic klinik klinikum institution institute facility krankenhaus hopital ospedale "
+    "centro zentrum einrichtung standort provider spital"
+)
 _PLACES_IN_A_BODY = words(
     """
     anatom anatomic anatomical anatomy body tumor tumour lesion primary biopsy injection skin organ of general special
@@ -86,7 +92,8 @@ def usual(header: Sequence[str], names: str) -> list[str]:
 def may_name_patients(column: str) -> bool:
     """Tell whether an unknown column may hold the patient: it speaks of patients, and not of what they are like."""
     told = set(split_words(column))
-    speaks = told & _PATIENT_WORDS or any(word.startswith(_PATIENT_BEGINNINGS) for word in told)
+    beginnings = {*told, plain_name(column)}  # words are of Latin letters
+    speaks = told & _PATIENT_WORDS or any(word.startswith(_PATIENT_BEGINNINGS) for word in beginnings)
     return plain_name(column) in _NUMBERED_BY_HOSPITALS or (bool(speaks) and not told & _ATTRIBUTES)
 
 

@@ -8,6 +8,7 @@ index remembers what decoding told (`common.dataset.decoded_index`), and the dec
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from common.dataset.classes import describe_guess, order_classes
@@ -23,6 +24,7 @@ from common.dataset.readers.csv_manifest import find_manifest, list_csv
 from common.dataset.readers.npz import list_npz
 from common.dataset.records import Dataset, ExcludedImage, ImageRecord
 from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
+from common.dataset.visible_text import visible_text
 from common.errors import InputError
 from common.imaging.errors import ImageError
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
@@ -62,7 +64,7 @@ def load_dataset(
     """
     listing = list_images(path, settings, limits)
     given_patients, patient_source = name_patients(str(path), listing, settings)
-    classes = order_classes(str(path), (image.label for image in listing.images), settings.positive, settings.classes)
+    classes = _classes(path, listing, settings)
     seen = _verify_all(listing.images)
     _check_no_class_is_empty(path, listing.images, seen)
     _check_labels_agree(path, listing.images, seen)
@@ -96,10 +98,25 @@ def load_dataset(
     )
 
 
+def _classes(path: Path, listing: Listing, settings: DatasetSettings) -> tuple[str, ...]:
+    labels = [image.label for image in listing.images]
+    try:
+        return order_classes(str(path), labels, settings.positive, settings.classes)
+    except InputError as error:
+        in_folders = path.is_dir() and find_manifest(path) is None
+        raise InputError(f"{error}{_table_hint(path) if in_folders else ''}") from error
+
+
 def list_images(
     path: Path, settings: DatasetSettings = DEFAULT_SETTINGS, limits: ImageLimits = DEFAULT_LIMITS
 ) -> Listing:
     """List a hospital's images without reading them; parameters and errors as in `load_dataset`."""
+    listing = _list_layout(path, settings, limits)
+    images = [replace(image, label=visible_text(image.label)) for image in listing.images]
+    return replace(listing, images=images)
+
+
+def _list_layout(path: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     if path.is_dir():
         manifest = find_manifest(path)
         if manifest is not None:
@@ -109,7 +126,7 @@ def list_images(
         except InputError as error:
             raise InputError(f"{error}{_table_hint(path)}") from error
     if not path.exists():
-        raise InputError(f"{path}: there is no such folder or file; check the path of the data")
+        raise InputError(f"{path}: there is no such folder or file; {_mend_path(path)}")
     suffix = path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
         return list_csv(path, settings, limits)
@@ -118,6 +135,14 @@ def list_images(
     if suffix in WORKBOOK_SUFFIXES:
         raise InputError(f"{path}: is a workbook; save the table as 'CSV UTF-8' and give that")
     raise InputError(f"{path}: is no folder, .csv, .tsv or .npz; give a folder of class folders, or a manifest")
+
+
+def _mend_path(path: Path) -> str:
+    if ":/" in str(path):
+        return "nothing is read from the web: download the data and give their folder"
+    if "$" in str(path):
+        return "variables are not filled in: write the path itself"
+    return "check the path of the data"
 
 
 def _table_hint(folder: Path) -> str:

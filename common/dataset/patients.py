@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 from common.dataset.listing import ListedImage, Listing
 from common.dataset.settings import DatasetSettings
-from common.dataset.suspected_patients import folders_of_patients, suspected_patients
+from common.dataset.suspected_patients import folders_of_patients, suspected_folders, suspected_patients
 from common.errors import InputError
 
-_SEPARATOR = re.compile(r"[ _.-]")
 _NUMBERED = re.compile(r"^(\d{4,})_\d{1,3}$", re.ASCII)
 
 
@@ -51,11 +50,11 @@ def name_patients(where: str, listing: Listing, settings: DatasetSettings) -> tu
     if pattern_asked and settings.patient_column not in ("auto", "none"):
         raise InputError(
             f"{where}: the patient is asked for by column {settings.patient_column!r} and by pattern "
-            f"{settings.patient_pattern!r}; set one of the two to 'none'"
+            f"{shown_pattern(settings.patient_pattern)}; set one of the two to 'none'"
         )
     if pattern_asked:
         pattern = _compiled(settings.patient_pattern)
-        return _by_pattern(where, images, pattern), f"file names by pattern {settings.patient_pattern!r}"
+        return _by_pattern(where, images, pattern), f"file names by pattern {shown_pattern(settings.patient_pattern)}"
     if listing.patient_source is not None:
         return [image.patient for image in images], listing.patient_source
     if "none" in (settings.patient_column, settings.patient_pattern):
@@ -70,31 +69,41 @@ def _by_evidence(where: str, images: Sequence[ListedImage]) -> tuple[list[str | 
         return folders, "folders below the classes"
     numbered = [image.stem is not None and _NUMBERED.match(image.stem) is not None for image in images]
     if all(numbered):
-        return _by_pattern(where, images, _NUMBERED), f"file names by pattern {_NUMBERED.pattern!r}"
-    stems, labels = [image.stem for image in images], [image.label for image in images]
-    told = Counter(folders) if folders else suspected_patients(stems, labels)
+        return _by_pattern(where, images, _NUMBERED), f"file names by pattern {shown_pattern(_NUMBERED.pattern)}"
+    folders = folders or suspected_folders([image.folders for image in images], [image.label for image in images])
+    told = Counter(folders) if folders else suspected_patients(images)
     told.pop(None, None)
     if not told and 2 * sum(numbered) > len(images):
         told = Counter(patient for patient in _numbers(images) if patient)
     if told:
         example, count = max(told.items(), key=lambda each: (each[1], each[0]))
-        pattern = _proposal(str(example), [image.stem for image in images if image.stem], of_folders=bool(folders))
+        pattern = _pattern_of_folder(images, folders, example) if folders else _pattern_of_name(str(example), images)
         raise InputError(
             f"{where}: {told.total()} of {len(images)} images look as if their names told the patient ({count} of "
-            f"{example!r}), but not plainly; name a column, set data.patient_pattern to a regular expression such as "
-            f"{pattern!r}, or set data.patient_column to 'none' if each image is of another patient"
+            f"{example!r}), but not plainly; name a column, set data.patient_pattern to a regular expression"
+            f"{f' such as {shown_pattern(pattern)}' if pattern else ''}, or set data.patient_column to 'none' if each "
+            "image is of another patient"
         )
     return [None] * len(images), "each image its own patient"
 
 
-def _proposal(patient: str, stems: Sequence[str], *, of_folders: bool) -> str:
-    """Return a pattern that finds this patient in the names of its images."""
-    if of_folders:
-        return "^([^/]+)/"
-    own = [stem for stem in stems if stem.startswith(patient)]
-    patterns = ("^([^ _.-]+)", "^(.+)[_-]", r"^(.*\d)")
+def shown_pattern(pattern: str) -> str:
+    """Return a regular expression as it can be copied."""
+    return f"'{pattern}'"
+
+
+def _pattern_of_folder(images: Sequence[ListedImage], told: Sequence[str | None], patient: str | None) -> str:
+    """Return a pattern that finds a patient in the folders of his images."""
+    depth = next(image.folders.index(patient) for image, name in zip(images, told, strict=True) if name == patient)
+    return f"^{'[^/]+/' * depth}([^/]+)/"
+
+
+def _pattern_of_name(patient: str, images: Sequence[ListedImage]) -> str | None:
+    """Return a pattern that finds this patient in the names of his images; None where none of the usual ones does."""
+    own = [image.stem for image in images if image.stem and patient in image.stem]
+    patterns = ("^([^ _.-]+)", "^(.+)[_-]", r"^(.*\d)", "^[^ _.-]+[ _.-]([^ _.-]+)", "^(.+)[ _.-][^ _.-]+$")
     fitting = (each for each in patterns if all((m := re.search(each, stem)) and m[1] == patient for stem in own))
-    return next(fitting, "^(.+)[_-]" if _SEPARATOR.search(patient) else "^([^ _.-]+)")
+    return next(fitting, None)
 
 
 def _numbers(images: Sequence[ListedImage]) -> list[str | None]:
@@ -106,10 +115,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise InputError(f"patient pattern {pattern!r}: is no regular expression ({error})") from error
+        raise InputError(f"patient pattern {shown_pattern(pattern)}: is no regular expression ({error})") from error
     if compiled.groups > 1:
         raise InputError(
-            f"patient pattern {pattern!r}: has {compiled.groups} groups; keep one, write the others as (?:...)"
+            f"patient pattern {shown_pattern(pattern)}: has {compiled.groups} groups; keep one, write the others as "
+            "(?:...)"
         )
     return compiled
 
@@ -128,7 +138,7 @@ def _by_pattern(where: str, images: Sequence[ListedImage], pattern: re.Pattern[s
     if missed:
         further = f" and {len(missed) - 1} further" if len(missed) > 1 else ""
         raise InputError(
-            f"{where}: the patient pattern {pattern.pattern!r} finds no patient in {missed[0]!r}{further}; mend the "
-            "pattern, or set it to 'none'"
+            f"{where}: the patient pattern {shown_pattern(pattern.pattern)} finds no patient in {missed[0]!r}{further};"
+            " mend the pattern, or set it to 'none'"
         )
     return patients

@@ -1,5 +1,6 @@
 """The groups of a plan's keys, with their types, ranges and defaults; `study.py` has the simulation's."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -75,7 +76,8 @@ class DataPlan(PlanGroup):
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes that all hospitals share, in label order; empty: those that the data hold."""
-        return words_of(self.classes)
+        # However the accents of a plan or a folder are coded, one name is one class.
+        return words_of(unicodedata.normalize("NFC", self.classes))
 
     @model_validator(mode="after")
     def _check_classes(self) -> Self:

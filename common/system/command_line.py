@@ -44,16 +44,22 @@ def _run(app: typer.Typer) -> int:
         # click and rich end in their own ways where nobody reads the output.
         if isinstance(ending.__context__, BrokenPipeError):
             return _end_by(ending.__context__)
+        if isinstance(interrupt := getattr(ending.__context__, "__cause__", None), KeyboardInterrupt):
+            _say(_words_of(interrupt))
         return int(ending.code or 0)
     except RarefedError as error:
         _complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted")
+    except KeyboardInterrupt as interrupt:
+        _say(_words_of(interrupt))
         return _INTERRUPTED
     except OSError as error:
         return _end_by(error)
     return 0
+
+
+def _words_of(interrupt: KeyboardInterrupt) -> str:
+    return str(interrupt) or "interrupted"
 
 
 def _end_by(error: OSError) -> int:

@@ -16,7 +16,9 @@ from common.system.wording import plural
 from simulations.cli.options import CHANGES, DATA, DEFAULT_OUTPUT, SITES, parse_plan, with_paths
 
 if TYPE_CHECKING:
+    from client.preflight.findings import Report
     from simulations.preflight.inspection import Inspection
+    from simulations.sites.consortium import SimulatedConsortium
 
 _NOT_USABLE = 2
 # A file's name may have 255 bytes, of which a letter can take four.
@@ -43,13 +45,20 @@ def check(
     Exit code 2 if a run would refuse the data or the machine; warnings keep it at 0.
     """
     from client.cli.check import show_reading
-    from client.preflight.findings import Status
+    from client.preflight.findings import Report, Status, failed
     from simulations.preflight.contact_sheet import write_contact_sheet
     from simulations.preflight.inspection import inspect_plan
 
     plan = with_paths(parse_plan(changes), place or data, sites, DEFAULT_OUTPUT)
-    with show_reading() as advance:
-        found = inspect_plan(plan, advance)
+    if output is not None and user_path(output).is_dir():
+        raise InputError(f"{output}: is a folder; name the page, such as {output / 'check.html'}")
+    try:
+        with show_reading() as advance:
+            found = inspect_plan(plan, advance)
+    except InputError as error:
+        if as_json:
+            _print_json(Report("", (failed("images", str(error), "a run would refuse this for the same reason"),)))
+        raise
     page = unwritten = None
     if found.consortium:
         name = found.report.hospital[:_LONGEST_NAME]
@@ -59,7 +68,7 @@ def check(
         except InputError as error:
             unwritten = error
     if as_json:
-        print(json.dumps(_as_json(found, page), indent=2, ensure_ascii=False))
+        _print_json(found.report, found.consortium, page)
     else:
         _print(found, plan, page)
     if unwritten:
@@ -70,13 +79,14 @@ def check(
 def _print(found: "Inspection", plan: TrainingPlan, page: Path | None) -> None:
     from client.cli.check import conclude, render_report
     from client.preflight.findings import Report, Status
-    from simulations.preflight.reading import classes_table, describe_reading, sites_table
+    from simulations.preflight.reading import classes_table, describe_reading, describe_survey, sites_table
     from simulations.report.terminal import TABLE_WIDTH, draw_table
 
     console = table_console(TABLE_WIDTH)
+    told = describe_reading(found.consortium) if found.consortium else describe_survey(found.survey)
+    for line in told:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if found.consortium:
-        for line in describe_reading(found.consortium):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
         tables = (classes_table(found.consortium, found.survey), sites_table(found.consortium))
         console.print(Group(Text(""), *(part for table in tables for part in draw_table(table))))
     odd = [finding for finding in found.report.findings if finding.status != Status.PASSED]
@@ -88,14 +98,14 @@ def _print(found: "Inspection", plan: TrainingPlan, page: Path | None) -> None:
     console.print(conclude(found.report), highlight=False)
 
 
-def _as_json(found: "Inspection", page: Path | None) -> dict[str, object]:
+def _print_json(report: "Report", consortium: "SimulatedConsortium | None" = None, page: Path | None = None) -> None:
     from simulations.analysis.dataset_record import describe_dataset
 
-    told = found.report.to_json()
-    dataset = describe_dataset(found.consortium).model_dump() if found.consortium else None
-    return {
+    told = report.to_json()
+    content = {
         "status": told["status"],
-        "dataset": dataset,
+        "dataset": describe_dataset(consortium).model_dump() if consortium else None,
         "findings": told["findings"],
         "page": str(page) if page else None,
     }
+    print(json.dumps(content, indent=2, ensure_ascii=False))

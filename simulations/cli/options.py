@@ -18,7 +18,9 @@ DEFAULT_OUTPUT = Path("runs")
 CHANGES = Annotated[list[str], typer.Option("--set", help="Any plan key, as in training.seed=2.")]
 
 # What a run or a study compares: comma-separated lists of the plan's group `study`.
-ARMS = Annotated[str, typer.Option(help="federated,centralized,local,probe,scratch. [default: all but scratch]")]
+ARMS = Annotated[
+    str, typer.Option(help="Of federated, centralized, local, probe, scratch; with commas. [default: all but scratch]")
+]
 MODELS = Annotated[str, typer.Option(help="Families to compare, such as vgg16,resnet50.")]
 STRATEGIES = Annotated[str, typer.Option(help="Strategies to compare, such as fedavg,fedprox.")]
 PARTITIONS = Annotated[str, typer.Option(help="Partitions to compare, such as natural,iid,dirichlet.")]

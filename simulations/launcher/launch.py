@@ -16,7 +16,7 @@ from simulations.launcher.flower import PrivateFlower
 from simulations.launcher.log_follower import LogFollower
 from simulations.preflight.findings import require_fit
 from simulations.preflight.machine import check_machine, short_temporary_folder
-from simulations.study.earlier_runs import resume_or_reserve, runs_without_plan
+from simulations.study.earlier_runs import resume_or_reserve, runs_without_plan, worth_resuming
 
 _POLL_SECONDS = 0.1
 _ERROR = "error: "
@@ -49,7 +49,7 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
         If the run failed; the message ends with the reason.
     KeyboardInterrupt
         After Ctrl-C, SIGTERM, or when the terminal was closed; the unfinished run folder is removed unless a training
-        in it was finished.
+        in it was finished. The message says which.
     """
     warnings = require_fit(check_machine(plan))
     workplace = Path(tempfile.mkdtemp(prefix="rarefed-", dir=short_temporary_folder()))
@@ -71,6 +71,8 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
             follower = LogFollower(run)
             flower.submit(plan, checked.sites, checked.trainings, run)
             _follow(flower, run, follower, _without(checked.description, show))
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(_what_is_kept(unfinished(run))) from interrupt
         except RunError as error:
             cleanup.keep()
             flower.keep_log(unfinished(run))
@@ -84,6 +86,12 @@ def launch_run(plan: TrainingPlan, fresh: bool, show: Callable[[str], None]) -> 
                 raise RunError(f"Flower could not be started ({error.strerror}){lack}") from error
             raise
     return run
+
+
+def _what_is_kept(folder: Path) -> str:
+    if worth_resuming(folder):
+        return f"interrupted: what was finished is kept in {folder}; the same command goes on from there"
+    return "interrupted: nothing was finished yet, and nothing is kept"
 
 
 def _follow(flower: PrivateFlower, run: Path, follower: LogFollower, show: Callable[[str], None]) -> None:

@@ -63,6 +63,8 @@ def inspect_plan(plan: TrainingPlan, advance: Advance | None = None) -> Inspecti
     consortium, findings = _deal_out(plan)
     # That rule is a hospital's.
     images = [check(survey) for check in IMAGE_CHECKS if check is not check_enough_images]
+    # What keeps a plan from being dealt out is said once.
+    images = [image for image in images if not any(finding.found.startswith(image.found) for finding in findings)]
     name = consortium.dataset.name if consortium else survey.path.name
     every = (*findings, *images, check_resolution(survey, plan.data.size, plan.read_side), *check_machine(plan))
     return Inspection(Report(name, every), survey, consortium)

@@ -27,6 +27,16 @@ def describe_reading(consortium: SimulatedConsortium) -> list[str]:
     ]
 
 
+def describe_survey(survey: Survey) -> list[str]:
+    """Return what was read where a run would refuse the data: the classes as they are written, and the patients."""
+    counts = Counter(picture.label for picture in survey.pictures)
+    return [
+        f"{survey.path.name}: {plural(len(survey.pictures), 'image')} can be read",
+        f"classes as they are written: {', '.join(f'{label!r} ({counts[label]})' for label in survey.labels)}",
+        f"patients: {survey.patient_source}",
+    ]
+
+
 def classes_table(consortium: SimulatedConsortium, survey: Survey) -> Table:
     """Return the images of each class: how many, of how many patients, and what they look like."""
     dataset = consortium.dataset

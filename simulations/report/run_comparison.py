@@ -10,6 +10,7 @@ from rich.text import Text
 from common.errors import InputError
 from common.summary.summary_file import read_summary
 from common.system.files import write_text_atomically
+from common.system.wording import plural
 from simulations.analysis.predictions_csv import read_predictions
 from simulations.report.limitations import tell_faults
 from simulations.report.page_templates import page_templates
@@ -65,7 +66,7 @@ def read_runs(folders: Sequence[Path]) -> Runs:
         For fewer than two or more than 26 runs, or one that cannot be read.
     """
     if not 2 <= len(folders) <= 26:
-        raise InputError(f"{len(folders)} run folders: name 2 to 26 of them to compare")
+        raise InputError(f"{plural(len(folders), 'run folder')}: name 2 to 26 to compare")
     letters = {chr(ord("A") + index): folder for index, folder in enumerate(folders)}
     summaries = {letter: read_summary(folder) for letter, folder in letters.items()}
     predictions = {

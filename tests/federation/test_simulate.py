@@ -21,7 +21,7 @@ from tests.federation.by_hand import flower_by_hand
 from tests.federation.data import manifest
 from tests.federation.in_process import federate
 from tests.federation.marks import leaving_nothing
-from tests.federation.quick import COMMAND, QUICK, settings, start
+from tests.federation.quick import COMMAND, QUICK, settings
 from tests.places import ROOT
 from tests.waiting import wait_for
 
@@ -175,11 +175,13 @@ def test_no_packet_leaves_the_machine(finished: tuple[Path, subprocess.Completed
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
     manifest(tmp_path / "data")
     changes = settings(federation__rounds="500", federation__local_epochs="4", study__arms="federated")
-    process = start([COMMAND, "run", "--data", "data", *changes], tmp_path, environment)
+    command = [COMMAND, "run", "--data", "data", *changes]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     # Flower is running then, and no round is over.
     wait_for(lambda: list(tmp_path.glob("runs/*.unfinished/plan.json")), "the run to start")
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
+    assert process.communicate()[1].splitlines()[-1] == "interrupted: nothing was finished yet, and nothing is kept"
     assert list((tmp_path / "runs").iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from common.dataset.readers.csv_hints import header_is_data, label_hint, may_gro
 from common.dataset.readers.csv_paths import ManifestFolder
 from common.dataset.readers.csv_table import Row
 from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
-from common.dataset.split_names import part_named
+from common.dataset.split_names import names_a_split, part_named
 from common.errors import InputError
 
 _ONE = frozenset({"1", "1.0", "true"})
@@ -115,16 +115,18 @@ def _patient(finder: _Finder, rows: Sequence[Row], settings: DatasetSettings) ->
             raise finder.missing("patient", asked)
         return finder.only("patient", found)
     found = usual(finder.header, PATIENTS)
-    if found:
-        same = [column for column in found if column == found[0] or _alike(column, found[0])]
-        return finder.only("patient", same)
-    for column in finder.header:
-        if may_name_patients(column) or may_group_images(column, rows):
-            raise InputError(
-                f"{finder.manifest}: the column {column!r} may tell the patient; name it in data.patient_column, or "
-                "set that to 'none' if it does not"
-            )
-    return None
+    # Beside what may be only a lesion or a case, a column that speaks of patients is worth a question.
+    if not found or not may_name_patients(found[0]):
+        for column in finder.header:
+            if column not in found and (may_name_patients(column) or (not found and may_group_images(column, rows))):
+                taken = f", and so may {found[0]!r}" if found else ""
+                raise InputError(
+                    f"{finder.manifest}: the column {column!r} may tell the patient{taken}; name one in "
+                    "data.patient_column, or set that to 'none' if it does not"
+                )
+    if not found:
+        return None
+    return finder.only("patient", [column for column in found if column == found[0] or _alike(column, found[0])])
 
 
 def _split(finder: _Finder, rows: Sequence[Row], asked: str) -> str | None:
@@ -158,6 +160,11 @@ def _class_columns(finder: _Finder, rows: Sequence[Row], used: Sequence[str]) ->
     ]
     if not rows or not binary:
         raise finder.missing("label", DEFAULT_SETTINGS.label_column, label_hint(finder.header, rows, used))
+    if splits := [column for column in binary if names_a_split(column)]:
+        raise InputError(
+            f"{finder.manifest}: no label column, and {splits[0]!r}, which holds 0 and 1, looks like a split; add a "
+            "column label, or name it in data.label_column"
+        )
     if len(binary) == 1:
         raise InputError(
             f"{finder.manifest}: no label column; if {binary[0]!r}, which holds 0 and 1, is it, name it in "

@@ -12,8 +12,8 @@ from common.dataset.readers.csv_paths import ManifestFolder
 from common.dataset.readers.csv_table import Row, read_table
 from common.dataset.readers.csv_values import (
     cell_of,
-    check_single,
-    check_spelling,
+    check_names,
+    check_one_for_all,
     label_of,
     part_of,
     patient_of,
@@ -91,10 +91,9 @@ def list_csv(manifest: Path, settings: DatasetSettings, limits: ImageLimits) -> 
     _check_missing(manifest, folder, missing)
     if not images:
         raise InputError(f"{manifest}: no images; add one row per image below the header")
-    numbers = first_rows.values()
-    for what, names in (("patient", [image.patient for image in images]), ("site", [image.site for image in images])):
-        check_spelling(str(manifest), what, ((row, name) for row, name in zip(numbers, names, strict=True) if name))
-    check_single(str(manifest), (image.label for image in images))
+    check_names(str(manifest), list(zip(first_rows.values(), images, strict=True)), settings)
+    if columns.patient is not None:
+        check_one_for_all(str(manifest), columns.patient, [str(image.patient) for image in images])
     patient_source = None if columns.patient is None else f"column {columns.patient!r}"
     left_out, others = _not_listed(manifest, set(first_rows))
     remarks = [_tell_classes(columns), _tell_masks([image.name for image in images]), _tell_site(header, columns)]
@@ -151,17 +150,20 @@ def _tell_site(header: Sequence[str], columns: Columns) -> str | None:
 
 
 def _image(where: str, row: Row, columns: Columns, relative: str, source: FileSource) -> ListedImage:
-    label = class_of(row, columns) if columns.label is None else label_of(where, row, columns.label)
-    site = None if columns.site is None else value_of(where, row, columns.site)
+    label, patient, site = (
+        None if column is None else read(where, column, cell_of(where, row, column))
+        for read, column in ((label_of, columns.label), (patient_of, columns.patient), (value_of, columns.site))
+    )
+    label = label or class_of(row, columns)
     *folders, _ = relative.split("/")
     return ListedImage(
         name=source.name,
         stem=shown_name(PurePosixPath(relative).stem),
         label=label,
         # With an empty cell, all such images would become one patient, or images of one patient several: an error.
-        patient=None if columns.patient is None else patient_of(where, row, columns.patient),
+        patient=patient,
         site=site,
         source=source,
         folders=tuple(folder for folder in map(shown_name, folders) if folder not in (label, site)),
-        part=None if columns.split is None else part_of(where, row, columns.split),
+        part=None if columns.split is None else part_of(where, columns.split, cell_of(where, row, columns.split)),
     )

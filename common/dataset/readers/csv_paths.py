@@ -112,5 +112,7 @@ def _relative(where: str, given: str) -> str:
     """Return a normalised path with "/" separators; manifests from Windows have backslashes."""
     windows = PureWindowsPath(given)
     if windows.drive or windows.root or PurePosixPath(given).is_absolute() or "\0" in given:
-        raise InputError(f"{where}: {given!r} is not a path relative to the manifest's folder")
+        raise InputError(
+            f"{where}: {given!r} is not a path relative to the manifest's folder; leave out what stands before"
+        )
     return posixpath.normpath(given.replace("\\", "/"))

@@ -69,9 +69,10 @@ def read_table(path: Path, limits: ImageLimits) -> tuple[list[str], list[Row]]:
             "comma, semicolon, tab or bar"
         )
     rows = []
+    shortest = min((len(cells) for cells in table[top:] if any(cells)), default=len(header))
     for number, cells in enumerate(table[top + 1 :], start=top + 2 + bool(first_row)):
         if any(cells):
-            _check_row(f"{path} row {number}", header, cells, separator)
+            _check_row(f"{path} row {number}", header, cells, separator, shortest)
             rows.append(Row(number, dict(zip(header, cells, strict=False))))
     return header, rows
 
@@ -116,15 +117,15 @@ def _separator(text: str) -> str:
     return max(_SEPARATORS, key=lambda separator: len(next(csv.reader([first_line], delimiter=separator), [])))
 
 
-def _check_row(where: str, header: Sequence[str], cells: Sequence[str], separator: str) -> None:
+def _check_row(where: str, header: Sequence[str], cells: Sequence[str], separator: str, shortest: int) -> None:
     if any(cells[len(header) :]):
         raise InputError(
             f"{where}: has {len(cells)} cells where the header has {len(header)}; put a cell that holds the separator "
             "into double quotes"
         )
-    swallowed = [
-        line for cell in cells for line in cell.splitlines()[1:] if line.count(separator) >= max(1, len(header) - 1)
-    ]
+    # Rows may lack their last cells: a swallowed one has as many as the shortest that was read.
+    fewest = max(1, min(shortest, len(header)) - 1)
+    swallowed = [line for cell in cells for line in cell.splitlines()[1:] if line.count(separator) >= fewest]
     if swallowed:
         raise InputError(
             f"{where}: a double quote swallows {len(swallowed)} of the rows below it; close it in its own row"

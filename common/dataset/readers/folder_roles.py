@@ -9,11 +9,10 @@ from typing import NoReturn
 
 from common.dataset.class_names import speaks_of_health, split_words, tell_disease
 from common.dataset.column_names import names_a_hospital
+from common.dataset.split_names import names_a_split, speaks_of_splits
 from common.errors import InputError
 from common.system.wording import words
 
-_SPLITS = words("train training val valid validation dev test testing eval evaluation holdout fold folds cv external")
-_SPLIT_COMPANIONS = words("set data images imgs dataset")
 _PARTS = words(
     """
     part parts batch batches fold folds chunk subset split disc disk volume dir folder images image imgs img data mask
@@ -62,6 +61,7 @@ class FolderRoles:
         return None
 
 
+_NOTHING_TELLS = "nothing tells which of them are the classes and which the hospitals"
 _CLASSES_ONLY = FolderRoles(0, None)
 _HOSPITALS_FIRST = FolderRoles(1, 0)
 _HOSPITALS_SECOND = FolderRoles(0, 1)
@@ -88,14 +88,32 @@ def find_roles(root: Path, names: Sequence[str], agreed: Collection[str] = ()) -
     InputError
         The folders are splits, parts of one set, kinds of images, hospitals without classes, or may be several.
     """
-    below: defaultdict[str, set[str]] = defaultdict(set)
-    for name in names:
-        first, *rest = name.split("/")
-        below[first].add(rest[0] if len(rest) > 1 else "")
+    below = _folders_below(names, 0)
     second = set().union(*below.values()) - {""}
-    _refuse_splits(root, below)
+    _refuse_splits(root, below, agreed)
     if len(below) == 1 and second and not set(below) <= set(agreed):
         _refuse_outer_folder(root, next(iter(below)), second)
+    _refuse_stray_folders(root, below, agreed)
+    roles = _roles_of_two_levels(root, below, second, agreed)
+    if roles is _HOSPITALS_FIRST:
+        _refuse_splits(root, _folders_below(names, 1), agreed)
+    _refuse_deeper_classes(root, names, roles, agreed)
+    return roles
+
+
+def _folders_below(names: Sequence[str], depth: int) -> dict[str, set[str]]:
+    """Return, for each folder at a depth, the folders in it, and "" where images lie in it."""
+    below: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        *folders, _ = name.split("/")
+        if len(folders) > depth:
+            below[folders[depth]].add(folders[depth + 1] if len(folders) > depth + 1 else "")
+    return dict(below)
+
+
+def _roles_of_two_levels(
+    root: Path, below: Mapping[str, set[str]], second: Collection[str], agreed: Collection[str]
+) -> FolderRoles:
     if all(map(names_a_hospital, below)):
         if not second:
             _refuse(root, f"{_few(below)} name hospitals, and no folders of classes lie below them")
@@ -107,19 +125,48 @@ def find_roles(root: Path, names: Sequence[str], agreed: Collection[str] = ()) -
     if second_tell and not first_tell and shared:
         _refuse_what_is_no_hospital(root, below, second)
         return _HOSPITALS_FIRST
-    same = _same_below_each(below) and not all(map(_numbered, second))
-    if (first_tell == second_tell and same) or (second_tell and not first_tell):
-        which = "nothing tells which of them are the classes and which the hospitals"
-        _refuse(root, f"below {_few(below)} lie {_few(second)}, and {which}")
-    if all("" not in ours for ours in below.values()) and all(map(names_a_hospital, second)):
-        return _HOSPITALS_SECOND
-    return _CLASSES_ONLY
+    if (first_tell == second_tell and _same_below_each(below)) or (second_tell and not first_tell):
+        _refuse(root, f"below {_few(below)} lie {_few(second)}, and {_NOTHING_TELLS}")
+    return _HOSPITALS_SECOND if all(map(names_a_hospital, second)) else _CLASSES_ONLY
 
 
-def _refuse_splits(root: Path, below: Mapping[str, set[str]]) -> None:
-    splits = [name for name in below if _names_a_split(name)]
+def _refuse_stray_folders(root: Path, below: Mapping[str, set[str]], agreed: Collection[str]) -> None:
+    """Refuse a class beside hospitals, and images beside the hospitals of a class: the others would change their role.
+
+    A class that holds a folder of its own name was unpacked twice.
+    """
+    for name in below:
+        outer = [other for other in below if name in below[other] and other != name]
+        if outer:
+            _refuse(root, f"{name!r} lies beside {outer[0]!r} and in it, and {_NOTHING_TELLS}")
+    hospitals = [name for name in below if names_a_hospital(name)]
+    classes = set().union(*(below[name] for name in hospitals)) - {""}
+    if hospitals and len(hospitals) < len(below) and _are_classes(classes, agreed):
+        others = sorted(set(below) - set(hospitals))
+        _refuse(root, f"{_few(hospitals)} name hospitals, with {_few(classes)} below them, and {_few(others)} do not")
+    second = set().union(*below.values())
+    loose = sorted(name for name in below if "" in below[name])
+    if loose and second != {""} and all(map(names_a_hospital, second - {""})):
+        _refuse(root, f"{_few(second - {''})} name hospitals, and in {_few(loose)} images lie beside them")
+
+
+def _refuse_deeper_classes(root: Path, names: Sequence[str], roles: FolderRoles, agreed: Collection[str]) -> None:
+    """Refuse folders that speak of health and disease below those that are taken for classes and do not."""
+    classes = set(_folders_below(names, roles.label))
+    if _are_classes(classes, agreed):
+        return
+    for depth in range(roles.depth + 1, max(name.count("/") for name in names)):
+        deeper = set(_folders_below(names, depth))
+        if _are_classes(deeper, ()):
+            _refuse(root, f"{_few(deeper)} lie deeper than {_few(classes)}, and {_NOTHING_TELLS}")
+
+
+def _refuse_splits(root: Path, below: Mapping[str, set[str]], agreed: Collection[str]) -> None:
+    splits = [name for name in below if names_a_split(name) and name not in agreed]
     largest = next((name for name in splits if "train" in name.casefold()), next(iter(splits), ""))
-    if len(splits) == len(below) or any(below[name] != {""} for name in splits):
+    # A lone "test" beside "control" may be a class, but not one beside two others.
+    others = len(below) - len(splits)
+    if splits and (others != 1 or any(below[name] != {""} for name in splits)):
         _refuse(
             root,
             f"its folders {_few(splits)} are splits, not classes",
@@ -132,11 +179,6 @@ def _refuse_splits(root: Path, below: Mapping[str, set[str]]) -> None:
         _refuse(root, f"{_few(below)} look like parts of one set, not like classes")
 
 
-def _names_a_split(name: str) -> bool:
-    told = set(_plain_words(name))
-    return bool(told & _SPLITS) and told <= _SPLITS | _SPLIT_COMPANIONS
-
-
 def _refuse_outer_folder(root: Path, only: str, second: Collection[str]) -> NoReturn:
     raise InputError(
         f"{root}: holds the one folder {only!r}; if those below it ({_few(second)}) are the classes, give {root / only}"
@@ -145,7 +187,7 @@ def _refuse_outer_folder(root: Path, only: str, second: Collection[str]) -> NoRe
 
 def _refuse_what_is_no_hospital(root: Path, first: Collection[str], second: Collection[str]) -> None:
     """Refuse first folders above the classes that may be patients, kinds of images, or classes themselves."""
-    if any(_SPLITS & set(_plain_words(name)) for name in first):
+    if any(map(speaks_of_splits, first)):
         what = "splits"
     elif all(map(_names_a_kind, first)):
         what = "kinds of images"

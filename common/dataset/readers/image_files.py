@@ -73,7 +73,7 @@ def files_below(root: Path) -> FolderFiles:
     real_root = root.resolve()
     found = FolderFiles()
     for path in _walk(root, found.folders):
-        if path.is_symlink() and not path.resolve().is_relative_to(real_root) and _matters(path):
+        if path.is_symlink() and _matters(path) and _leads_out(path, real_root):
             raise InputError(f"{path}: this link leads out of {root}; put the file itself there")
         found.add(path)
     return found
@@ -93,6 +93,13 @@ def files_around(root: Path) -> FolderFiles:
 def why_closed(path: Path) -> str:
     """Return why an image of a kind that is not read is left out, and what to do."""
     return f"{shown_suffix(shown_name(path.name))} is not read; convert it to PNG"
+
+
+def _leads_out(link: Path, root: Path) -> bool:
+    try:
+        return not link.resolve().is_relative_to(root)
+    except RuntimeError:  # one in a circle, before Python 3.13: nowhere, and left out as a file that cannot be opened
+        return False
 
 
 def _walk(root: Path, visited: list[Path]) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """Finds masks that lie beside the images they belong to, as data sets for segmentation are handed over."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import PurePosixPath
 
 from common.dataset.class_names import split_words
@@ -13,9 +13,9 @@ _MASK_WORDS = words(
     """
     mask masks masked seg segs segmented segmentation segmentations annotation annotations annotated anno gt
     groundtruth ground truth contour contours roi rois label labels overlay overlays heatmap heatmaps superpixels
+    pred preds prediction predictions gradcam saliency
     """
 )
-_MASK_ENDING = re.compile(rf"[ _.-]+(?:{'|'.join(sorted(_MASK_WORDS, key=len, reverse=True))})(?:[ _.-]*\d+)?$")
 _MASK_BEGINNING = re.compile(r"^(?:mask|seg|segmentation|gt|label)[ _.-]+")
 _MASK_COMPANIONS = words("manual binary left right lung lungs lesion lesions tumor tumour image images")
 
@@ -31,9 +31,9 @@ def find_masks(names: Sequence[str]) -> set[str]:
     Returns
     -------
     set of str
-        Files such as ``x_mask.png`` or ``x_segmentation_1.png`` beside ``x.png``, and files in folders such as
-        ``masks`` whose name, with or without such an ending, is that of an image outside such folders: of the same
-        class, or anywhere where the first folder is one of masks.
+        Files such as ``x_mask.png``, ``xMask.png`` or ``x_lungmask_left.png`` beside ``x.png``, and files in folders
+        such as ``masks`` whose name, with or without such an ending, is that of an image outside such folders: of the
+        same class, or anywhere where the first folder is one of masks.
     """
     paths = {name: PurePosixPath(name) for name in names}
     first_folders = {path.parts[0] for path in paths.values()}
@@ -45,28 +45,43 @@ def find_masks(names: Sequence[str]) -> set[str]:
 
     def is_mask(path: PurePosixPath) -> bool:
         stem = path.stem.casefold()
-        bare = _without_mask_word(stem)
         if path.parts[0] in of_masks:
-            return not anywhere.isdisjoint((stem, bare))
+            return stem in anywhere or _is_mask_of(path.stem, anywhere.__contains__)
         if _in_mask_folder(path):
-            return not in_class.isdisjoint(((path.parts[0], stem), (path.parts[0], bare)))
-        return bare != stem and (path.parent, bare) in beside
+            return (path.parts[0], stem) in in_class or _is_mask_of(
+                path.stem, lambda other: (path.parts[0], other) in in_class
+            )
+        return _is_mask_of(path.stem, lambda other: (path.parent, other) in beside)
 
     return {name for name, path in paths.items() if is_mask(path)}
 
 
-def _without_mask_word(stem: str) -> str:
-    return _MASK_BEGINNING.sub("", _MASK_ENDING.sub("", stem))
+def _is_mask_of(stem: str, known: Callable[[str], bool]) -> bool:
+    """Tell whether a name is that of another image with words of masks before or behind it."""
+    bare = _MASK_BEGINNING.sub("", stem.casefold())
+    if bare != stem.casefold() and known(bare):
+        return True
+    return any(known(stem[:end].casefold()) and _speaks_of_masks(stem[end:]) for end in range(1, len(stem)))
+
+
+def _speaks_of_masks(rest: str) -> bool:
+    told = [word for word in split_words(rest) if not word.isdigit()]
+    marks = [word for word in told if _is_mask_word(word)]
+    return bool(marks) and not rest[0].isdigit() and _MASK_COMPANIONS.issuperset(set(told) - set(marks))
+
+
+def _is_mask_word(word: str) -> bool:
+    return word in _MASK_WORDS or word.endswith(("mask", "masks"))
 
 
 def _in_mask_folder(path: PurePosixPath) -> bool:
-    return any(not _MASK_WORDS.isdisjoint(split_words(folder)) for folder in path.parts[1:-1])
+    return any(_is_mask_word(word) for folder in path.parts[1:-1] for word in split_words(folder))
 
 
 def _is_first_of_masks(folder: str, all_first: Collection[str]) -> bool:
     """Tell whether a first folder is one of masks: ``masks``, ``ManualMask``, or ``tumor_mask`` beside ``tumor``."""
     told = split_words(folder)
-    rest = [word for word in told if word not in _MASK_WORDS]
+    rest = [word for word in told if not _is_mask_word(word)]
     if rest == told:
         return False
     return _MASK_COMPANIONS.issuperset(rest) or any(split_words(other) == rest for other in all_first)

@@ -1,11 +1,12 @@
 """A MedMNIST-style ``.npz``: images and labels as NumPy arrays, in parts of a split or not.
 
 The file is a zip of ``.npy`` members. Each member's header is checked before NumPy allocates what it announces, and
-nothing in it is ever unpickled.
+nothing in it is ever unpickled. What labels, patients and sites may be called and hold is as in a manifest.
 """
 
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -14,22 +15,34 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from common.dataset.column_names import LABELS, PATIENTS, SITES, matching, may_name_patients, usual
 from common.dataset.image_source import ArraySource
 from common.dataset.listing import ListedImage, Listing
-from common.dataset.settings import DEFAULT_SITE_COLUMN, DatasetSettings
+from common.dataset.readers.csv_values import check_names, check_one_for_all, label_of, patient_of, value_of
+from common.dataset.settings import DEFAULT_SETTINGS, DatasetSettings
 from common.dataset.split_names import SplitName
 from common.errors import InputError
 from common.imaging.limits import ImageLimits
 
-_PREFIXES: dict[str, SplitName | None] = {"": None, "train_": "train", "val_": "validation", "test_": "test"}
+_PREFIXES: dict[str, SplitName | None] = {
+    "": None,
+    "train_": "train",
+    "val_": "validation",
+    "valid_": "validation",
+    "validation_": "validation",
+    "test_": "test",
+}
+_LABELS = f"labels {LABELS}"
+_PATIENTS = f"patients subjects groups {PATIENTS}"
+_SITES = f"sites hospitals centers {SITES}"
 
 
 def list_npz(path: Path, settings: DatasetSettings, limits: ImageLimits) -> Listing:
     """List the images of an ``.npz``.
 
     Arrays ``images`` (N, H, W) or (N, H, W, 1 or 3) of uint8 and ``labels`` (N,) or (N, 1) of whole numbers or
-    texts, each plain or as ``train_images``, ``train_labels``, ``val_...``, ``test_...``. Optional: ``patients`` and
-    ``sites`` (N,), or arrays of the names that the settings give to the patient and the site column.
+    texts, each plain or as ``train_images``, ``train_labels``, ``val_...``, ``test_...``. Optional: patients and sites
+    (N,), by any of the names that a manifest's columns may have, or by those that the settings give.
 
     Parameters
     ----------
@@ -54,33 +67,80 @@ def list_npz(path: Path, settings: DatasetSettings, limits: ImageLimits) -> List
     prefixes = [prefix for prefix in _PREFIXES if f"{prefix}images" in arrays.names]
     if not prefixes:
         raise InputError(f"{path}: no array 'images' or 'train_images'; the arrays there are {arrays.shown()}")
-    patients = "patients" if settings.patient_column == "auto" else settings.patient_column
-    sites = "sites" if settings.site_column == DEFAULT_SITE_COLUMN else settings.site_column
-    listed = []
+    names = _Names(arrays, prefixes, settings)
+    listed: list[ListedImage] = []
     split = "train_" in prefixes and "" not in prefixes
     for prefix in prefixes:
         part = _PREFIXES[prefix] if split else None
         images = _images(arrays, f"{prefix}images", limits)
-        labels = _column(arrays, f"{prefix}labels", len(images))
-        patient = _optional(arrays, prefix + patients, len(images), settings.patient_column in ("auto", "none"))
-        site = _optional(arrays, prefix + sites, len(images), settings.site_column == DEFAULT_SITE_COLUMN)
-        for i, image in enumerate(images):
+        read = [
+            [None] * len(images) if name is None else _values(arrays, prefix + name, len(images), value)
+            for name, value in ((names.labels, label_of), (names.patients, patient_of), (names.sites, value_of))
+        ]
+        for i, (image, label, patient, site) in enumerate(zip(images, *read, strict=True)):
             name = f"{prefix}images[{i}]"
-            own = None if patient is None else patient[i], None if site is None else site[i]
-            listed.append(ListedImage(name, None, labels[i], *own, ArraySource(image), part=part))
+            listed.append(ListedImage(name, None, str(label), patient, site, ArraySource(image), part=part))
     if not listed:
         raise InputError(f"{path}: no images; its arrays of images are empty")
-    known = {image.patient is None for image in listed}
-    if len(known) > 1:
-        raise InputError(
-            f"{path}: some splits have an array {patients!r} and some have none; give it for all or for none"
-        )
+    check_names(str(path), [(number, image) for number, image in enumerate(listed, start=1)], settings)
+    patient_source = None
+    if names.patients is not None:
+        check_one_for_all(str(path), names.patients, [str(image.patient) for image in listed])
+        patient_source = f"array {names.patients!r}"
     return Listing(
         listed,
         [],
-        None if True in known else f"array {patients!r}",
+        patient_source,
+        remark=names.unread(),
         split_source=f"arrays {', '.join(f'{prefix}images' for prefix in prefixes)}" if split else None,
     )
+
+
+class _Names:
+    """Which arrays hold the labels, patients and sites, without the prefix that parts of a split have."""
+
+    def __init__(self, arrays: "_Archive", prefixes: Sequence[str], settings: DatasetSettings) -> None:
+        self._arrays = arrays
+        self._prefixes = prefixes
+        self._there = sorted(
+            {name.removeprefix(prefix) for prefix in prefixes for name in arrays.names if name.startswith(prefix)}
+            - {"images"}
+        )
+        self.labels = self._asked("label", settings.label_column, DEFAULT_SETTINGS.label_column, _LABELS) or "labels"
+        patients = settings.patient_column
+        self.patients = None if patients == "none" else self._asked("patient", patients, "auto", _PATIENTS)
+        self.sites = self._asked("site", settings.site_column, DEFAULT_SETTINGS.site_column, _SITES)
+        if self.patients is None and patients == "auto":
+            self._refuse_what_may_be_patients()
+
+    def _asked(self, what: str, name: str, default: str, usual_names: str) -> str | None:
+        found = matching(self._there, name) or (usual(self._there, usual_names) if name == default else [])
+        if not found:
+            if name == default:
+                return None
+            raise InputError(f"{self._arrays.path}: no array {name!r}; the arrays there are {self._arrays.shown()}")
+        lacking = [prefix for prefix in self._prefixes if prefix + found[0] not in self._arrays.names]
+        if lacking:
+            raise InputError(
+                f"{self._arrays.path}: no array {lacking[0] + found[0]!r}, which others of the split have; give the "
+                f"{what} for all images or for none"
+            )
+        return found[0]
+
+    def _refuse_what_may_be_patients(self) -> None:
+        for name in self._there:
+            if may_name_patients(name):
+                raise InputError(
+                    f"{self._arrays.path}: the array {name!r} may tell the patient; name it in data.patient_column, or "
+                    "set that to 'none' if it does not"
+                )
+
+    def unread(self) -> str | None:
+        """Say which arrays are not read."""
+        read = {"images", self.labels, self.patients, self.sites}
+        known = {f"{prefix}{name}" for prefix in self._prefixes for name in read}
+        left = sorted(self._arrays.names - known)
+        return f"arrays that are not read: {', '.join(map(repr, left))}" if left else None
 
 
 class _Archive:
@@ -151,10 +211,10 @@ def _images(arrays: _Archive, name: str, limits: ImageLimits) -> NDArray[np.uint
     return images
 
 
-def _optional(arrays: _Archive, name: str, count: int, may_be_absent: bool) -> list[str] | None:
-    if may_be_absent and name not in arrays.names:
-        return None
-    return _column(arrays, name, count)
+def _values(arrays: _Archive, name: str, count: int, value: Callable[[str, str, str], str]) -> list[str]:
+    """Return an array's entries as a manifest's cells are read."""
+    texts = _column(arrays, name, count)
+    return [value(f"{arrays.path} index {index}", name, text) for index, text in enumerate(texts)]
 
 
 def _column(arrays: _Archive, name: str, count: int) -> list[str]:

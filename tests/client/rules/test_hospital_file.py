@@ -141,6 +141,7 @@ def test_the_file_cannot_be_changed_after_reading(tmp_path: Path) -> None:
         ("[efficientnet_lite0]", "[efficientnet]", ":12: rules.families: 'efficientnet' is unknown"),
         ("20:00-06:00", "8pm-6am", ":13: rules.hours: '8pm-6am' is no span"),
         ("20:00-06:00", "20:00-25:00", ":13: rules.hours: "),
+        ("20:00-06:00", "20:00-24:30", ":13: rules.hours: "),
         ("update_clip_norm: 1", "update_clip_norm: -1", ":15: rules.require.update_clip_norm = -1"),
         ("update_clip_norm: 1", "clip: 1", ":15: unknown field rules.require.clip; did you mean update_clip_norm?"),
         ("  families: [efficientnet_lite0]", "  least_images: 0", ":9: field rules.families is missing"),
@@ -181,3 +182,8 @@ def test_a_file_from_windows_and_letters_beyond_ascii_are_read(tmp_path: Path) -
 def test_an_ipv6_address_stands_in_brackets_and_quotes(tmp_path: Path) -> None:
     changed = hospital_file(tmp_path, "fl.example.org:8443", '"[2001:db8::1]:8443"')
     assert read_hospital_file(changed).server == "[2001:db8::1]:8443"
+
+
+def test_a_missing_file_says_where_it_should_be(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no such file; run this in the hospital's folder.* --file"):
+        read_hospital_file(tmp_path / "hospital.yaml")

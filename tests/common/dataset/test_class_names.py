@@ -36,6 +36,9 @@ CERTAIN = [
     ("COVID_neg", "COVID_pos"),
     ("COVID-", "COVID+"),
     ("No_DR", "DR"),
+    ("ok", "not ok"),
+    ("healed", "not healed"),
+    ("viable", "non-viable"),
     ("NoDR", "DR"),
     ("not_fractured", "fracture"),
     ("non-cancer", "cancer"),
@@ -85,6 +88,14 @@ CERTAIN = [
 ]
 # (healthy, diseased): taken so, and called a guess
 GUESSED = [
+    ("no_tumor", "benign_tumor"),
+    ("no fracture", "stable fracture"),
+    ("no glaucoma", "normal tension glaucoma"),
+    ("no cancer", "triple negative cancer"),
+    ("no_nevus", "nevus"),
+    ("no_free_fluid", "free_fluid"),
+    ("no free air", "free air"),
+    ("non-xyz", "xyz"),
     ("cats", "dogs"),
     ("alpha", "beta"),
     ("class_a", "class_b"),
@@ -116,6 +127,11 @@ GUESSED = [
     ("bilateral", "unilateral"),
     ("tumor_removed", "tumor"),
 ]
+
+
+@pytest.mark.parametrize("names", [("nonunion", "union"), ("patent", "not patent")])
+def test_a_negation_of_what_is_not_known_is_a_guess(names: tuple[str, str]) -> None:
+    assert not tell_disease(*names).certain
 
 
 @pytest.mark.parametrize(("healthy", "diseased"), CERTAIN)

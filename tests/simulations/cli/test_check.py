@@ -157,3 +157,33 @@ def test_a_home_folder_of_nobody_is_one_line(check: Check) -> None:
     assert code == 2
     assert "there is no such user's home folder" in err
     assert err.count("\n") == 1
+
+
+def test_refused_images_are_described_as_they_were_read(check: Check, tmp_path: Path) -> None:
+    hospitals(tmp_path / "data")
+    (tmp_path / "data" / "manifest.csv").rename(tmp_path / "data" / "labels.csv")
+    (tmp_path / "data" / "images").mkdir()
+    for path in (tmp_path / "data").glob("*.png"):
+        path.rename(tmp_path / "data" / "images" / path.name)
+    code, out, _ = check("data")
+    words = " ".join(out.split())
+    assert code == 2
+    assert "classes as they are written: 'images' (24)" in words
+    assert "if labels.csv lists the images, give" in words
+    assert words.count("holds only the class 'images'") == 1
+
+
+def test_images_that_cannot_be_listed_are_json_too(check: Check, tmp_path: Path) -> None:
+    manifest = hospitals(tmp_path / "data") / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("0.png,healthy", "0.png,Healthy", 1))
+    code, out, err = check("data", "--json")
+    assert code == 2
+    assert "the label 'healthy' is written 'Healthy' in row 2" in err
+    assert json.loads(out)["status"] == "failed"
+    assert json.loads(out)["findings"][0]["found"] in err
+
+
+def test_a_page_must_be_no_folder(check: Check, tmp_path: Path) -> None:
+    code, out, err = check(str(hospitals(tmp_path / "data")), "--output", "data")
+    assert (code, out) == (2, "")
+    assert err == "error: data: is a folder; name the page, such as data/check.html\n"

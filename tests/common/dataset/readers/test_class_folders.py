@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ class TestClassFolders:
         self, tmp_path: Path, name: str, pattern: str
     ) -> None:
         root = folders(tmp_path, positive=[name.format(p, i) for p in range(3) for i in "abc"], negative=["P7.png"])
-        assert f"such as {pattern!r}, or" in failure(root)
+        assert f"such as '{pattern}', or" in failure(root)
         (root / "negative" / "P7.png").rename(root / "negative" / "P7_1.png")
         if "/" in name:
             (root / "negative" / "P7").mkdir()
@@ -207,12 +208,49 @@ class TestClassFolders:
                 "8865_x1_class0",
                 "8865_x9_class0",
             ],
+            ["slice0_P001", "slice1_P001", "slice0_P002", "slice1_P002", "slice0_P003", "slice1_P003"],
+            ["001L", "001R", "002L", "002R", "003L", "003R"],
+            ["001pre", "001post", "002pre", "002post", "003pre", "003post"],
+            ["left_001", "right_001", "left_002", "right_002", "left_003", "right_003"],
+            ["smith_left", "smith_right", "roe_left", "roe_right", "li_left", "li_right"],
+            ["kx", "kx_flip", "ly", "ly_aug1", "mz", "mz - Copy"],
             ["P1_CT_day1a", "P1_CT_day2b", "P2_CT_day1a", "P2_MR_day1b", "P3_CT_day1a", "P3_CT_follow-up"],
         ],
     )
     def test_names_that_look_like_patients_are_asked_about(self, tmp_path: Path, names: list[str]) -> None:
         root = folders(tmp_path, positive=[f"{name}.png" for name in names], negative=["other.png"])
         assert "6 of 7 images look as if their names told the patient" in failure(root)
+
+    @pytest.mark.parametrize(
+        ("positive", "negative", "pattern"),
+        [
+            (("smith", "li", "roe"), ("jones", "ek", "wu"), "^([^/]+)/"),
+            (("2021/n000", "2021/n001"), ("2022/n002", "2022/x"), "^[^/]+/([^/]+)/"),
+            (("2020", "2021", "2022"), ("2020", "2021", "2022"), "^([^/]+)/"),
+            (("scanner1", "scanner2", "scanner3"), ("scanner1", "scanner2", "scanner3"), "^([^/]+)/"),
+        ],
+    )
+    def test_folders_that_may_be_patients_are_asked_about(
+        self, tmp_path: Path, positive: tuple[str, ...], negative: tuple[str, ...], pattern: str
+    ) -> None:
+        def images(names: tuple[str, ...]) -> list[str]:
+            return [f"{name}/{number}.png" for name in names for number in "abc"]
+
+        root = folders(tmp_path, positive=images(positive), negative=images(negative))
+        assert f"such as '{pattern}', or set data.patient_column to 'none'" in failure(root)
+        assert len(load_dataset(root, DatasetSettings(patient_pattern=pattern)).records) == len(
+            images((*positive, *negative))
+        )
+
+    def test_few_full_folders_are_rather_devices_than_patients(self, tmp_path: Path) -> None:
+        images = [f"AKH{number}/{image}.png" for number in (1, 2, 3) for image in "abcdefghijk"]
+        root = folders(tmp_path, positive=images, negative=images)
+        assert "66 of 66 images look as if their names told the patient" in failure(root)
+
+    def test_subtypes_are_no_patients(self, tmp_path: Path) -> None:
+        kinds = {"benign": ("nevus", "keratosis", "dermatofibroma"), "malignant": ("melanoma", "bcc", "scc")}
+        images = {name: [f"{kind}/{number}.png" for kind in own for number in "abc"] for name, own in kinds.items()}
+        assert load_dataset(folders(tmp_path, **images)).patient_source == "each image its own patient"
 
     def test_surnames_that_look_like_patients_are_asked_about(self, tmp_path: Path) -> None:
         names = [
@@ -270,7 +308,9 @@ class TestClassFolders:
         assert [each.name for each in load_dataset(root).excluded] == ["positive/IM0001"]
 
     def test_layouts_that_cannot_be_meant(self, tmp_path: Path) -> None:
-        assert "there is no such folder or file" in failure(tmp_path / "gone")
+        assert "there is no such folder or file; check the path" in failure(tmp_path / "gone")
+        assert "nothing is read from the web" in failure(tmp_path / "https:/example.org/images")
+        assert "variables are not filled in" in failure(tmp_path / "$HOME/images")
         (tmp_path / "empty" / "positive").mkdir(parents=True)
         assert "no images" in failure(tmp_path / "empty")
         picture(tmp_path / "flat" / "a.png", 1)
@@ -296,6 +336,25 @@ class TestClassFolders:
         (root / "positive" / "link.png").unlink()
         (root / "linked").symlink_to(tmp_path)
         assert "links to folders are not followed" in failure(root)
+
+    def test_a_link_to_itself_is_left_out_by_name(self, tmp_path: Path) -> None:
+        root = folders(tmp_path, positive=["a.png"], negative=["b.png"])
+        (root / "positive" / "loop.png").symlink_to("loop.png")
+        dataset = load_dataset(root)
+        assert len(dataset.records) == 2
+        assert [image.name for image in dataset.excluded] == ["positive/loop.png"]
+
+    def test_however_accents_are_coded_a_name_is_one_class(self, tmp_path: Path) -> None:
+        mac, windows = (unicodedata.normalize(form, "Läsion") for form in ("NFD", "NFC"))
+        root = tmp_path / "data"
+        folders(root / "hospital-a", **{"gesund": ["a.png"], mac: ["b.png"]})
+        folders(root / "hospital-b", **{"gesund ": ["c.png"], windows: ["d.png"]})
+        dataset = load_dataset(root)
+        assert dataset.classes == ("gesund", windows)
+        assert [record.label for record in dataset.records] == [1, 0, 1, 0]
+        agreed = DatasetSettings(classes=("gesund", windows), positive=mac)
+        assert load_dataset(root, agreed).classes == ("gesund", windows)
+        assert load_dataset(root, DatasetSettings(positive=mac)).classes == ("gesund", windows)
 
     def test_a_file_name_that_is_no_utf8_can_be_printed(self, tmp_path: Path) -> None:
         root = folders(tmp_path, positive=["a.png"], negative=["b.png"])

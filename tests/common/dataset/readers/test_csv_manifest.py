@@ -111,6 +111,25 @@ class TestCsv:
         root = table(tmp_path, "path,male,female\npix/a.png,1,0\npix/b.png,0,1\n")
         assert any("classes are the columns of 0 and 1, 'male', 'female'" in note for note in load_dataset(root).notes)
 
+    def test_a_label_that_is_mistyped_once(self, tmp_path: Path) -> None:
+        rows = [f"pix/{name}.png,{'melanoma' if index % 2 else 'nevus'}" for index, name in enumerate("abcdefgh")]
+        for number, name in enumerate("efgh", start=10):
+            picture(tmp_path / "pix" / f"{name}.png", number)
+        wrong = "\n".join(["path,label", *rows[:-1], "pix/h.png,melanomma"])
+        assert "row 9: the label 'melanomma' is nearly 'melanoma', which 3 rows have" in failure(table(tmp_path, wrong))
+        all_three = DatasetSettings(classes=("nevus", "melanoma", "melanomma"))
+        assert len(load_dataset(tmp_path / "manifest.csv", all_three).classes) == 3
+        grades = wrong.replace("melanomma", "stage 12").replace("melanoma", "stage 11")
+        assert len(load_dataset(table(tmp_path, grades)).classes) == 3
+
+    def test_one_patient_of_all_is_nobody(self, tmp_path: Path) -> None:
+        names = [f"{number:02}" for number in range(12)]
+        for number, name in enumerate(names):
+            picture(tmp_path / "pix" / f"{name}.png", number)
+        rows = [f"pix/{name}.png,{'xy'[int(name) % 2]},{'0' if int(name) < 11 else '7'}" for name in names]
+        message = failure(table(tmp_path, "\n".join(["path,label,patient", *rows])))
+        assert "'0' in the column 'patient' is the patient of 11 of 12 images" in message
+
     def test_dangling_manifest_link(self, tmp_path: Path) -> None:
         (tmp_path / "list.csv").symlink_to(tmp_path / "gone")
         assert "no such folder or file" in failure(tmp_path / "list.csv")
@@ -243,7 +262,28 @@ class TestCsv:
                 'path,label\npix/a.png,"x, y"\npix/b.png,y\npix/c.png,x\n',
                 "the label 'x, y' names several classes, which",
             ),
-            ("path,label\npix/a.png,basal_cell\npix/b.png,basal cell\npix/c.png,x\n", "differ only by case, spaces, _"),
+            (
+                "path,label\npix/a.png,basal_cell\npix/b.png,basal cell\npix/c.png,x\n",
+                "row 3: the label 'basal cell' is written 'basal_cell' in row 2",
+            ),
+            ("path,label\npix/a.png,0\npix/b.png,00\npix/c.png,1\n", "row 3: the label '00' is written '0' in row 2"),
+            ("path,label\npix/a.png,1\npix/b.png,True\npix/c.png,0\n", "row 3: the label 'True' stands beside '1', in"),
+            ("path,label\npix/a.png,no\npix/b.png,N\npix/c.png,yes\n", "row 3: the label 'N' stands beside 'no', in"),
+            ("path,label,patient\npix/a.png,x,k. A.\npix/b.png,y,1\n", "row 2: 'k. A.' in the column 'patient' is no"),
+            ("path,label,patient\npix/a.png,x,Anonymous^^\npix/b.png,y,1\n", "row 2: 'Anonymous^^' in the column"),
+            ("path,label,patient\npix/a.png,x,'0\npix/b.png,y,00\n", "row 3: the patient '00' is written '0' in row 2"),
+            (
+                "path,label,lesion_id,Patient Name\npix/a.png,x,1,a\npix/b.png,y,2,a\n",
+                "the column 'Patient Name' may tell",
+            ),
+            ("path,label,case_id,patient_uid\npix/a.png,x,1,a\npix/b.png,y,2,a\n", "and so may 'case_id'; name one in"),
+            ("path,label,Nachname\npix/a.png,x,A\npix/b.png,y,B\npix/c.png,y,B\n", "the column 'Nachname' may tell"),
+            ("path,label,病人\npix/a.png,x,A\npix/b.png,y,B\n", "the column '病人' may tell the patient"),
+            ("path,train,test\npix/a.png,1,0\npix/b.png,0,1\n", "'train', which holds 0 and 1, looks like a split"),
+            (
+                'path,label,note,reader\npix/a.png,x\npix/b.png,"y\npix/c.png,x\npix/d.png,y"\n',
+                "row 3: a double quote swallows 2 of the rows",
+            ),
             (
                 'path,label,note\npix/a.png,x,"big" one\npix/b.png,y,\n',
                 "row 2: a cell in double quotes goes on after its",

@@ -78,6 +78,17 @@ class TestRefused:
             crossed(("alpha", "beta"), ("gamma", "delta")),
             crossed(("Basel", "Bern"), ("classA", "classB")),
             crossed(("Basel", "Bern"), ("train", "test")),
+            crossed(("Basel", "Bern", "Genf"), ("grade0", "grade1", "grade2")),
+            crossed(("Basel", "Bern", "Genf"), ("0", "1", "2")),
+            crossed(("Basel", "Bern"), ("type1", "type2")),
+            [f"{one}/{two}" for one in crossed(("Basel", "Bern"), ("P1", "P2")) for two in PAIR],
+            [
+                "XR_WRIST/patient1/study1_positive",
+                "XR_WRIST/patient2/study1_negative",
+                "XR_HAND/patient3/study1_negative",
+            ],
+            [*crossed(("Basel", "Bern"), PAIR), "benign"],
+            [*crossed(("augmented",), PAIR), *PAIR],
             ["colon_sets/colon_aca", "colon_sets/colon_n", "lung_sets/lung_scc", "lung_sets/lung_n"],
         ],
     )
@@ -110,6 +121,29 @@ class TestRefused:
     def test_splits(self, tmp_path: Path, splits: tuple[str, ...], below: str) -> None:
         message = failure(tree(tmp_path, *(split + below for split in splits)))
         assert "are splits, not classes; move their class folders together" in message
+
+    @pytest.mark.parametrize("split", ["test", "holdout", "test_images", "unlabeled", "Testdaten"])
+    def test_a_split_beside_two_classes(self, tmp_path: Path, split: str) -> None:
+        assert f"its folders {split!r} are splits, not classes" in failure(tree(tmp_path, *PAIR, split))
+
+    def test_splits_below_hospitals(self, tmp_path: Path) -> None:
+        leaves = [f"{one}/{two}" for one in crossed(("site-A", "site-B"), ("train", "test")) for two in PAIR]
+        assert "'test', 'train' are splits, not classes" in failure(tree(tmp_path, *leaves))
+
+    def test_patients_between_hospitals_and_classes(self, tmp_path: Path) -> None:
+        leaves = [f"{one}/{two}" for one in crossed(("site-A", "site-B"), ("P1", "P2", "P3")) for two in PAIR]
+        assert "'benign', 'malignant' lie deeper than 'P1'" in failure(tree(tmp_path, *leaves))
+
+    def test_a_stray_folder_beside_hospitals(self, tmp_path: Path) -> None:
+        leaves = [*crossed(("site-A", "site-B"), PAIR), "figures"]
+        assert (
+            "'site-A', 'site-B' name hospitals, with 'benign', 'malignant' below them, and 'figures' do not"
+            in failure(tree(tmp_path, *leaves))
+        )
+
+    def test_images_beside_the_hospitals_of_a_class(self, tmp_path: Path) -> None:
+        leaves = [*crossed(PAIR, ("site-A", "site-B")), "benign"]
+        assert "name hospitals, and in 'benign' images lie beside them" in failure(tree(tmp_path, *leaves))
 
     def test_splits_beside_another_folder(self, tmp_path: Path) -> None:
         assert f"such as {tmp_path / 'train'}" in failure(tree(tmp_path, *crossed(("test", "train"), PAIR), "figures"))

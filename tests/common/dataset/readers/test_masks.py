@@ -10,6 +10,13 @@ from common.dataset.readers.masks import find_masks
     [
         "c/x_mask.png",
         "c/x_mask_1.png",
+        "c/xMask.png",
+        "c/x_lungmask.png",
+        "c/x_mask_left.png",
+        "c/x_pred.png",
+        "c/x_gradcam.png",
+        "c/lungmasks/x.png",
+        "lungmask/c/x.png",
         "c/x-mask.png",
         "c/x.mask.png",
         "c/X_Segmentation.png",
@@ -42,6 +49,7 @@ def test_beside_its_image(mask: str) -> None:
         "with_mask/x.png",
         "seg/x1.png",
         "c/masked.png",
+        "c/x1_mask.png",
         "c/x_mask_of_another.png",
     ],
 )

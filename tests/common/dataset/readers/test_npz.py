@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from common.dataset.loading import load_dataset
 from common.dataset.settings import DatasetSettings
@@ -64,8 +65,26 @@ class TestNpz:
         none = load_dataset(path, DatasetSettings(patient_column="none"))
         assert none.patient_source == "each image its own patient"
 
+    @pytest.mark.parametrize("name", ["patient", "patient_id", "groups", "Patients"])
+    def test_patients_by_any_usual_name(self, tmp_path: Path, name: str) -> None:
+        arrays = {"images": self.shades(4, 8, 8), "labels": np.array([0, 1, 0, 1]), name: np.array([1, 1, 2, 2])}
+        dataset = load_dataset(self.write(tmp_path / "x.npz", **arrays, site=np.array(["a", "a", "b", "b"])))
+        assert dataset.patient_source == f"array {name!r}"
+        assert [(record.patient, record.site) for record in dataset.records] == [
+            ("1", "a"),
+            ("1", "a"),
+            ("2", "b"),
+            ("2", "b"),
+        ]
+
+    def test_arrays_that_are_not_read_are_said(self, tmp_path: Path) -> None:
+        arrays = {"images": self.shades(4, 8, 8), "labels": np.array([0, 1, 0, 1])}
+        dataset = load_dataset(self.write(tmp_path / "x.npz", **arrays, masks=np.zeros(4), extra_images=np.zeros(4)))
+        assert "arrays that are not read: 'extra_images', 'masks'" in dataset.notes
+
     def test_arrays_that_cannot_be_used(self, tmp_path: Path) -> None:
         good = {"images": self.shades(4, 8, 8), "labels": np.array([0, 1, 0, 1])}
+        validation = {"val_images": good["images"], "val_labels": good["labels"]}
         cases: list[tuple[dict[str, Any], str]] = [
             ({"images": None, "pictures": good["images"]}, "no array 'images' or 'train_images'; the arrays there are"),
             ({"labels": None}, "no array 'labels'"),
@@ -81,7 +100,14 @@ class TestNpz:
             ({"labels": np.array(["a", "b", None, "b"], object)}, "Python objects"),
             ({"labels": np.zeros(4, int)}, "only the class '0'"),
             ({"images": self.shades(0, 8, 8), "labels": np.zeros(0, int)}, "no images"),
-            ({"val_images": good["images"], "val_labels": good["labels"], "patients": np.arange(4)}, "some splits"),
+            ({**validation, "patients": np.arange(4)}, "no array 'val_patients'"),
+            ({**validation, "site": np.arange(4)}, "give the site for all"),
+            ({"labels": np.array(["a", "nan", "b", "b"])}, "index 1: 'nan' in the column 'labels' is no value"),
+            ({"labels": np.array(["0", "00", "1", "1"])}, "the label '00' is written '0'"),
+            ({"patients": np.array(["1", "nan", "2", "2"])}, "index 1: 'nan' in the column 'patients' is no value"),
+            ({"patients": np.array(["P1", "p1", "2", "2"])}, "the patient 'p1' is written 'P1'"),
+            ({"sites": np.array(["a", "A", "b", "b"])}, "the site 'A' is written 'a'"),
+            ({"patient_hash": np.arange(4)}, "the array 'patient_hash' may tell the patient"),
             ({"images": np.zeros((4, 8, 8), np.uint8)}, "are the same image"),
         ]  # fmt: skip
         for change, message in cases:
