@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from common.dataset.class_words import (
     ADJECTIVES_NEGATIONS,
     BENIGN,
+    BENIGN_STATES,
     DISEASED,
     DISEASED_ENDINGS,
     FILLERS,
@@ -125,13 +126,18 @@ def _negation_of_the_other(split: Sequence[list[str]]) -> tuple[int, bool] | Non
             continue
         if not _alike(kept, negated_by_it) and not set(kept) <= set(negated_by_it):
             continue
-        value = _value(kept)
-        if value < 0 and BENIGN.isdisjoint(kept):
-            return index, True
+        alone = _means_health_alone(kept)
+        if alone or (negated.adjective and _value(kept) < 0):  # "non-nevus" is something else, "no nevus" is nothing
+            return index, alone
         # "no tumour" beside a benign one, "no nevus", "not patent": what is negated may be no disease.
-        known = value > 0 and _value(other) > 0
+        known = _value(kept) > 0 and _value(other) > 0
         return 1 - index, known and not _may_be_another_disease(negated, kept)
     return None
+
+
+def _means_health_alone(some: Sequence[str]) -> bool:
+    """Tell whether words mean health and name no finding: "normal tissue", against "stable angina" and "nevus"."""
+    return _value(some) < 0 and all(word in (HEALTHY - BENIGN) | BENIGN_STATES | NEUTRAL | FILLERS for word in some)
 
 
 def _may_be_another_disease(negated: _Negated, kept: Sequence[str]) -> bool:

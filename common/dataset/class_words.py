@@ -13,7 +13,8 @@ HEALTHY = words(
     kontrolle normalbefund befundlos sain temoin sano benin saudavel -
     """
 )
-BENIGN = words("benign benigne benigno benin gutartig nevus naevus nevi naevi nv")
+BENIGN_STATES = words("benign benigne benigno benin gutartig")
+BENIGN = BENIGN_STATES | words("nevus naevus nevi naevi nv")
 """Healthy against a malignant class, and diseased against a normal one."""
 DISEASED = words(
     """

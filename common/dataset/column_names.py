@@ -100,7 +100,8 @@ def may_name_patients(column: str) -> bool:
 def may_be_identifiers(column: str) -> bool:
     """Tell whether an unknown column's name ends as an identifier's does, and not one of images, classes or devices."""
     told = split_words(column)
-    return bool(told) and told[-1] in _IDENTIFIERS and not set(told) & _OTHERS_IDENTIFIED
+    others = bool(set(told) & _OTHERS_IDENTIFIED) or may_name_sites(column)
+    return bool(told) and told[-1] in _IDENTIFIERS and not others
 
 
 def may_name_sites(column: str) -> bool:

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import re
+
 from common.dataset.class_names import split_words
 from common.dataset.column_names import plain_name
 from common.system.wording import words
@@ -17,11 +19,12 @@ _PARTS = {name: part for part, names in _CALLED.items() for name in names.split(
 _SPLITS = words(
     """
     train training val valid validation dev test testing eval evaluation holdout fold folds cv external unlabeled
-    unlabelled trainingsdaten testdaten validierung validierungsdaten entrainement apprentissage entrenamiento prueba
+    unlabelled validierung entrainement apprentissage entrenamiento prueba
     pruebas addestramento treino teste
     """
 )
-_SPLIT_COMPANIONS = words("set data images imgs dataset")
+_JOINED = re.compile(r"(?:train|trainings?|test|val|valid|validierungs)(?:sets?|data|daten|bilder|images|menge)")
+_SPLIT_COMPANIONS = words("set data images imgs dataset private public")
 
 
 def part_named(text: str) -> SplitName | None:
@@ -32,13 +35,24 @@ def part_named(text: str) -> SplitName | None:
 def names_a_split(name: str) -> bool:
     """Tell whether a name is that of a split and nothing else: ``train``, ``Test images``, ``fold2``."""
     told = _words_of(name)
-    return bool(told & _SPLITS) and told <= _SPLITS | _SPLIT_COMPANIONS
+    splits = _splits_among(told)
+    return bool(splits) and told <= splits | _SPLIT_COMPANIONS
 
 
 def speaks_of_splits(name: str) -> bool:
     """Tell whether a name has a word for a split, among others: ``tumor_train``."""
-    return not _SPLITS.isdisjoint(_words_of(name))
+    return bool(_splits_among(_words_of(name)))
 
 
-def _words_of(name: str) -> set[str]:
-    return {word for word in split_words(name) if not word.isdigit()}
+def without_split(name: str) -> frozenset[str]:
+    """Return the words of a name but for those of splits: ``tumor_train`` and ``tumor_test`` are of one class."""
+    told = _words_of(name)
+    return told - _splits_among(told)
+
+
+def _splits_among(told: frozenset[str]) -> frozenset[str]:
+    return frozenset(word for word in told if word in _SPLITS or _JOINED.fullmatch(word))
+
+
+def _words_of(name: str) -> frozenset[str]:
+    return frozenset(word for word in split_words(name) if not word.isdigit())

@@ -61,6 +61,8 @@ _LEAST_PATIENTS = 3
 _LEAST_NAMES_A_CLASS = 3
 # Folders that are so few and so full, and lie below several classes, are rather devices, years or hospitals.
 _FEW = 5
+# So few names may lie in several classes, as patients with two findings do.
+_FEW_SHARED = 0.2
 _FULL = 20
 
 
@@ -79,7 +81,7 @@ def folders_of_patients(folders: Sequence[tuple[str, ...]]) -> list[str | None]:
         images, or since they are too few.
     """
     told = _numbered_folders(folders, numbered_parts=False)
-    return [] if _few_and_full(told) else told
+    return [] if not told or _few_and_full(told) or _below_several(told, folders) else told
 
 
 def suspected_folders(folders: Sequence[tuple[str, ...]], labels: Sequence[str]) -> list[str | None]:
@@ -121,6 +123,16 @@ def _few_and_full(told: Sequence[str | None]) -> bool:
     return 0 < len(counts) <= _FEW and not any(map(_PATIENT_WORD.match, counts)) and min(counts.values()) > _FULL
 
 
+def _below_several(told: Sequence[str | None], folders: Sequence[tuple[str, ...]]) -> bool:
+    """Tell whether one patient lies below several folders that may be hospitals: Berlin/P1 and Munich/P1."""
+    above: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for name, own in zip(told, folders, strict=True):
+        if name is not None:
+            places = own[: own.index(name)]
+            above[name].add(tuple(part for part in places if not (part.casefold() in _KINDS or _DIGIT.search(part))))
+    return any(len(places) > 1 for places in above.values())
+
+
 def _unnumbered_folders(folders: Sequence[tuple[str, ...]], labels: Sequence[str]) -> list[str | None]:
     for depth in range(max(map(len, folders), default=0)):
         told = [own[depth] if len(own) > depth else None for own in folders]
@@ -132,11 +144,11 @@ def _unnumbered_folders(folders: Sequence[tuple[str, ...]], labels: Sequence[str
         like_names = not any(
             name.casefold() in _KINDS or names_a_hospital(name) or speaks_of_health(name) for name in counts
         )
-        of_one_class = all(len(classes) == 1 for classes in classes_of.values())
+        in_several = sum(len(classes) > 1 for classes in classes_of.values())
         in_each_class = Counter(label for classes in classes_of.values() for label in classes)
         many = all(in_each_class[label] >= _LEAST_NAMES_A_CLASS for label in set(labels))
         several = sum(count for count in counts.values() if count > 1)
-        if like_names and of_one_class and many and several >= _MOST * len(told):
+        if like_names and in_several <= _FEW_SHARED * len(counts) and many and several >= _MOST * len(told):
             return told
     return []
 

@@ -118,7 +118,7 @@ def _patient(finder: _Finder, rows: Sequence[Row], settings: DatasetSettings) ->
     # Beside what may be only a lesion or a case, a column that speaks of patients is worth a question.
     if not found or not may_name_patients(found[0]):
         for column in finder.header:
-            if column not in found and (may_name_patients(column) or (not found and may_group_images(column, rows))):
+            if column not in found and (may_name_patients(column) or may_group_images(column, rows)):
                 taken = f", and so may {found[0]!r}" if found else ""
                 raise InputError(
                     f"{finder.manifest}: the column {column!r} may tell the patient{taken}; name one in "

@@ -25,6 +25,7 @@ _NOBODY = words(
 _ONE_FOR_ALL = 0.5
 _LEAST_FOR_ALL = 10
 _TRUTHS = {"true": "1", "false": "0", "yes": "1", "y": "1", "no": "0", "n": "0", "ja": "1", "nein": "0"}
+_SHORT = {"pos": "positive", "neg": "negative", "+": "positive", "-": "negative"}
 # A label of so few rows that is nearly another one is a slip of the pen.
 _SLIPS = 2
 _NEARLY = 0.85
@@ -34,6 +35,7 @@ _WHOLE_NUMBER = re.compile(r"(-?\d+)\.0+", re.ASCII)
 _SHORTENED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _COUNTED_NAME = re.compile(r"([^\W\d]*)0*(\d+)")
 _SIGNS = re.compile(r"[\s_]+|(?<=\w)-(?=\w)")
+_ONLY_ZEROS = re.compile("0{3,}")
 _TEXT_MARK = re.compile(r"^'(?=\d+$)")  # which a spreadsheet program sets before digits that are text
 _LIST = re.compile(r"\[.*\]|\{.*\}")
 _BETWEEN = re.compile(r"\s*[,/+&]\s*")
@@ -128,7 +130,7 @@ def check_slips(table: str, labels: Sequence[tuple[int, str]]) -> None:
     first_row = {label: number for number, label in reversed(labels)}
     truths: dict[str, str] = {}
     for label in counts:
-        twin = truths.setdefault(_TRUTHS.get(label.casefold(), label), label)
+        twin = truths.setdefault((_TRUTHS | _SHORT).get(label.casefold(), label.casefold()), label)
         if twin != label:
             raise InputError(
                 f"{table} row {first_row[label]}: the label {label!r} stands beside {twin!r}, in row "
@@ -154,7 +156,7 @@ def patient_of(where: str, column: str, text: str) -> str:
     """Return the patient as `value_of` does; raises `InputError` also for what stands for nobody or is cut off."""
     name = value_of(where, column, _TEXT_MARK.sub("", text))
     letters = "".join(sign for sign in name.casefold() if sign.isalnum())
-    if letters in _NOBODY or not letters or name == "-1":
+    if letters in _NOBODY or not letters or name == "-1" or _ONLY_ZEROS.fullmatch(name):
         raise InputError(f"{where}: {name!r} in the column {column!r} is no patient; fill it in or delete the row")
     if _SHORTENED.fullmatch(name):
         raise InputError(

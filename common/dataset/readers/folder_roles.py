@@ -1,7 +1,7 @@
 """Tells what the folders of a data set stand for: classes, hospitals above or below them, or something else."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from common.dataset.class_names import speaks_of_health, split_words, tell_disease
 from common.dataset.column_names import names_a_hospital
-from common.dataset.split_names import names_a_split, speaks_of_splits
+from common.dataset.split_names import names_a_split, speaks_of_splits, without_split
+from common.dataset.visible_text import visible_text
 from common.errors import InputError
 from common.system.wording import words
 
@@ -24,7 +25,7 @@ _KINDS = words(
     """
     ct mri mr xray xr cxr us ultrasound pet dx cr oct fundus left right l r od os male female m f axial coronal sagittal
     frontal lateral pa ap original originals raw processed preprocessed cropped resized enhanced augmented augmentation
-    color colour grey gray rgb images imgs data dataset flair
+    color colour grey gray rgb images imgs data dataset flair thumbs thumbnails backup
     """
 )
 _MAGNIFICATION = re.compile(r"^\d+x$", re.IGNORECASE)
@@ -105,7 +106,7 @@ def _folders_below(names: Sequence[str], depth: int) -> dict[str, set[str]]:
     """Return, for each folder at a depth, the folders in it, and "" where images lie in it."""
     below: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
-        *folders, _ = name.split("/")
+        folders = [visible_text(folder) for folder in name.split("/")[:-1]]
         if len(folders) > depth:
             below[folders[depth]].add(folders[depth + 1] if len(folders) > depth + 1 else "")
     return dict(below)
@@ -114,14 +115,18 @@ def _folders_below(names: Sequence[str], depth: int) -> dict[str, set[str]]:
 def _roles_of_two_levels(
     root: Path, below: Mapping[str, set[str]], second: Collection[str], agreed: Collection[str]
 ) -> FolderRoles:
+    shared = sum(map(len, below.values())) > len(set().union(*below.values()))
     if all(map(names_a_hospital, below)):
         if not second:
             _refuse(root, f"{_few(below)} name hospitals, and no folders of classes lie below them")
+        if not shared and not _are_classes(second, agreed):
+            _refuse(
+                root, f"below the hospitals {_few(below)} lie {_few(second)}, which look like patients, not classes"
+            )
         return _HOSPITALS_FIRST
     if not second:
         return _CLASSES_ONLY
     first_tell, second_tell = _are_classes(below, agreed), _are_classes(second, agreed)
-    shared = sum(map(len, below.values())) > len(set().union(*below.values()))
     if second_tell and not first_tell and shared:
         _refuse_what_is_no_hospital(root, below, second)
         return _HOSPITALS_FIRST
@@ -141,7 +146,8 @@ def _refuse_stray_folders(root: Path, below: Mapping[str, set[str]], agreed: Col
             _refuse(root, f"{name!r} lies beside {outer[0]!r} and in it, and {_NOTHING_TELLS}")
     hospitals = [name for name in below if names_a_hospital(name)]
     classes = set().union(*(below[name] for name in hospitals)) - {""}
-    if hospitals and len(hospitals) < len(below) and _are_classes(classes, agreed):
+    in_several = len(hospitals) > 1 and any(sum(one in below[name] for name in hospitals) > 1 for one in classes)
+    if hospitals and len(hospitals) < len(below) and (in_several or _are_classes(classes, agreed)):
         others = sorted(set(below) - set(hospitals))
         _refuse(root, f"{_few(hospitals)} name hospitals, with {_few(classes)} below them, and {_few(others)} do not")
     second = set().union(*below.values())
@@ -165,14 +171,20 @@ def _refuse_splits(root: Path, below: Mapping[str, set[str]], agreed: Collection
     splits = [name for name in below if names_a_split(name) and name not in agreed]
     largest = next((name for name in splits if "train" in name.casefold()), next(iter(splits), ""))
     # A lone "test" beside "control" may be a class, but not one beside two others.
-    others = len(below) - len(splits)
-    if splits and (others != 1 or any(below[name] != {""} for name in splits)):
+    may_be_class = len(below) == 2 and len(splits) == 1 and "train" not in splits[0].casefold()
+    if splits and (not may_be_class or below[splits[0]] != {""}):
         _refuse(
             root,
             f"its folders {_few(splits)} are splits, not classes",
             mend="move their class folders together (rarefed makes its own splits), give one of them alone, such as "
             f"{root / largest}",
         )
+    classes = Counter(without_split(name) for name in below if speaks_of_splits(name) and name not in agreed)
+    if any(count > 1 for count in classes.values()):
+        _refuse(root, f"{_few(below)} look like classes and splits at once")
+    kinds = [name for name in below if _names_a_kind(name) and name not in agreed]
+    if len(kinds) == 1 and len(below) > 2 and below[kinds[0]] == {""}:
+        _refuse(root, f"{kinds[0]!r} looks like a kind of images beside classes")
     unnumbered = {tuple(_plain_words(name)) for name in below}
     numbered_alike = len(unnumbered) == 1 and not _PARTS.isdisjoint(*unnumbered)
     if len(below) > 1 and (numbered_alike or all(told and _PARTS.issuperset(told) for told in unnumbered)):
@@ -216,11 +228,12 @@ def _refuse(root: Path, what: str, mend: str = "") -> NoReturn:
 
 
 def _same_below_each(below: Mapping[str, set[str]]) -> bool:
-    """Tell whether the same few folders lie below most first folders."""
+    """Tell whether half of the few second folders lie below several first ones, as classes below hospitals would."""
     second = set().union(*below.values())
-    if "" in second or not 2 <= len(second) <= _MOST_CLASSES or min(map(len, below.values())) < 2:
+    if all("" in ours for ours in below.values()) or not 2 <= len(second - {""}) <= _MOST_CLASSES:
         return False
-    return min(sum(one in ours for ours in below.values()) for one in second) >= max(2, len(below) / 2)
+    shared = [one for one in second - {""} if sum(one in ours for ours in below.values()) > 1]
+    return len(shared) >= len(second - {""}) / 2
 
 
 def _are_classes(folders: Collection[str], agreed: Collection[str]) -> bool:

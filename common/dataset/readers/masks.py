@@ -13,7 +13,7 @@ _MASK_WORDS = words(
     """
     mask masks masked seg segs segmented segmentation segmentations annotation annotations annotated anno gt
     groundtruth ground truth contour contours roi rois label labels overlay overlays heatmap heatmaps superpixels
-    pred preds prediction predictions gradcam saliency
+    masken maske masque masques mascara pred preds prediction predictions gradcam saliency
     """
 )
 _MASK_BEGINNING = re.compile(r"^(?:mask|seg|segmentation|gt|label)[ _.-]+")

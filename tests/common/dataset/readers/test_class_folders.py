@@ -228,6 +228,8 @@ class TestClassFolders:
             (("2021/n000", "2021/n001"), ("2022/n002", "2022/x"), "^[^/]+/([^/]+)/"),
             (("2020", "2021", "2022"), ("2020", "2021", "2022"), "^([^/]+)/"),
             (("scanner1", "scanner2", "scanner3"), ("scanner1", "scanner2", "scanner3"), "^([^/]+)/"),
+            (("Berlin/P1", "Berlin/P2", "Ulm/P1"), ("Berlin/P3", "Ulm/P2"), "^[^/]+/([^/]+)/"),
+            (("smith", "li", "roe", "kim", "cho"), ("smith", "jones", "ek", "wu", "ng"), "^([^/]+)/"),
         ],
     )
     def test_folders_that_may_be_patients_are_asked_about(

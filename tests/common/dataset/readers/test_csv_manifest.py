@@ -278,6 +278,18 @@ class TestCsv:
             ),
             ("path,label,case_id,patient_uid\npix/a.png,x,1,a\npix/b.png,y,2,a\n", "and so may 'case_id'; name one in"),
             ("path,label,Nachname\npix/a.png,x,A\npix/b.png,y,B\npix/c.png,y,B\n", "the column 'Nachname' may tell"),
+            (
+                "path,label,case_id,surname\npix/a.png,x,1,A\npix/b.png,y,2,B\npix/c.png,y,3,B\n",
+                "'surname' may tell the patient, and so",
+            ),
+            (
+                "path,label,patient\npix/a.png,x,000000\npix/b.png,y,1\n",
+                "row 2: '000000' in the column 'patient' is no",
+            ),
+            (
+                "path,label\npix/a.png,pos\npix/b.png,positive\npix/c.png,neg\n",
+                "row 3: the label 'positive' stands beside",
+            ),
             ("path,label,病人\npix/a.png,x,A\npix/b.png,y,B\n", "the column '病人' may tell the patient"),
             ("path,train,test\npix/a.png,1,0\npix/b.png,0,1\n", "'train', which holds 0 and 1, looks like a split"),
             (
@@ -327,10 +339,11 @@ class TestCsv:
         root = table(tmp_path, f"path,label,{header}\npix/a.png,x,1\npix/b.png,y,1\npix/c.png,x,2\npix/d.png,y,2\n")
         assert load_dataset(root).patient_source == "each image its own patient"
 
-    def test_an_unknown_column_that_may_tell_the_site_is_said(self, tmp_path: Path) -> None:
-        root = table(tmp_path, "path,label,Referring clinic,anatom_site\npix/a.png,x,n,skin\npix/b.png,y,s,skin\n")
-        assert load_dataset(root).remark == (
-            "the column 'Referring clinic' is not read: where it tells the hospital, name it in data.site_column"
+    @pytest.mark.parametrize("column", ["Referring clinic", "institution_code", "hôpital_id", "Standort"])
+    def test_an_unknown_column_that_may_tell_the_site_is_said(self, tmp_path: Path, column: str) -> None:
+        rows = "pix/a.png,x,n,skin\npix/b.png,y,s,skin\npix/c.png,y,s,skin\n"
+        assert load_dataset(table(tmp_path, f"path,label,{column},anatom_site\n{rows}")).remark == (
+            f"the column {column!r} is not read: where it tells the hospital, name it in data.site_column"
         )
 
     @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ class TestRefused:
             crossed(("Basel", "Bern", "Genf"), ("grade0", "grade1", "grade2")),
             crossed(("Basel", "Bern", "Genf"), ("0", "1", "2")),
             crossed(("Basel", "Bern"), ("type1", "type2")),
+            [*crossed(("Basel", "Bern"), ("G1", "G2")), "Genf/G1", "Basel"],
             [f"{one}/{two}" for one in crossed(("Basel", "Bern"), ("P1", "P2")) for two in PAIR],
             [
                 "XR_WRIST/patient1/study1_positive",
@@ -125,6 +126,21 @@ class TestRefused:
     @pytest.mark.parametrize("split", ["test", "holdout", "test_images", "unlabeled", "Testdaten"])
     def test_a_split_beside_two_classes(self, tmp_path: Path, split: str) -> None:
         assert f"its folders {split!r} are splits, not classes" in failure(tree(tmp_path, *PAIR, split))
+
+    def test_classes_that_are_parted_into_splits(self, tmp_path: Path) -> None:
+        root = tree(tmp_path, "normal_train", "normal_test", "tumor_train", "tumor_test")
+        assert "look like classes and splits at once" in failure(root)
+
+    def test_a_kind_of_images_beside_classes(self, tmp_path: Path) -> None:
+        assert "'augmented' looks like a kind of images" in failure(tree(tmp_path, *PAIR, "augmented"))
+
+    def test_patients_below_hospitals(self, tmp_path: Path) -> None:
+        leaves = ["site-A/PA1", "site-A/PA2", "site-B/PB1", "site-B/PB2"]
+        assert "which look like patients, not classes" in failure(tree(tmp_path, *leaves))
+
+    def test_a_stray_folder_beside_hospitals_of_grades(self, tmp_path: Path) -> None:
+        leaves = [*crossed(("site-A", "site-B"), ("grade1", "grade2")), "figures"]
+        assert "and 'figures' do not" in failure(tree(tmp_path, *leaves))
 
     def test_splits_below_hospitals(self, tmp_path: Path) -> None:
         leaves = [f"{one}/{two}" for one in crossed(("site-A", "site-B"), ("train", "test")) for two in PAIR]
