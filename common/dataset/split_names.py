@@ -1,8 +1,7 @@
 """What the parts of a split are called, in folders, tables and archives."""
 
-from typing import Literal
-
 import re
+from typing import Literal
 
 from common.dataset.class_names import split_words
 from common.dataset.column_names import plain_name
