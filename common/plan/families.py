@@ -43,6 +43,8 @@ class Family:
         Smallest image side in pixels that leaves at least one cell to pool.
     normalised : bool
         Whether every stage has normalisation layers.
+    own_size : int
+        Side in pixels of the images that its weights were trained on.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Family:
     early: str
     least_size: int = 32
     normalised: bool = True
+    own_size: int = 224
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -64,10 +67,10 @@ class Family:
         return self.stage_names[min(self.stage_names.index(self.early) + 1, len(self.stages) - 2)]
 
 
-def _efficientnet(name: str, timm_name: str) -> Family:
+def _efficientnet(name: str, timm_name: str, own_size: int = 224) -> Family:
     blocks = tuple(Stage(f"block{index}", (f"blocks.{index}",)) for index in range(7))
     stages = (Stage("stem", ("conv_stem", "bn1")), *blocks, Stage("top", ("conv_head", "bn2")))
-    return Family(name, timm_name, stages, features=1280, early="block4")
+    return Family(name, timm_name, stages, features=1280, early="block4", own_size=own_size)
 
 
 def _vgg16() -> Family:
@@ -89,7 +92,9 @@ def _inception_v3() -> Family:
         Stage("stem", stem),
         *(Stage(f"mixed{n}", tuple(f"Mixed_{n}{letter}" for letter in letters)) for n, letters in mixed.items()),
     )
-    return Family("inception_v3", "inception_v3.tv_in1k", stages, features=2048, early="mixed6", least_size=75)
+    return Family(
+        "inception_v3", "inception_v3.tv_in1k", stages, features=2048, early="mixed6", least_size=75, own_size=299
+    )
 
 
 def _densenet121() -> Family:
@@ -121,5 +126,7 @@ FAMILIES: dict[str, Family] = {
         _densenet121(),
         _efficientnet("efficientnet_b0", "efficientnet_b0.ra_in1k"),
         _efficientnet("efficientnet_lite0", "tf_efficientnet_lite0.in1k"),
+        _efficientnet("efficientnet_lite1", "tf_efficientnet_lite1.in1k", own_size=240),
+        _efficientnet("efficientnet_lite2", "tf_efficientnet_lite2.in1k", own_size=260),
     )
 }

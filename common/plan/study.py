@@ -65,6 +65,9 @@ class StudyPlan(PlanGroup):
         description="changes of this plan to compare with it, such as `raw: data.denoise=none; long: "
         "federation.rounds=24 study.centralized_epochs=48`; empty: none",
     )
+    own_size: bool = Field(
+        False, description="train each family on images of the side that its weights were trained on, not of data.size"
+    )
     missing_weights: Literal["report", "scratch"] = Field(
         "report", description="a family of study.models without weights: only say so, or train it from scratch"
     )

@@ -1,12 +1,24 @@
 """The commands `rarefed-sim weights list`, `fetch` and `verify`."""
 
 import json
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from common.errors import InputError
 from common.plan.families import FAMILIES, Family
+
+
+class Source(StrEnum):
+    """Where weights are published; see `common.models.weights_download.fetch`."""
+
+    HUB = "hub"
+    TORCHVISION = "torchvision"
+
+
+FAMILY_NAMES = Annotated[list[str], typer.Argument(help="Families, or all.")]
+SOURCE = Annotated[Source, typer.Option("--from", help="The hub that timm uses, or torchvision.")]
 
 app = typer.Typer(help="Pretrained weights: fetch them once, train without the network.", no_args_is_help=True)
 
@@ -31,12 +43,12 @@ def list_weights(as_json: Annotated[bool, typer.Option("--json")] = False) -> No
 
 
 @app.command("fetch")
-def fetch_weights(families: Annotated[list[str], typer.Argument(help="Families, or all.")]) -> None:
-    """Download weights from the hub that timm uses and stage them for training without the network."""
-    from common.models.pretrained_weights import fetch
+def fetch_weights(families: FAMILY_NAMES, source: SOURCE = Source.HUB) -> None:
+    """Download weights and stage them for training without the network."""
+    from common.models.weights_download import fetch
 
     for name in FAMILIES if families == ["all"] else families:
-        weights = fetch(_family(name))
+        weights = fetch(_family(name), source)
         print(f"{name}: {weights.path} sha256 {weights.sha256}")
 
 

@@ -28,6 +28,8 @@ class _Training(NamedTuple):
 
 _TRAININGS = {
     "efficientnet_lite0": _Training(0.1, 0.02, 0.09),
+    "efficientnet_lite1": _Training(0.1, 0.02, 0.12),
+    "efficientnet_lite2": _Training(0.12, 0.02, 0.13),
     "efficientnet_b0": _Training(0.1, 0.03, 0.12),
     "densenet121": _Training(0.15, 0.05, 0.2),
     "resnet50": _Training(0.4, 0.03, 0.12),

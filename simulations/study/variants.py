@@ -118,6 +118,8 @@ def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, st
     missing: dict[str, str] = {}
     for name in names:
         changes: dict[str, Scalar] = {"model.family": name}
+        if plan.study.own_size:
+            changes["data.size"] = FAMILIES[name].own_size
         if name != plan.model.family and plan.model.freeze not in ("none", "early", "all"):
             changes["model.freeze"] = "early"  # the plan's stage is another family's
         try:

