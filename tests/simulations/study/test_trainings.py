@@ -197,3 +197,10 @@ def test_other_weights_under_the_same_name_are_another_training(data: Path, tmp_
         trainings._digest_of_weights.cache_clear()  # as in another process
         keys.append([unit.key for unit in units(plan_of(data, model__weights=str(weights)))])
     assert not set(keys[0]) & set(keys[1])
+
+
+def test_families_may_be_trained_on_images_of_their_own_side(data: Path) -> None:
+    plan = plan_of(data, study__models="efficientnet_lite0,inception_v3", study__missing_weights="scratch")
+    assert {variant.plan.data.size for variant in variants_of(plan)[0]} == {plan.data.size}
+    own = variants_of(plan.changed({"study.own_size": True}))[0]
+    assert [variant.plan.data.size for variant in own] == [224, 299]
