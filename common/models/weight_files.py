@@ -1,10 +1,8 @@
 """Reads published weights of a family, whichever names their tensors have, under timm's names."""
 
-import pickle
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 from common.errors import InputError
 from common.plan.families import Family
@@ -14,7 +12,6 @@ if TYPE_CHECKING:  # torch and timm are imported where tensors are read: to find
 
 # Published for DenseNet with a dot that no module's name can have any more: denselayer1.norm.1.weight.
 _FORMER_NAME = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=\d)")
-_UNREADABLE = (OSError, ValueError, LookupError, RuntimeError, EOFError, pickle.UnpicklingError, BadZipFile)
 # Many published files lack the count of batches, which nothing reads.
 _COUNT = "num_batches_tracked"
 
@@ -69,7 +66,7 @@ def _read(path: Path) -> "dict[str, torch.Tensor]":
     try:
         # Without weights_only, a pickle could run any code.
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (*_UNREADABLE, SafetensorError) as error:  # PyTorch goes by the suffix
+    except Exception as error:  # of a damaged file PyTorch raises nearly anything
         raise InputError(f"weights file {path} cannot be read as safetensors ({reason}), nor as a .pth file") from error
     if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
         raise InputError(f"weights file {path} holds something else than named tensors: give a file of the state alone")

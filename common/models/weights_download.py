@@ -1,5 +1,6 @@
 """Downloads pretrained weights and stages them: the only place that needs the web."""
 
+import tempfile
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -31,20 +32,21 @@ def fetch(family: Family, source: str = "hub") -> PretrainedWeights:
     """
     from safetensors.torch import save
 
-    place, downloaded = _SOURCES[source](family)
-    state = PretrainedWeights(family, downloaded, "given", sha256_of_file(downloaded)).state_dict()
     target = weights_folder() / f"{family.name}.safetensors"
+    with tempfile.TemporaryDirectory() as folder:
+        place, downloaded = _SOURCES[source](family, Path(folder))
+        state = PretrainedWeights(family, downloaded, "given", sha256_of_file(downloaded)).state_dict()
+        # What has timm's names already stays as it is published, with its digest.
+        named = downloaded.suffix == target.suffix
+        content = downloaded.read_bytes() if named else save({name: one.contiguous() for name, one in state.items()})
     target.parent.mkdir(parents=True, exist_ok=True)
-    # What has timm's names already stays as it is published, with its digest.
-    named = downloaded.suffix == target.suffix
-    content = downloaded.read_bytes() if named else save({name: one.contiguous() for name, one in state.items()})
     write_bytes_atomically(target, content)
     staged = PretrainedWeights(family, target, "staged", sha256_of_file(target))
     write_json_atomically(record_of(target), {"family": family.name, "source": place, "sha256": staged.sha256})
     return staged
 
 
-def _from_hub(family: Family) -> tuple[str, Path]:
+def _from_hub(family: Family, folder: Path) -> tuple[str, Path]:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -55,8 +57,8 @@ def _from_hub(family: Family) -> tuple[str, Path]:
         raise _unreachable(family, "the hub", f"{repository}/model.safetensors", error) from error
 
 
-def _from_torchvision(family: Family) -> tuple[str, Path]:
-    from torch import hub
+def _from_torchvision(family: Family, folder: Path) -> tuple[str, Path]:
+    from torch.hub import download_url_to_file
     from torchvision.models import get_model_weights, list_models
 
     if family.name not in list_models():
@@ -65,16 +67,16 @@ def _from_torchvision(family: Family) -> tuple[str, Path]:
         raise InputError(f"torchvision has no weights of {family.name}: {mend}")
     # Of several published trainings, timm's tv_in1k and ra_in1k are the first.
     url = next(iter(get_model_weights(family.name))).url
-    name = url.rpartition("/")[2]
+    target = folder / url.rpartition("/")[2]
     try:
-        # The name ends in the beginning of the file's SHA-256, which is checked.
-        hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+        # The name ends in the beginning of the file's SHA-256.
+        download_url_to_file(url, str(target), hash_prefix=target.stem.rpartition("-")[2], progress=False)
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise _unreachable(family, "torchvision", url, error) from error
-    return url, Path(hub.get_dir()) / "checkpoints" / name
+    return url, target
 
 
-_SOURCES: dict[str, Callable[[Family], tuple[str, Path]]] = {"hub": _from_hub, "torchvision": _from_torchvision}
+_SOURCES: dict[str, Callable[[Family, Path], tuple[str, Path]]] = {"hub": _from_hub, "torchvision": _from_torchvision}
 
 SOURCES = tuple(_SOURCES)
 
