@@ -2,10 +2,23 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from common.processes.interruption import ENDING, heeded, interrupt_once
+
+
+@pytest.fixture
+def unignored() -> Iterator[None]:
+    """Take the ending signals as a terminal's shell leaves them: under nohup, SIGHUP is ignored."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        if handler == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def end_by(number: signal.Signals) -> None:
@@ -18,6 +31,7 @@ def end_by(number: signal.Signals) -> None:
                 os.kill(os.getpid(), again)
 
 
+@pytest.mark.usefixtures("unignored")
 @pytest.mark.parametrize("number", ENDING)
 def test_each_signal_interrupts_and_later_ones_let_the_cleaning_go_on(number: signal.Signals) -> None:
     before = [signal.getsignal(each) for each in ENDING]
