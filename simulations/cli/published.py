@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from common.system.command_line import table_console
+from common.system.folders import user_path
 from simulations.cli.options import CHANGES, DEFAULT_OUTPUT, OUTPUT, parse_changes, with_paths
-from simulations.cli.runs import FRESH, train_all
+from simulations.cli.runs import FRESH, show_table, train_each
 
 
 def published(
@@ -21,23 +22,16 @@ def published(
 
     Interrupt it at any moment: the same command goes on where it stopped.
     """
-    from common.summary.summary_file import read_summary
-    from common.system.files import write_text_atomically
     from simulations.report.tables.published_table import published_table
-    from simulations.report.tables.table import table_csv
-    from simulations.report.terminal import TABLE_WIDTH, draw_table
+    from simulations.report.terminal import TABLE_WIDTH
     from simulations.study.published_file import read_published_file
 
     console = table_console(TABLE_WIDTH)
-    protocol = read_published_file(file, data.expanduser().absolute(), parse_changes(changes))
+    protocol = read_published_file(file, user_path(data), parse_changes(changes))
     plans = {name: with_paths(plan, None, 0, output) for name, plan in protocol.plans.items()}
-    runs = train_all(list(plans.values()), fresh, console)
-    summaries = {name: read_summary(run) for name, run in zip(plans, runs, strict=True)}
-    table = published_table(protocol, summaries)
-    console.print(*draw_table(table), table.caption, "", "Not as in the paper:", sep="\n", markup=False)
+    table = published_table(protocol, train_each(plans, fresh, console))
+    path = show_table(table, output / file.stem, console)
+    console.print("Not as in the paper:")
     for sentence in protocol.differs:
         console.print(f"- {sentence}", markup=False, highlight=False)
-    path = output / file.stem / f"{table.name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(path, table_csv(table))
     console.print(f"\ntable: {path}", soft_wrap=True, highlight=False)

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from common.system.command_line import table_console
+from common.system.folders import user_path
 from simulations.cli.options import CHANGES, DEFAULT_OUTPUT, OUTPUT, parse_changes, with_paths
-from simulations.cli.runs import FRESH, train_all
+from simulations.cli.runs import FRESH, show_table, train_each
 
 
 def recipes(
@@ -21,24 +22,16 @@ def recipes(
 
     Interrupt it at any moment: the same command goes on where it stopped.
     """
-    from common.summary.summary_file import read_summary
-    from common.system.files import write_text_atomically
     from simulations.report.tables.recipe_gains_tables import recipe_gains_tables
-    from simulations.report.tables.table import table_csv
-    from simulations.report.terminal import TABLE_WIDTH, draw_table
+    from simulations.report.terminal import TABLE_WIDTH
     from simulations.study.recipe_file import read_recipe_file
 
     console = table_console(TABLE_WIDTH)
-    comparison = read_recipe_file(file, (sets or file.parent).expanduser().absolute(), parse_changes(changes))
+    comparison = read_recipe_file(file, user_path(sets or file.parent), parse_changes(changes))
     plans = {
         name: with_paths(comparison.plan.changed({"study.name": f"{file.stem}-{name}"}), path, 0, output)
         for name, path in comparison.sets.items()
     }
-    runs = train_all(list(plans.values()), fresh, console)
-    summaries = {name: read_summary(run) for name, run in zip(plans, runs, strict=True)}
-    for table in recipe_gains_tables(summaries):
-        console.print(*draw_table(table), table.caption, "", sep="\n", markup=False)
-        path = output / file.stem / f"{table.name}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(path, table_csv(table))
+    for table in recipe_gains_tables(train_each(plans, fresh, console)):
+        show_table(table, output / file.stem, console)
     console.print(f"tables: {output / file.stem}", soft_wrap=True, highlight=False)

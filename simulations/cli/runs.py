@@ -1,9 +1,9 @@
 """The commands `rarefed-sim run`, `study` and `robustness`: those that train."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -28,6 +28,10 @@ from simulations.cli.options import (
     parse_plan,
     with_paths,
 )
+
+if TYPE_CHECKING:
+    from common.summary.summary import Summary
+    from simulations.report.tables.table import Table
 
 AS_JSON = Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")]
 FRESH = Annotated[bool, typer.Option("--fresh", help="Do not go on from an interrupted run of the same plan.")]
@@ -129,6 +133,27 @@ def train_all(plans: Sequence[TrainingPlan], fresh: bool, console: Console) -> l
             console.print(f"measured already: {finished} (--fresh measures again)", soft_wrap=True, highlight=False)
         paths.append(finished or _train(plan, fresh, console))
     return paths
+
+
+def train_each(plans: Mapping[str, TrainingPlan], fresh: bool, console: Console) -> "dict[str, Summary]":
+    """Return the summaries of several plans by their names, as `train_all` runs them."""
+    from common.summary.summary_file import read_summary
+
+    runs = train_all(list(plans.values()), fresh, console)
+    return {name: read_summary(run) for name, run in zip(plans, runs, strict=True)}
+
+
+def show_table(table: "Table", folder: Path, console: Console) -> Path:
+    """Print a table and write it as CSV into a folder, which is made if absent; return the file."""
+    from common.system.files import write_text_atomically
+    from simulations.report.tables.table import table_csv
+    from simulations.report.terminal import draw_table
+
+    console.print(*draw_table(table), table.caption, "", sep="\n", markup=False)
+    path = folder / f"{table.name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, table_csv(table))
+    return path
 
 
 def _still_valid(plan: TrainingPlan) -> Path | None:

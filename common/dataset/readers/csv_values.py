@@ -24,8 +24,12 @@ _NOBODY = words(
 # So large a share of a table is no one patient's, but that of all whose name is not known.
 _ONE_FOR_ALL = 0.5
 _LEAST_FOR_ALL = 10
-_TRUTHS = {"true": "1", "false": "0", "yes": "1", "y": "1", "no": "0", "n": "0", "ja": "1", "nein": "0"}
-_SHORT = {"pos": "positive", "neg": "negative", "+": "positive", "-": "negative"}
+_OTHER_WORDS = {
+    **dict.fromkeys(("true", "yes", "y", "ja"), "1"),
+    **dict.fromkeys(("false", "no", "n", "nein"), "0"),
+    **dict.fromkeys(("pos", "+"), "positive"),
+    **dict.fromkeys(("neg", "-"), "negative"),
+}
 # A label of so few rows that is nearly another one is a slip of the pen.
 _SLIPS = 2
 _NEARLY = 0.85
@@ -130,7 +134,7 @@ def check_slips(table: str, labels: Sequence[tuple[int, str]]) -> None:
     first_row = {label: number for number, label in reversed(labels)}
     truths: dict[str, str] = {}
     for label in counts:
-        twin = truths.setdefault((_TRUTHS | _SHORT).get(label.casefold(), label.casefold()), label)
+        twin = truths.setdefault(_OTHER_WORDS.get(label.casefold(), label.casefold()), label)
         if twin != label:
             raise InputError(
                 f"{table} row {first_row[label]}: the label {label!r} stands beside {twin!r}, in row "

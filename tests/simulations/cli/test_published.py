@@ -43,7 +43,7 @@ def test_each_number_stands_beside_that_of_its_training(
         asked.extend(plans)
         return runs
 
-    monkeypatch.setattr("simulations.cli.published.train_all", train_all)
+    monkeypatch.setattr("simulations.cli.runs.train_all", train_all)
     (tmp_path / "paper.toml").write_text(FILE)
     output = tmp_path / "out"
     arguments = [str(tmp_path / "paper.toml"), str(tmp_path), "--output", str(output), "--set", "training.seed=9"]
