@@ -137,7 +137,7 @@ class Federation:
         """Have the hospitals evaluate and train the state's tail; return the report and the usable updates."""
         started = time.monotonic()
         number = len(state.rounds) + 1
-        recent = [site.change_norm for report in state.rounds[-NORM_ROUNDS:] for site in report.sites.values()]
+        recent = self._recent_norms(state.rounds)
 
         def too_large(updates: Mapping[str, Update]) -> dict[str, str]:
             norms = {name: update.report.change_norm for name, update in updates.items()}
@@ -155,6 +155,18 @@ class Federation:
         evaluation = EvaluationCounts.pool(site.evaluation for site in sites.values() if site.evaluation is not None)
         seconds = time.monotonic() - started
         return RoundReport(number, seconds, sites, failures, evaluation, *self._messenger.discarded()), updates
+
+    def _recent_norms(self, rounds: Sequence[RoundReport]) -> list[float]:
+        """Return the norms of the updates of the last rounds that say what is usual in the next one.
+
+        Once more than the head is trained, norms are many times larger than before.
+        """
+
+        def trains_all(number: int) -> bool:
+            return number * self._plan.federation.local_epochs > self._plan.training.head_epochs
+
+        alike = [report for report in rounds if trains_all(report.round) == trains_all(len(rounds) + 1)]
+        return [site.change_norm for report in alike[-NORM_ROUNDS:] for site in report.sites.values()]
 
     def _evaluate(self, tail: NDArray[np.float32], after: int, split: str) -> dict[str, EvaluationCounts]:
         """Return by site the evaluation of the tail that stood after a round, where it is shared."""
