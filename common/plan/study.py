@@ -68,6 +68,11 @@ class StudyPlan(PlanGroup):
     own_size: bool = Field(
         False, description="train each family on images of the side that its weights were trained on, not of data.size"
     )
+    in_memory: bool = Field(
+        False,
+        description="of a cross-validation: each federation within one worker, without Flower's messages; the same "
+        "weights, and sooner where there are many federations",
+    )
     missing_weights: Literal["report", "scratch"] = Field(
         "report", description="a family of study.models without weights: only say so, or train it from scratch"
     )
@@ -87,6 +92,8 @@ class StudyPlan(PlanGroup):
             raise ValueError(f"study.arms is empty; name some of {', '.join(ARMS)}")
         if self.folds == 1:
             raise ValueError("study.folds = 1: nothing would be left to train on; take 2 or more, or 0 for one split")
+        if self.in_memory and not self.folds:
+            raise ValueError("study.in_memory is for a cross-validation: set study.folds, such as 5, or leave it out")
         return self
 
     @model_validator(mode="after")

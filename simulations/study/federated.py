@@ -3,22 +3,28 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from common.models.classifier import build_model
+from common.models.classifier import Classifier, build_model
 from common.models.tail_layout import TailLayout, tail_digest
+from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from server.rounds.checkpoints import Checkpoints
 from server.rounds.federation import Federation
 from server.rounds.messaging import Member
-from server.rounds.observer import RequireAllHospitals
+from server.rounds.observer import FederationObserver, RequireAllHospitals
 from server.rounds.state import FederationState, RoundReport
 from server.runs.round_records import federated_evaluation, learning_curve
 from server.runs.run_folder import RunFolder
+from simulations.study.arms import FEDERATED
 from simulations.study.faults import with_faults
 from simulations.study.layer_folders import LayerFolderTransport
+from simulations.study.memory_transport import MemoryTransport
 from simulations.study.outcomes import Outcome
 from simulations.study.trainings import Unit
 from simulations.study.workers import Workers
@@ -72,29 +78,63 @@ def run_federated(
     say : callable
         Takes a line about checkpoints and repeated rounds.
     """
-    started = time.monotonic()
-    plan, sites = unit.plan, unit.consortium.sites
-    classes = len(unit.consortium.dataset.classes)
-    model = build_model(plan, classes)
-    layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
-    members = [Member(workers.node(number), {messages.SITE: number}) for number in range(len(sites))]
+    plan, model = unit.plan, build_model(unit.plan, len(unit.consortium.dataset.classes))
     checkpoints = folder.checkpoints(unit.key, f"{unit.key}/{model.trunk_digest}", plan.federation)
+    state = checkpoints.latest(say)
+    if state and state.rounds:
+        say(f"{unit.title}: going on after round {len(state.rounds)}/{plan.federation.rounds}")
     # Simulated hospitals keep their own layers beside the checkpoints, and lose them with these.
     layers = folder.round_checkpoints(unit.key).absolute() / "layers"
+    name = f"{folder.final.name}/{unit.key}"
+    return _federate(unit, model, workers, layers, _UnitObserver(checkpoints, on_round, say), state or name)
+
+
+def federate_in_memory(plan: TrainingPlan, app: ClientApp) -> Outcome:
+    """Run one federation within this process, and test its model as `run_federated` does.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Of a unit of the arm "federated".
+    app : ClientApp
+        Answers for all sites.
+
+    Returns
+    -------
+    Outcome
+        The one that `run_federated` gives, bit for bit.
+    """
+    unit = Unit(FEDERATED, plan, repeat=0, fold=plan.data.fold)
+    model = build_model(plan, len(unit.consortium.dataset.classes))
+    workers = Workers(MemoryTransport(app), [MemoryTransport.NODE], 1)
+    with TemporaryDirectory() as layers:
+        return _federate(unit, model, workers, Path(layers), RequireAllHospitals(), unit.key).outcome
+
+
+def _federate(
+    unit: Unit,
+    model: Classifier,
+    workers: Workers,
+    layers: Path,
+    observer: FederationObserver,
+    beginning: FederationState | str,
+) -> Federated:
+    """Run a federation from a state, or from its beginning under a name."""
+    started = time.monotonic()
+    plan, sites = unit.plan, unit.consortium.sites
+    layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
+    state = FederationState(layout.pack(model.tail), beginning) if isinstance(beginning, str) else beginning
+    members = [Member(workers.node(number), {messages.SITE: number}) for number in range(len(sites))]
     federation = Federation(
         LayerFolderTransport(with_faults(workers, plan, len(sites)), layers),
         plan,
-        classes=classes,
+        classes=len(unit.consortium.dataset.classes),
         layout=layout,
         trunk_digest=model.trunk_digest,
         present=lambda: members,
-        observer=_UnitObserver(checkpoints, on_round, say),
+        observer=observer,
         retry_seconds=0,  # a simulated hospital is not back later
     )
-    beginning = FederationState(layout.pack(model.tail), f"{folder.final.name}/{unit.key}")
-    state = checkpoints.latest(say) or beginning
-    if state.rounds:
-        say(f"{unit.title}: going on after round {len(state.rounds)}/{plan.federation.rounds}")
     result = federation.run(state)
     outcome = Outcome(
         probabilities=workers.predict(unit, result.tail, state.federation, result.selected_round, layers),

@@ -4,7 +4,7 @@ WARM_UP = "warm_up"
 """Kind of the message that has a worker read the data and build the model."""
 
 ALONE = "alone"
-"""Kind of the message that has a unit trained which needs no federation."""
+"""Kind of the message that has a whole unit trained in one worker."""
 
 PREDICT = "predict"
 """Kind of the message that has all sites' test images predicted."""

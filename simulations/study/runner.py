@@ -57,7 +57,10 @@ class Study:
         self.variants, self.missing = variants_of(plan)
         self._store = OutcomeStore(folder.path)
         # One training may serve several variants: pooled images know no strategy.
-        self._units = list({unit.key: unit for variant in self.variants for unit in units_of(variant)}.values())
+        units = {unit.key: unit for variant in self.variants for unit in units_of(variant)}.values()
+        # All variants of a fold one after another: side by side the trainings of one variant would each compute the
+        # activations that they share.
+        self._units = sorted(units, key=lambda unit: (unit.repeat, unit.fold))
         self._progress = StudyProgress(sum(unit.samples_seen for unit in self._units), emit)
         self._noting = threading.Lock()
 
@@ -105,8 +108,8 @@ class Study:
         The rounds of a federation have a time limit, so it must not wait for a worker that is busy with a long
         training. As long as a federation is running, the other trainings leave enough workers free for its sites.
         """
-        federated = deque(unit for unit in units if unit.arm == FEDERATED)
-        alone = deque(unit for unit in units if unit.arm != FEDERATED)
+        federated = deque(unit for unit in units if self._by_messages(unit))
+        alone = deque(unit for unit in units if not self._by_messages(unit))
         federations = min(len(federated), max(1, self._workers // len(units[0].consortium.sites)))
         queues = [[federated, alone]] * federations + [[alone]] * (self._workers - federations)
         with ThreadPoolExecutor(len(queues)) as executor:
@@ -131,7 +134,7 @@ class Study:
                 self._train(unit, workers)
 
     def _train(self, unit: Unit, workers: Workers) -> None:
-        if unit.arm == FEDERATED:
+        if self._by_messages(unit):
             federated = run_federated(
                 unit, workers, self._folder, lambda report: self._note_round(unit, report), self._progress.say
             )
@@ -141,7 +144,7 @@ class Study:
                 self._folder.write_tail("federated", federated.tail, federated.layout, metadata)
             samples = unit.samples_seen - outcome.samples_seen  # of lost replies; the others were counted by round
         else:
-            outcome = workers.train_alone(unit)
+            outcome = workers.train(unit)
             samples = outcome.samples_seen
             with self._noting:
                 for point in outcome.learning_curve:
@@ -151,6 +154,10 @@ class Study:
         right, total = correct_of(unit, outcome), len(outcome.probabilities)
         with self._noting:
             self._progress.step(samples, f"{unit.title}: {right}/{total} right, {outcome.wall_s:.0f} s")
+
+    def _by_messages(self, unit: Unit) -> bool:
+        """Say whether a unit's sites are asked one by one; any other unit is one worker's."""
+        return unit.arm == FEDERATED and not self._plan.study.in_memory
 
     def _note_round(self, unit: Unit, report: RoundReport) -> None:
         rounds = unit.plan.federation.rounds

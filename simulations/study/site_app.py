@@ -16,12 +16,14 @@ from common.protocol import messages
 from common.training.workbench import workbench
 from simulations.sites.consortium import load_consortium
 from simulations.study import messages as study_messages
+from simulations.study.arms import FEDERATED
+from simulations.study.federated import federate_in_memory
 from simulations.study.held_out_predictions import predict_share
 from simulations.study.pooled_and_local import train_alone
 
 
 def build_site_app() -> ClientApp:
-    """Build the ClientApp that answers for all simulated sites, and trains what needs no federation."""
+    """Build the ClientApp that answers for all simulated sites, and trains whole units."""
     app = build_client_app(simulated_site, layers_folder)
     app.query(study_messages.WARM_UP)(_warm_up)
     app.train(study_messages.ALONE)(_train_alone)
@@ -47,9 +49,13 @@ def _warm_up(message: Message, context: Context) -> Message:
 
 
 def _train_alone(message: Message, context: Context) -> Message:
-    """Train a unit that needs no federation."""
+    """Train a unit in this worker, a federation without Flower's messages."""
     request = read_request(message)
-    outcome = train_alone(request.plan, str(request.config[study_messages.ARM]), str(request.config[messages.NAME]))
+    arm = str(request.config[study_messages.ARM])
+    if arm == FEDERATED:
+        outcome = federate_in_memory(request.plan, build_site_app())
+    else:
+        outcome = train_alone(request.plan, arm, str(request.config[messages.NAME]))
     return _answer(message, outcome.to_json_text())
 
 

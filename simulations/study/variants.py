@@ -111,11 +111,6 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
     return list(variants.values()), missing
 
 
-def _of_side(plan: TrainingPlan, side: int) -> dict[str, Scalar]:
-    """Return the changes that train on images of a side; crops are cut from as many times that as before."""
-    return {"data.size": side, "augmentation.crop_from": round(plan.augmentation.crop_from * side / plan.data.size)}
-
-
 def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, str]]:
     """Return the plan's changes for every family that can be trained, and the reasons of the others."""
     names = plan.study.swept("models") or (plan.model.family,)
@@ -124,7 +119,7 @@ def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, st
     for name in names:
         changes: dict[str, Scalar] = {"model.family": name}
         if plan.study.own_size:
-            changes |= _of_side(plan, FAMILIES[name].own_size)
+            changes["data.size"] = FAMILIES[name].own_size
         if name != plan.model.family and plan.model.freeze not in ("none", "early", "all"):
             changes["model.freeze"] = "early"  # the plan's stage is another family's
         try:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.messages import CONFIG, FEDERATION, NAME, ROUND, request_content
+from server.rounds.messaging import Transport
 from server.rounds.reply_checks import BadReply, refuse_error
 from simulations.study.held_out_predictions import join_shares, shares_of_views
 from simulations.study.messages import ALONE, ARM, LAYERS, PREDICT, RESULT, VIEWS, WARM_UP
@@ -32,15 +33,15 @@ class Workers:
 
     Parameters
     ----------
-    grid : Grid
-        Of the ServerApp.
+    grid : Transport
+        The ServerApp's Grid, or a stand-in.
     nodes : list of int
         Connected nodes.
     count : int
         How many workers compute at the same time.
     """
 
-    def __init__(self, grid: Grid, nodes: list[int], count: int) -> None:
+    def __init__(self, grid: Transport, nodes: list[int], count: int) -> None:
         self._grid = grid
         self._nodes = nodes
         self._count = count
@@ -68,8 +69,8 @@ class Workers:
         with self._lock:
             return list(self._grid.pull_messages(message_ids))
 
-    def train_alone(self, unit: Unit) -> Outcome:
-        """Have a worker train a unit that needs no federation, and wait for it."""
+    def train(self, unit: Unit) -> Outcome:
+        """Have one worker train a unit, a federation in memory, and wait for it."""
         config: dict[str, int | str] = {ARM: unit.arm, NAME: unit.site}
         (text,) = self._ask(f"{MessageType.TRAIN}.{ALONE}", unit.plan, [config], None, unit.title)
         return Outcome.model_validate_json(text)

@@ -64,7 +64,7 @@ def interrupt(command: list[str], folder: Path, how: signal.Signals, reached: Ca
 @pytest.mark.slow
 def test_a_study_killed_again_and_again_ends_with_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     manifest(tmp_path / "data")
-    command = study(tmp_path, "--folds", "2", "--repeats", "2", "--arms", "federated,local")
+    command = study(tmp_path, "--folds", "2", "--arms", "federated,local")
     undisturbed = finish(command, tmp_path)
     whole = (tmp_path / "runs" / "latest").resolve()
     # Within a federation, and after some trainings of either kind.
@@ -81,10 +81,10 @@ def test_a_study_killed_again_and_again_ends_with_the_numbers_of_an_undisturbed_
     assert without_times(json.loads((continued / "summary.json").read_text())) == without_times(undisturbed)
     with (continued / "results.csv").open() as stream:
         rows = list(csv.reader(stream))
-    assert len(rows) == 1 + 2 * 2 * (1 + 2)
+    assert len(rows) == 1 + 2 * (1 + 2)
     entries = [json.loads(line) for line in (continued / "rounds.jsonl").read_text().splitlines()]
     assert len({(e["unit"], e.get("round"), e.get("progress")) for e in entries}) == len(entries)
-    assert [e["round"] for e in entries if e["arm"] == "federated"].count(2) == 2 * 2
+    assert [e["round"] for e in entries if e["arm"] == "federated"].count(2) == 2
 
 
 def shuffled(root: Path, patients: int = 60) -> None:
@@ -111,7 +111,12 @@ def shuffled(root: Path, patients: int = 60) -> None:
 def test_shuffled_labels_leave_every_arm_at_chance(tmp_path: Path) -> None:
     shuffled(tmp_path / "data")
     summary = finish(
-        study(tmp_path, "--arms", "federated,centralized,local,probe,scratch", federation__rounds="8"), tmp_path
+        study(
+            *(tmp_path, "--arms", "federated,centralized,local,probe,scratch"),
+            federation__rounds="8",
+            study__in_memory="true",
+        ),
+        tmp_path,
     )
     arms = summary["arms"]
     assert set(arms) == {"federated", "centralized", "local", "probe", "scratch"}
