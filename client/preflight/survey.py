@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from client.preflight.fingerprint import Fingerprint
 from client.preflight.lettering import count_letters
@@ -21,12 +20,10 @@ from common.dataset.patients import name_patients
 from common.dataset.settings import DatasetSettings
 from common.imaging.decode import decode_file, read_bytes
 from common.imaging.errors import ImageError
+from common.imaging.preprocess import has_colour
 
 Advance = Callable[[int, int], None]
 """Called after each image with the number of images done, and of all images."""
-
-# JPEG noise gives a grey picture a mean difference between channels below this, of 255.
-_GREY = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,15 +190,10 @@ def _look_at(image: ListedImage, patient: str | None) -> Picture:
         several_frames=several_frames,
         width=pixels.shape[1],
         height=pixels.shape[0],
-        colour=_has_colour(pixels),
+        colour=has_colour(pixels),
         spread=float(grey.std()),
         clipped=float(np.mean((grey == 0) | (grey == 255))),
         letters=count_letters(pixels),
         fields=fields,
         fingerprint=Fingerprint.of(pixels),
     )
-
-
-def _has_colour(pixels: NDArray[np.uint8]) -> bool:
-    red, green, blue = (pixels[..., channel] for channel in range(3))
-    return float(cv2.absdiff(red, green).mean() + cv2.absdiff(green, blue).mean()) / 2 > _GREY

@@ -55,7 +55,7 @@ class Augmentation:
 def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
     import albumentations
 
-    shrinks = plan.crop_from > size
+    shrinks = plan.read_side(size) > size
     blurring: list[Any] = []
     if plan.crop:
         blurring.append(
@@ -75,7 +75,7 @@ def _transforms(plan: AugmentationPlan, size: int) -> list[Any]:
     steps: list[Any] = [albumentations.Sequential(blurring, p=plan.share)] if blurring else []
     if shrinks:
         # The views that are not cropped: the others have that size. It draws no number, so that a view's other changes
-        # are drawn alike whatever `crop_from` is.
+        # are drawn alike whatever `read_scale` is.
         steps.append(albumentations.Resize(size, size, interpolation=cv2.INTER_AREA))
     if plan.horizontal_flip:
         steps.append(albumentations.HorizontalFlip(p=plan.horizontal_flip))

@@ -61,8 +61,8 @@ class DataPlan(PlanGroup):
     positive: str = Field("auto", description="name of the class that means disease")
     classes: str = Field("", description="comma-separated, in label order (of two: healthy, diseased); empty: as found")
     size: int = Field(224, ge=32, le=1024, description="image side in pixels")
-    denoise: Literal["none", "median", "bilateral", "nlm"] = Field(
-        "median", description="noise filter, at the side that images are read at: this size, or augmentation.crop_from"
+    denoise: Literal["auto", "none", "median", "bilateral", "nlm"] = Field(
+        "median", description="noise filter, at the side that images are read at; auto: median for grey images only"
     )
     split: Literal["own", "official"] = Field(
         "own", description="own: drawn as the keys below say; official: the one that the data bring"
@@ -120,13 +120,17 @@ class AugmentationPlan(PlanGroup):
     horizontal_flip: Probability = Field(0.5, description="probability")
     vertical_flip: Probability = Field(0.0, description="probability")
     crop: Fraction = Field(0.3, description="largest share of the area that a random crop may leave out")
-    crop_from: int = Field(
-        0, ge=0, le=1024, description="image side in pixels that random crops are cut from, at least data.size; 0: that"
+    read_scale: float = Field(
+        1.0, ge=1, le=8, description="side that images are read at and random crops are cut from, in data.size"
     )
     hue: Annotated[float, Field(ge=0, le=90)] = Field(0.0, description="degrees of the colour circle / 2, either way")
     saturation: Probability = Field(0.0, description="relative change, either way")
     blur: Probability = Field(0.0, description="probability of a slight Gaussian blur")
     noise: Probability = Field(0.0, description="probability of slight Gaussian noise")
+
+    def read_side(self, size: int) -> int:
+        """Return the side in pixels that images are read at, where the network sees `size`."""
+        return round(size * self.read_scale)
 
     @property
     def tested(self) -> int:

@@ -59,12 +59,6 @@ class TrainingPlan(PlanGroup):
             raise ValueError(
                 f"data.size = {self.data.size} is too small for {family.name}: at least {family.least_size}"
             )
-        crop_from = self.augmentation.crop_from
-        if 0 < crop_from < self.data.size:
-            raise ValueError(
-                f"augmentation.crop_from = {crop_from} is less than data.size = {self.data.size}: crops are cut from "
-                "at least as many pixels as the network sees; 0 takes data.size"
-            )
         return self
 
     @model_validator(mode="after")
@@ -108,7 +102,7 @@ class TrainingPlan(PlanGroup):
     @property
     def read_side(self) -> int:
         """Side in pixels that images are read at: what the network sees, or more where crops are cut from more."""
-        return max(self.data.size, self.augmentation.crop_from)
+        return self.augmentation.read_side(self.data.size)
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Scalar]) -> Self:

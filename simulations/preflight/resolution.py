@@ -32,6 +32,6 @@ def check_resolution(survey: Survey, size: int, read_side: int) -> Finding:
         told = f"{found}; {plural(len(tiny), 'image')} enlarged more than {_TINY} times: {first_few(tiny)}"
         return warn("resolution", told, "remove thumbnails, or lower data.size if all images are small")
     if read_side > size and longer <= size:
-        return warn("resolution", f"{found}; no image has more pixels to cut from", "leave augmentation.crop_from at 0")
+        return warn("resolution", f"{found}; no image has more pixels to cut from", "set augmentation.read_scale = 1")
     enlarged = sum(side < size for side in shorter)
     return passed("resolution", found + (f"; {plural(enlarged, 'image')} enlarged" if enlarged else ""))

@@ -64,7 +64,7 @@ def draw_sheets(consortium: SimulatedConsortium, plan: TrainingPlan) -> list[She
     consortium : SimulatedConsortium
         The images and the sites that they are dealt out to.
     plan : TrainingPlan
-        `data.size`, `data.denoise` and `augmentation.crop_from` are read.
+        `data.size`, `data.denoise` and `augmentation.read_scale` are read.
     """
     dataset = consortium.dataset
     site_of = {

@@ -25,7 +25,7 @@ STRENGTHS = ["rotation", "contrast", "brightness", "horizontal_flip", "vertical_
 STILL = dict.fromkeys(STRENGTHS, 0)
 
 # With crops cut from as many pixels as the network sees, and from more.
-CROP_FROM = pytest.mark.parametrize("crop_from", [0, 150])
+READ_SIDE = pytest.mark.parametrize("side", [64, 150])
 
 
 def picture(side: int) -> NDArray[np.uint8]:
@@ -65,22 +65,22 @@ def test_augmentation_without_strength_changes_nothing() -> None:
     assert np.array_equal(still.apply(image, "digest", 1), image)
 
 
-@CROP_FROM
+@READ_SIDE
 @pytest.mark.parametrize("name", ["crop", "rotation"])
-def test_a_share_of_the_views_stays_as_sharp_as_the_image(name: str, crop_from: int) -> None:
+def test_a_share_of_the_views_stays_as_sharp_as_the_image(name: str, side: int) -> None:
     strength = {"crop": 0.5, "rotation": 30}[name]
-    some = Augmentation(AugmentationPlan(**(STILL | {name: strength}), share=0.5, crop_from=crop_from), 64)
-    image = picture(crop_from or 64)
+    some = Augmentation(AugmentationPlan(**(STILL | {name: strength}), share=0.5, read_scale=side / 64), 64)
+    image = picture(side)
     same = [np.array_equal(some.apply(image, "digest", view), shrink(image, 64)) for view in range(40)]
     assert 8 <= sum(same) <= 32
 
 
-@CROP_FROM
+@READ_SIDE
 @pytest.mark.parametrize("name", [*STILL, "blur", "noise"])
-def test_each_strength_does_something(name: str, crop_from: int) -> None:
+def test_each_strength_does_something(name: str, side: int) -> None:
     strength = {"rotation": 30, "hue": 30}.get(name, 0.9)
-    coloured = picture(crop_from or 64)
-    alone = Augmentation(AugmentationPlan(**(STILL | {name: strength}), share=1, crop_from=crop_from), 64)
+    coloured = picture(side)
+    alone = Augmentation(AugmentationPlan(**(STILL | {name: strength}), share=1, read_scale=side / 64), 64)
     views = [alone.apply(coloured, "digest", view) for view in range(6)]
     assert any(not np.array_equal(view, shrink(coloured, 64)) for view in views)
     assert all(view.shape == (64, 64, 3) and view.dtype == np.uint8 for view in views)
@@ -88,7 +88,7 @@ def test_each_strength_does_something(name: str, crop_from: int) -> None:
 
 def test_crops_from_as_many_pixels_as_the_network_sees_are_todays() -> None:
     image = picture(64)
-    usual, told = (Augmentation(AugmentationPlan(crop_from=side), 64) for side in (0, 64))
+    usual, told = (Augmentation(AugmentationPlan(read_scale=scale), 64) for scale in (1, 1.004))
     for view in range(20):
         assert np.array_equal(usual.apply(image, "digest", view), told.apply(image, "digest", view))
 
@@ -97,13 +97,13 @@ def test_crops_from_more_pixels_hold_details_that_the_shrunk_image_has_lost() ->
     stripes = np.repeat((np.indices((128, 128))[1][:, :, None] + 1) // 2 % 2 * 255, 3, axis=2).astype(np.uint8)
     assert np.ptp(shrink(stripes, 64)) < 5
     plan = {**STILL, "crop": 0.7, "share": 1.0}
-    crops = Augmentation(AugmentationPlan(**plan, crop_from=128), 64)
+    crops = Augmentation(AugmentationPlan(**plan, read_scale=2), 64)
     assert min(float(crops.apply(stripes, "digest", view).std()) for view in range(20)) > 20
 
 
 def test_a_crop_that_is_shrunk_averages_instead_of_picking_pixels() -> None:
     board = np.repeat(np.indices((512, 512)).sum(axis=0)[:, :, None] % 2 * 255, 3, axis=2).astype(np.uint8)
-    crops = Augmentation(AugmentationPlan(**(STILL | {"crop": 0.3}), share=1, crop_from=512), 64)
+    crops = Augmentation(AugmentationPlan(**(STILL | {"crop": 0.3}), share=1, read_scale=8), 64)
     assert max(float(crops.apply(board, "digest", view).std()) for view in range(20)) < 20
 
 
@@ -111,38 +111,38 @@ def drawn(plan: AugmentationPlan, views: int) -> list[dict[str, dict[str, Any]]]
     """Return what changed each view, and by how much, as albumentations tells it."""
     augmentation = Augmentation(plan, 64)
     augmentation._compose.save_applied_params = True
-    image = picture(plan.crop_from or 64)
+    image = picture(plan.read_side(64))
     return [dict(augmentation._change(image, "digest", view)["applied_transforms"]) for view in range(views)]
 
 
-@CROP_FROM
-def test_changes_come_in_all_combinations_alike(crop_from: int) -> None:
+@READ_SIDE
+def test_changes_come_in_all_combinations_alike(side: int) -> None:
     strengths = STILL | {"crop": 0.3, "rotation": 30, "horizontal_flip": 0.5, "vertical_flip": 0.5}
     combinations = Counter(
         tuple(name in view for name in ("Rotate", "HorizontalFlip", "VerticalFlip"))
-        for view in drawn(AugmentationPlan(**strengths, share=0.5, crop_from=crop_from), 800)
+        for view in drawn(AugmentationPlan(**strengths, share=0.5, read_scale=side / 64), 800)
     )
     assert len(combinations) == 8
     assert 60 <= min(combinations.values()) <= max(combinations.values()) <= 140, "100 each, five deviations off"
 
 
-@CROP_FROM
-def test_a_view_is_cropped_and_rotated_or_stays_sharp(crop_from: int) -> None:
-    plan = AugmentationPlan(**(STILL | {"crop": 0.3, "rotation": 30}), share=0.5, crop_from=crop_from)
+@READ_SIDE
+def test_a_view_is_cropped_and_rotated_or_stays_sharp(side: int) -> None:
+    plan = AugmentationPlan(**(STILL | {"crop": 0.3, "rotation": 30}), share=0.5, read_scale=side / 64)
     assert {("RandomResizedCrop" in view, "Rotate" in view) for view in drawn(plan, 60)} == {(True,) * 2, (False,) * 2}
 
 
-def parameters(crop_from: int, views: int) -> NDArray[np.float64]:
+def parameters(side: int, views: int) -> NDArray[np.float64]:
     """Return by how much all strengths change each view, shape (views, 10); places as shares of the image's side."""
     plan = AugmentationPlan(
         **{"crop": 0.5, "rotation": 30, "brightness": 0.3, "contrast": 0.3, "hue": 20, "saturation": 0.3},
         **{"horizontal_flip": 0.5, "vertical_flip": 0.5},
         share=1,
-        crop_from=crop_from,
+        read_scale=side / 64,
     )
     rows = []
     for view in drawn(plan, views):
-        left, top, right, bottom = np.array(view["RandomResizedCrop"]["crop_coords"]) / (crop_from or 64)
+        left, top, right, bottom = np.array(view["RandomResizedCrop"]["crop_coords"]) / side
         rotation = view["Rotate"]["matrix"]
         light, colour = view["RandomBrightnessContrast"], view["HueSaturationValue"]
         rows.append(
@@ -155,16 +155,16 @@ def parameters(crop_from: int, views: int) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64)
 
 
-@CROP_FROM
-def test_no_two_parameters_are_drawn_alike(crop_from: int) -> None:
-    rows = parameters(crop_from, 500)
+@READ_SIDE
+def test_no_two_parameters_are_drawn_alike(side: int) -> None:
+    rows = parameters(side, 500)
     correlations = np.corrcoef(rows.T) - np.eye(rows.shape[1])
     assert np.abs(correlations).max() < 0.2, "chance gives 0.045 as a deviation"
 
 
 def test_a_view_is_changed_alike_whatever_its_crop_is_cut_from() -> None:
     """But for the few where whole pixels decide whether a crop fits into the image, and another one is drawn."""
-    few, many = parameters(0, 60), parameters(150, 60)
+    few, many = parameters(64, 60), parameters(150, 60)
     alike = (few[:, 3:] == many[:, 3:]).all(axis=1)
     assert alike.mean() > 0.9
     assert np.abs(few[alike, :3] - many[alike, :3]).max() < 4 / 64, "corners are whole pixels"

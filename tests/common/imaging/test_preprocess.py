@@ -55,6 +55,18 @@ def test_a_noise_filter_acts_where_the_image_is_read(method: str) -> None:
     assert shrink(late, 64) is late
 
 
+def test_auto_filters_grey_images_alone() -> None:
+    """Also a grey image whose channels a JPEG has moved apart a little."""
+    rng = np.random.default_rng(0)
+    grey = np.repeat(rng.integers(0, 250, (64, 64, 1), dtype=np.uint8), 3, axis=2)
+    coloured = grey.copy()
+    coloured[..., 0] //= 2
+    auto = DataPlan(size=64, denoise="auto")
+    for image in (grey, grey + rng.integers(0, 3, grey.shape, dtype=np.uint8)):
+        assert np.array_equal(resize_and_denoise(image, auto), resize_and_denoise(image, DataPlan(size=64)))
+    assert np.array_equal(resize_and_denoise(coloured, auto), coloured)
+
+
 @pytest.mark.parametrize("size", [32, 200])
 def test_rows_columns_and_colours_keep_their_places(size: int) -> None:
     image = np.zeros((100, 50, 3), np.uint8)

@@ -13,7 +13,7 @@ from common.training.activation_cache import ActivationCache
 from common.training.activations import cached_bytes
 from tests.common.training.small_plan import plan, views
 
-LARGER = {"augmentation__crop_from": 90}
+LARGER = {"augmentation__read_scale": 90 / 64}
 
 
 def test_a_warm_cache_gives_the_same_bits_in_any_company(dataset: Dataset, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_plain_image_is_what_was_read_at_the_larger_side_and_shrunk(dataset: D
 
 
 def test_crops_from_as_many_pixels_as_the_network_sees_change_no_bit(dataset: Dataset, tmp_path: Path) -> None:
-    usual, told = (views(ActivationCache(tmp_path), plan(augmentation__crop_from=side)) for side in (0, 64))
+    usual, told = (views(ActivationCache(tmp_path), plan(augmentation__read_scale=scale)) for scale in (1, 1.004))
     assert torch.equal(usual.training_batch(dataset.records[:4], 1), told.training_batch(dataset.records[:4], 1))
     assert torch.equal(usual.plain_batch(dataset.records[:4]), told.plain_batch(dataset.records[:4]))
 
@@ -107,7 +107,7 @@ def test_crops_from_as_many_pixels_as_the_network_sees_change_no_bit(dataset: Da
 def test_images_in_memory_are_bounded_by_their_bytes(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activations, "_BYTES_IN_MEMORY", 100_000)
     for side, kept in ((64, 8), (90, 4), (150, 1)):
-        some = views(None, plan(model__freeze="none", augmentation__crop_from=side))
+        some = views(None, plan(model__freeze="none", augmentation__read_scale=side / 64))
         some.plain_batch(dataset.records[:10])
         assert some._canonical.cache_info().currsize == kept
 

@@ -31,9 +31,9 @@ def test_training_learns_what_tells_the_classes_apart(dataset: Dataset, tmp_path
     assert right >= 7
 
 
-@pytest.mark.parametrize(("size", "crop_from"), [(256, 0), (256, 300), (300, 0)])
-def test_larger_images_are_trained_on_and_tested(dataset: Dataset, tmp_path: Path, size: int, crop_from: int) -> None:
-    bench = trainer(plan(data__size=size, augmentation__crop_from=crop_from, augmentation__views=1), tmp_path)
+@pytest.mark.parametrize(("size", "scale"), [(256, 1), (256, 1.2), (300, 1)])
+def test_larger_images_are_trained_on_and_tested(dataset: Dataset, tmp_path: Path, size: int, scale: float) -> None:
+    bench = trainer(plan(data__size=size, augmentation__read_scale=scale, augmentation__views=1), tmp_path)
     assert np.isfinite(bench.fit(dataset.records[:4], EpochRange(0, 1, 1), name="x"))
     probabilities = bench.predict(dataset.records[4:7], 1)
     assert np.allclose(probabilities.sum(axis=1), 1)

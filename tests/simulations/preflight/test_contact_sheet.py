@@ -29,7 +29,7 @@ def images(root: Path, each: int, side: int = 40) -> Path:
     return root
 
 
-def page_of(data: Path, target: Path, **augmentation: int) -> str:
+def page_of(data: Path, target: Path, **augmentation: float) -> str:
     flat = {f"augmentation.{key}": value for key, value in augmentation.items()}
     plan = TrainingPlan.from_flat({"data.path": str(data), "data.size": 64, "study.sites": 2} | flat)
     found = inspect_plan(plan)
@@ -55,7 +55,10 @@ def test_every_image_is_there_as_the_network_sees_it(nasty: Path, tmp_path: Path
 def test_where_crops_are_cut_from_more_pixels_it_says_so_and_shows_what_is_left_of_them(
     nasty: Path, tmp_path: Path
 ) -> None:
-    usual, larger = page_of(nasty, tmp_path / "usual.html"), page_of(nasty, tmp_path / "larger.html", crop_from=90)
+    usual, larger = (
+        page_of(nasty, tmp_path / "usual.html"),
+        page_of(nasty, tmp_path / "larger.html", read_scale=90 / 64),
+    )
     shown = [re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page) for page in (usual, larger)]
     assert all(first != second for first, second in zip(*shown, strict=True))
     assert {Image.open(io.BytesIO(base64.b64decode(each))).size for each in shown[1]} == {(64, 64)}

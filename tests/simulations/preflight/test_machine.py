@@ -111,14 +111,14 @@ def test_the_estimate_grows_with_what_costs_memory(sound: TrainingPlan) -> None:
         {"study.models": "efficientnet_lite0,resnet50"},
         {"model.freeze": "none"},
         {"data.size": 512},
-        {"augmentation.crop_from": 512},
+        {"augmentation.read_scale": 2.3},
         {"training.batch_size": 64},
     ):
         assert estimate_memory(sound.changed(change)).total > usual
 
 
 def test_the_estimate_counts_no_more_pixels_than_a_training_keeps(sound: TrainingPlan) -> None:
-    one, four = (estimate_memory(sound.changed({"augmentation.crop_from": side})).total for side in (224, 1024))
+    one, four = (estimate_memory(sound.changed({"augmentation.read_scale": scale})).total for scale in (1, 4.6))
     assert memory_estimate._MOST_PIXELS * GIGABYTE == activations._BYTES_IN_MEMORY
     assert one < four < one + 4 * memory_estimate._MOST_PIXELS
 

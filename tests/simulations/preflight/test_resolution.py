@@ -40,5 +40,5 @@ def test_crops_from_more_pixels_than_any_image_has(survey: Survey) -> None:
     finding = check_resolution(survey, 120, 140)
     assert finding.status == Status.WARN
     assert "no image has more pixels to cut from" in finding.found
-    assert finding.mend == "leave augmentation.crop_from at 0"
+    assert finding.mend == "set augmentation.read_scale = 1"
     assert check_resolution(survey, 110, 140).status == Status.PASSED
