@@ -18,9 +18,9 @@ from common.dataset.listing import ListedImage
 from common.dataset.loading import list_images
 from common.dataset.patients import name_patients
 from common.dataset.settings import DatasetSettings
+from common.imaging.colour import has_colour
 from common.imaging.decode import decode_file, read_bytes
 from common.imaging.errors import ImageError
-from common.imaging.preprocess import has_colour
 
 Advance = Callable[[int, int], None]
 """Called after each image with the number of images done, and of all images."""

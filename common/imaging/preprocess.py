@@ -7,10 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common.imaging.colour import has_colour
 from common.plan.groups import DataPlan
-
-# JPEG noise gives a grey picture a mean difference between channels below this, of 255.
-_GREY = 2.0
 
 
 def resize_and_denoise(image: NDArray[np.uint8], data: DataPlan, side: int = 0) -> NDArray[np.uint8]:
@@ -44,12 +42,6 @@ def shrink(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     if image.shape[0] == size:
         return image
     return np.ascontiguousarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def has_colour(image: NDArray[np.uint8]) -> bool:
-    """Say whether the channels of an RGB image, shape (H, W, 3), differ by more than JPEG's noise makes them."""
-    red, green, blue = (image[..., channel] for channel in range(3))
-    return float(cv2.absdiff(red, green).mean() + cv2.absdiff(green, blue).mean()) / 2 > _GREY
 
 
 def _denoise(image: NDArray[Any], method: str) -> NDArray[np.uint8]:
