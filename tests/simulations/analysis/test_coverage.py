@@ -61,9 +61,9 @@ def test_intervals_of_differences_hold_the_truth_and_tests_keep_their_level() ->
 def test_intervals_of_200_images_cover_as_often_as_they_say(
     accuracy: float, doubles: int, sets: int, folds: int
 ) -> None:
-    # 93 to 97 %, and two standard errors of 1,000 trials.
+    # 93 to 97 %, and 1 % more for the luck of 1,000 trials.
     for name, found in coverage(patients_of(200, doubles), accuracy, sets, folds, trials=1000).items():
-        assert 0.915 <= found <= 0.985, name
+        assert 0.92 <= found <= 0.98, name
 
 
 @pytest.mark.slow

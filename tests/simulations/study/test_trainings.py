@@ -202,5 +202,5 @@ def test_other_weights_under_the_same_name_are_another_training(data: Path, tmp_
 def test_families_may_be_trained_on_images_of_their_own_side(data: Path) -> None:
     plan = plan_of(data, study__models="efficientnet_lite0,inception_v3", study__missing_weights="scratch")
     assert {variant.plan.data.size for variant in variants_of(plan)[0]} == {plan.data.size}
-    own = variants_of(plan.changed({"study.own_size": True, "augmentation.read_scale": 1.143}))[0]
+    own = variants_of(plan.changed({"study.own_size": True, "data.size": 112, "augmentation.read_scale": 1.143}))[0]
     assert [(one.plan.data.size, one.plan.read_side) for one in own] == [(224, 256), (299, 342)]
