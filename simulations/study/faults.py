@@ -10,6 +10,7 @@ from flwr.app import Error, Message, MessageType
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from server.rounds.messaging import Transport
+from simulations.study.messages import number_message
 
 DROPPED_OUT = 4101
 """The error code of a lost reply; none of Flower's, nor of a hospital's own refusals."""
@@ -84,8 +85,7 @@ class FaultyTransport:
 
     def _lose(self, message: Message) -> str:
         identity = f"lost-{sum(self._attempts.values())}-{messages.read_int(message.content, messages.SITE)}"
-        # Flower's Grid numbers what it sends in the same way; there is no other.
-        message.metadata.__dict__["_message_id"] = identity
+        number_message(message, identity)
         self._lost[identity] = Message(Error(DROPPED_OUT, "dropped out of this round"), reply_to=message)
         return identity
 

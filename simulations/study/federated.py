@@ -86,7 +86,8 @@ def run_federated(
     # Simulated hospitals keep their own layers beside the checkpoints, and lose them with these.
     layers = folder.round_checkpoints(unit.key).absolute() / "layers"
     name = f"{folder.final.name}/{unit.key}"
-    return _federate(unit, model, workers, layers, _UnitObserver(checkpoints, on_round, say), state or name)
+    state = state or _beginning(model, plan, name)
+    return _federate(unit, model, workers, layers, _UnitObserver(checkpoints, on_round, say), state)
 
 
 def federate_in_memory(plan: TrainingPlan, app: ClientApp) -> Outcome:
@@ -108,7 +109,13 @@ def federate_in_memory(plan: TrainingPlan, app: ClientApp) -> Outcome:
     model = build_model(plan, len(unit.consortium.dataset.classes))
     workers = Workers(MemoryTransport(app), [MemoryTransport.NODE], 1)
     with TemporaryDirectory() as layers:
-        return _federate(unit, model, workers, Path(layers), RequireAllHospitals(), unit.key).outcome
+        state = _beginning(model, plan, unit.key)
+        return _federate(unit, model, workers, Path(layers), RequireAllHospitals(), state).outcome
+
+
+def _beginning(model: Classifier, plan: TrainingPlan, name: str) -> FederationState:
+    """Return where a federation of that name starts: at the tail of the model as it was built."""
+    return FederationState(TailLayout.of(model.tail, plan).pack(model.tail), name)
 
 
 def _federate(
@@ -117,13 +124,12 @@ def _federate(
     workers: Workers,
     layers: Path,
     observer: FederationObserver,
-    beginning: FederationState | str,
+    state: FederationState,
 ) -> Federated:
-    """Run a federation from a state, or from its beginning under a name."""
+    """Run a federation from a state on, and test its model."""
     started = time.monotonic()
     plan, sites = unit.plan, unit.consortium.sites
     layout, personal = TailLayout.of(model.tail, plan), TailLayout.personal(model.tail, plan)
-    state = FederationState(layout.pack(model.tail), beginning) if isinstance(beginning, str) else beginning
     members = [Member(workers.node(number), {messages.SITE: number}) for number in range(len(sites))]
     federation = Federation(
         LayerFolderTransport(with_faults(workers, plan, len(sites)), layers),

@@ -8,6 +8,8 @@ from flwr.clientapp.client_app import ClientAppException
 from flwr.common.constant import ErrorCode
 from flwr.supercore.task_identity import TaskIdentity
 
+from simulations.study.messages import number_message
+
 
 class MemoryTransport:
     """Has an app answer each message in the moment in which it is sent; there is one node.
@@ -37,8 +39,7 @@ class MemoryTransport:
 
     def _push(self, message: Message) -> str:
         identity = f"message-{next(self._numbers)}"
-        # Flower's Grid numbers what it sends in the same way; there is no other.
-        message.metadata.__dict__["_message_id"] = identity
+        number_message(message, identity)
         self._replies[identity] = self._answer(message)
         return identity
 

@@ -1,5 +1,7 @@
 """The simulation's own kinds of message, and their keys in the config record."""
 
+from flwr.app import Message
+
 WARM_UP = "warm_up"
 """Kind of the message that has a worker read the data and build the model."""
 
@@ -20,3 +22,9 @@ VIEWS = "views"
 
 RESULT = "result"
 """Key of a reply's content, as JSON."""
+
+
+def number_message(message: Message, identity: str) -> None:
+    """Give a message that Flower does not send the id under which its reply is asked for."""
+    # Flower's Grid numbers what it sends in the same way; there is no other.
+    message.metadata.__dict__["_message_id"] = identity
