@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from common.plan.groups import words_of
 from common.system.command_line import table_console
 from common.system.folders import user_path
 from simulations.cli.options import CHANGES, DEFAULT_OUTPUT, OUTPUT, parse_changes, with_paths
@@ -14,6 +15,7 @@ from simulations.cli.runs import FRESH, show_table, train_each
 def recipes(
     file: Annotated[Path, typer.Argument(help="Sets, plan and recipes: see simulations/README.md.")],
     sets: Annotated[Path | None, typer.Option(help="Where the sets lie. [default: the file's folder]")] = None,
+    only: Annotated[str, typer.Option(help="Sets and recipes to compare, such as skin,cxr,unfiltered.")] = "",
     output: OUTPUT = DEFAULT_OUTPUT,
     changes: CHANGES = [],  # noqa: B006
     fresh: FRESH = False,
@@ -27,7 +29,7 @@ def recipes(
     from simulations.study.recipe_file import read_recipe_file
 
     console = table_console(TABLE_WIDTH)
-    comparison = read_recipe_file(file, user_path(sets or file.parent), parse_changes(changes))
+    comparison = read_recipe_file(file, user_path(sets or file.parent), parse_changes(changes), words_of(only))
     plans = {
         name: with_paths(comparison.plan.changed({"study.name": f"{file.stem}-{name}"}), path, 0, output)
         for name, path in comparison.sets.items()

@@ -1,12 +1,12 @@
 """A file that compares recipes over several sets of images: `rarefed-sim recipes`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
-from common.plan.groups import Scalar
+from common.plan.groups import Scalar, nearest
 from common.plan.toml_file import flatten, read_toml
 from common.plan.training_plan import TrainingPlan
 
@@ -31,7 +31,9 @@ class RecipeComparison:
     sets: Mapping[str, Path | None]
 
 
-def read_recipe_file(path: Path, folder: Path, changes: Mapping[str, Scalar]) -> RecipeComparison:
+def read_recipe_file(
+    path: Path, folder: Path, changes: Mapping[str, Scalar], only: Sequence[str] = ()
+) -> RecipeComparison:
     """Read the file of a comparison.
 
     Table `sets` gives each set a name and a path, or "" for the phantom; table `plan`, which may be missing, changes
@@ -45,17 +47,23 @@ def read_recipe_file(path: Path, folder: Path, changes: Mapping[str, Scalar]) ->
         Where relative paths of sets start.
     changes : mapping of str to Scalar
         Further changes of the plan, which take precedence over the file's.
+    only : sequence of str
+        Names of the sets and recipes to compare; of sets or recipes, if none of them is named, all.
 
     Raises
     ------
     InputError
-        If the file is no such comparison; one line that names it.
+        If the file is no such comparison, or has no set or recipe of a name; one line that names it.
     """
     tables = read_toml(path)
     for name in tables:
         if name not in _TABLES:
             raise InputError(f"{path}: {name} is none of its tables, which are {', '.join(_TABLES)}")
     sets, recipes = (_table(path, tables, name) for name in ("sets", "recipes"))
+    for name in only:
+        if name not in (*sets, *recipes):
+            raise InputError(f"{path}: it has no set or recipe {name!r}{nearest(name, (*sets, *recipes))}")
+    sets, recipes = (_chosen(table, only) for table in (sets, recipes))
     for name, place in sets.items():
         if not isinstance(place, str):
             raise InputError(f'{path}: the set {name} must be the path of its images, or "" for the phantom')
@@ -75,6 +83,10 @@ def _table(path: Path, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not found:
         raise InputError(f"{path}: table {name} is missing or empty")
     return found
+
+
+def _chosen(table: dict[str, Any], only: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name in only} or table
 
 
 def _as_text(path: Path, recipes: Mapping[str, Any]) -> str:

@@ -42,6 +42,20 @@ def test_sets_plan_and_recipes_are_read(tmp_path: Path) -> None:
     }
 
 
+def test_only_some_are_compared(tmp_path: Path) -> None:
+    (tmp_path / "try.toml").write_text(FILE)
+
+    def chosen(*only: str) -> tuple[set[str], set[str]]:
+        comparison = read_recipe_file(tmp_path / "try.toml", tmp_path, {}, only)
+        return set(comparison.sets), set(parse_recipes(comparison.plan.study.recipes))
+
+    assert chosen("raw") == ({"skin", "phantom"}, {"raw"})
+    assert chosen("skin") == ({"skin"}, {"raw", "long"})
+    assert chosen("phantom", "long") == ({"phantom"}, {"long"})
+    with pytest.raises(InputError, match=r"try.toml: it has no set or recipe 'lang'; did you mean 'long'"):
+        chosen("lang")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
