@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from common.errors import InputError
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.system.command_line import parse_change
 from common.system.folders import user_path
+from simulations.study.presets import BEST, QUICK
 
 DATA = Annotated[Path | None, typer.Option(help="Image folder, manifest.csv or .npz. [default: the phantom]")]
 SITES = Annotated[int, typer.Option(help="Number of hospitals; 0: as the data say, else 4.", min=0)]
@@ -29,6 +31,9 @@ FAULTS = Annotated[str, typer.Option(help="Ways to fail to compare: none,dropout
 RECIPES = Annotated[
     str, typer.Option(help="Changes of the plan to compare: 'raw: data.denoise=none; long: federation.rounds=24'.")
 ]
+
+QUICK_PRESET = Annotated[bool, typer.Option("--quick", help="A third of the training time, and less accurate.")]
+BEST_PRESET = Annotated[bool, typer.Option("--best", help="Longer training: see simulations/README.md.")]
 
 
 def parse_plan(changes: Sequence[str], defaults: Mapping[str, Scalar] | None = None) -> TrainingPlan:
@@ -56,6 +61,19 @@ def parse_changes(changes: Sequence[str]) -> dict[str, str]:
 def given_lists(**lists: str) -> dict[str, Scalar]:
     """Return the lists of the plan's group `study` that the user gave, by plan key."""
     return {f"study.{key}": value for key, value in lists.items() if value}
+
+
+def chosen_preset(quick: bool, best: bool) -> Mapping[str, Scalar]:
+    """Return what `--quick` or `--best` changes in the plan.
+
+    Raises
+    ------
+    InputError
+        If both are given.
+    """
+    if quick and best:
+        raise InputError("--quick and --best exclude each other: leave one of them out")
+    return QUICK if quick else BEST if best else {}
 
 
 def with_paths(plan: TrainingPlan, data: Path | None, sites: int, output: Path) -> TrainingPlan:

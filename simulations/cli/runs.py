@@ -12,6 +12,7 @@ from common.plan.training_plan import TrainingPlan
 from common.system.command_line import table_console
 from simulations.cli.options import (
     ARMS,
+    BEST_PRESET,
     CHANGES,
     DATA,
     DEFAULT_OUTPUT,
@@ -19,10 +20,12 @@ from simulations.cli.options import (
     MODELS,
     OUTPUT,
     PARTITIONS,
+    QUICK_PRESET,
     RECIPES,
     SITE_COUNTS,
     SITES,
     STRATEGIES,
+    chosen_preset,
     given_lists,
     parse_changes,
     parse_plan,
@@ -47,6 +50,8 @@ def run(
     site_counts: SITE_COUNTS = "",
     faults: FAULTS = "",
     recipes: RECIPES = "",
+    quick: QUICK_PRESET = False,
+    best: BEST_PRESET = False,
     output: OUTPUT = DEFAULT_OUTPUT,
     changes: CHANGES = [],  # noqa: B006
     fresh: FRESH = False,
@@ -62,6 +67,7 @@ def run(
         faults=faults,
         recipes=recipes,
     )
+    chosen |= chosen_preset(quick, best)
     _simulate(with_paths(parse_plan(changes, chosen), data, sites, output), fresh, as_json)
 
 
@@ -79,6 +85,8 @@ def study(
     site_counts: SITE_COUNTS = "",
     faults: FAULTS = "",
     recipes: RECIPES = "",
+    quick: QUICK_PRESET = False,
+    best: BEST_PRESET = False,
     output: OUTPUT = DEFAULT_OUTPUT,
     changes: CHANGES = [],  # noqa: B006
     fresh: FRESH = False,
@@ -97,7 +105,7 @@ def study(
         faults=faults,
         recipes=recipes,
     )
-    chosen |= {"study.folds": folds, "study.repeats": repeats}
+    chosen |= {"study.folds": folds, "study.repeats": repeats, **chosen_preset(quick, best)}
     _simulate(with_paths(parse_plan(changes, chosen), data, sites, output), fresh, as_json)
 
 

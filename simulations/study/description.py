@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from common.plan.selection import explain_no_choice
+from common.plan.training_plan import TrainingPlan
 from simulations.study.fault_descriptions import describe_faults
 from simulations.study.variants import Variant
 
@@ -43,6 +44,7 @@ def describe_variant(variant: Variant) -> list[str]:
         lines.append(f"left out: {image.name}: {image.reason}")
     if len(dataset.excluded) > 10:
         lines.append(f"left out: {len(dataset.excluded) - 10} more images; summary.json names them all")
+    lines.append(describe_length(plan))
     lines += explain_no_choice(plan.federation.select, plan.data.validation_fraction)
     lines += describe_faults(plan.study.model_dump(), len(consortium.sites))
     for site in consortium.sites:
@@ -50,3 +52,13 @@ def describe_variant(variant: Variant) -> list[str]:
         if len(present) == 1:
             lines.append(f"{site.name} has images of one class only ({dataset.classes[present.pop()]})")
     return lines
+
+
+def describe_length(plan: TrainingPlan) -> str:
+    """Return how long is trained, and on how many views of an image: what `--quick` and `--best` change."""
+    federation, views = plan.federation, plan.augmentation
+    seen = f"{views.views} views of each image" if views.views else "fresh views of the images in every epoch"
+    return (
+        f"training: {federation.rounds} rounds of {federation.local_epochs} epochs, without federation "
+        f"{plan.study.centralized_epochs} epochs, {seen}, tested on the image and {views.tested} views"
+    )

@@ -14,7 +14,8 @@ import client.cli.main
 import server.cli.main
 import simulations.cli.main
 from common.plan.training_plan import TrainingPlan
-from simulations.study.description import describe_variant
+from simulations.cli.options import chosen_preset, parse_plan
+from simulations.study.description import describe_length, describe_variant
 from simulations.study.variants import Variant
 from tests.federation.data import manifest
 from tests.simulations.report.invented_runs import write_run
@@ -76,6 +77,7 @@ def escaping(root: Path) -> None:
         (class_folders, ["--set", "training.learningrate=1"], "did you mean 'training.learning_rate'?"),
         (class_folders, ["--arms", "federated,centralised"], "study.arms names 'centralised'; did you mean"),
         (class_folders, ["--recipes", "raw data.denoise=none"], "is not NAME: KEY=VALUE"),
+        (class_folders, ["--quick", "--best"], "--quick and --best exclude each other"),
         (class_folders, ["--set", "training.seed=x"], "training.seed = 'x'"),
         (class_folders, ["--set", "training.seed"], "expected KEY=VALUE"),
         (class_folders, ["--set", "study.partition=natural"], "needs a site for every image"),
@@ -119,6 +121,19 @@ def test_a_site_with_one_class_is_allowed_and_said(tmp_path: Path) -> None:
     (path / "manifest.csv").write_text("\n".join(rows) + "\n")
     plan = TrainingPlan.from_flat({"data.path": str(path)})
     assert "north has images of one class only (healthy)" in describe_variant(Variant(plan))
+
+
+def test_a_preset_changes_how_long_is_trained_and_what_is_set_has_the_last_word() -> None:
+    quick, best = (parse_plan([], chosen_preset(*given)) for given in ((True, False), (False, True)))
+    default = TrainingPlan()
+    assert quick.study.centralized_epochs < default.study.centralized_epochs < best.study.centralized_epochs
+    for plan in (quick, default, best):
+        assert plan.federation.rounds * plan.federation.local_epochs == plan.study.centralized_epochs
+    own = parse_plan(["federation.rounds=4"], chosen_preset(True, False))
+    assert describe_length(own) == (
+        "training: 4 rounds of 2 epochs, without federation 12 epochs, 6 views of each image, tested on the image and "
+        "4 views"
+    )
 
 
 def test_an_unreadable_image_is_named_and_left_out(tmp_path: Path) -> None:
