@@ -62,14 +62,14 @@ class DataPlan(PlanGroup):
     classes: str = Field("", description="comma-separated, in label order (of two: healthy, diseased); empty: as found")
     size: int = Field(224, ge=32, le=1024, description="image side in pixels")
     denoise: Literal["auto", "none", "median", "bilateral", "nlm"] = Field(
-        "median", description="noise filter, at the side that images are read at; auto: median for grey images only"
+        "auto", description="noise filter, at the side that images are read at; auto: median for grey images only"
     )
     split: Literal["own", "official"] = Field(
         "own", description="own: drawn as the keys below say; official: the one that the data bring"
     )
     test_fraction: float = Field(0.2, gt=0, le=0.5)
     validation_fraction: float = Field(
-        0.15, ge=0, le=0.5, description="of the patients that are not tested; 0: none, and all of them are trained on"
+        0.0, ge=0, le=0.5, description="of the patients that are not tested; 0: none, and all of them are trained on"
     )
     fold: int = Field(0, ge=0, description="which of round(1/test_fraction) folds is tested")
 
@@ -112,19 +112,19 @@ class AugmentationPlan(PlanGroup):
         12, ge=0, le=1000, description="averaged with the unchanged image when patients are tested; at most views"
     )
     share: Probability = Field(
-        0.5, description="of the views that crop and rotation change; the others stay as sharp as the image"
+        1.0, description="of the views that crop and rotation change; the others stay as sharp as the image"
     )
-    rotation: float = Field(20.0, ge=0, le=180, description="degrees, either way")
+    rotation: float = Field(25.0, ge=0, le=180, description="degrees, either way")
     contrast: Probability = Field(0.2, description="relative change, either way")
     brightness: Probability = Field(0.2, description="relative change, either way")
     horizontal_flip: Probability = Field(0.5, description="probability")
-    vertical_flip: Probability = Field(0.0, description="probability")
-    crop: Fraction = Field(0.3, description="largest share of the area that a random crop may leave out")
+    vertical_flip: Probability = Field(0.5, description="probability")
+    crop: Fraction = Field(0.4, description="largest share of the area that a random crop may leave out")
     read_scale: float = Field(
-        1.0, ge=1, le=8, description="side that images are read at and random crops are cut from, in data.size"
+        1.143, ge=1, le=8, description="side that images are read at and random crops are cut from, in data.size"
     )
-    hue: Annotated[float, Field(ge=0, le=90)] = Field(0.0, description="degrees of the colour circle / 2, either way")
-    saturation: Probability = Field(0.0, description="relative change, either way")
+    hue: Annotated[float, Field(ge=0, le=90)] = Field(5.0, description="degrees of the colour circle / 2, either way")
+    saturation: Probability = Field(0.15, description="relative change, either way")
     blur: Probability = Field(0.0, description="probability of a slight Gaussian blur")
     noise: Probability = Field(0.0, description="probability of slight Gaussian noise")
 
@@ -153,7 +153,7 @@ class TrainingSettings(PlanGroup):
     head_epochs: int = Field(0, ge=0, le=10_000, description="first epochs in which only the head is trained")
     weight_decay: float = Field(0.01, ge=0, le=1)
     batch_size: int = Field(8, ge=1, le=1024)
-    clip_norm: float = Field(1.0, ge=0, description="largest L2 norm of a gradient; 0: no clipping")
+    clip_norm: float = Field(5.0, ge=0, description="largest L2 norm of a gradient; 0: no clipping")
     label_smoothing: Fraction = Field(0.1, description="keeps a few dozen images from driving the scores to 0 and 1")
     mixup: float = Field(
         0.0, ge=0, le=10, description="alpha of the beta distribution that mixes pairs of images by; 0: no mixing"
@@ -192,10 +192,10 @@ class FederationPlan(PlanGroup):
     )
     trim: float = Field(0.2, ge=0, lt=0.5, description="fedtrimmedavg: share left out at either end")
     malicious_sites: int = Field(0, ge=0, le=1000, description="krum, multikrum: how many hostile sites to withstand")
-    rounds: int = Field(12, ge=1, le=10_000)
+    rounds: int = Field(18, ge=1, le=10_000)
     local_epochs: int = Field(2, ge=1, le=1000)
     select: SelectionName = Field(
-        "best",
+        "last",
         description="which round's or epoch's model is kept; see common/training/selection_rules.py",
     )
     min_sites: int = Field(1, ge=1, description="a round with fewer usable replies is repeated")

@@ -43,7 +43,7 @@ class StudyPlan(PlanGroup):
     sites: int = Field(0, ge=0, le=1000, description="number of hospitals; 0: as the data say, else 4")
     alpha: float = Field(1.0, gt=0, le=1000, description="dirichlet and quantity-skew: the smaller, the more unequal")
     arms: str = Field("federated,centralized,local,probe", description=f"comma-separated, of {', '.join(ARMS)}")
-    centralized_epochs: int = Field(24, ge=1, le=10_000, description="also of a hospital that trains alone")
+    centralized_epochs: int = Field(36, ge=1, le=10_000, description="also of a hospital that trains alone")
     centralized_batch_size: int = Field(16, ge=1, le=1024)
     folds: int = Field(
         0, ge=0, le=100, description="cross-validation: every image tested once per repeat; 0: one split"

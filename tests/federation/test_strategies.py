@@ -39,10 +39,10 @@ TWO_ROUNDS: dict[str, Any] = SMALL | {
 def test_a_head_that_is_trained_first_leaves_nobody_out(tmp_path: Path) -> None:
     """The updates of the whole tail, which come after it, are many times larger than the head's alone."""
     changes = {"data.path": str(manifest(tmp_path / "data")), "federation.rounds": 4, "training.head_epochs": 4}
-    plan = TrainingPlan.from_flat(TWO_ROUNDS | changes | {"federation.largest_norm": 3})
+    plan = TrainingPlan.from_flat(TWO_ROUNDS | changes | {"federation.largest_norm": 2})
     result = federate(plan, tmp_path / "layers")
     norms = [max(site.change_norm for site in report.sites.values()) for report in result.rounds]
-    assert min(norms[2:]) > 3 * max(norms[:2])
+    assert min(norms[2:]) > 2 * max(norms[:2])
     assert all(not report.failures for report in result.rounds)
 
 

@@ -16,6 +16,7 @@ from tests.federation.data import manifest
 SMALL: dict[str, Scalar] = {
     "model.weights": "none",
     "data.size": 32,
+    "data.validation_fraction": 0.15,
     "augmentation.views": 2,
     "federation.rounds": 3,
     "federation.local_epochs": 1,

@@ -65,7 +65,7 @@ def names(split: Split) -> list[list[str]]:
 
 
 def test_a_column_is_honoured_and_said(tmp_path: Path) -> None:
-    found = consortium(manifest(tmp_path / "data", PARTS))
+    found = consortium(manifest(tmp_path / "data", PARTS), validation_fraction=0.15)
     files = [f"{number:02}.png" for number in range(16)]
     assert names(found.sites[0].split) == [files[:8], files[8:12], files[12:]]
     told = "split as the data say (column 'split': 8 training, 4 validation, 4 test images)"
@@ -74,7 +74,8 @@ def test_a_column_is_honoured_and_said(tmp_path: Path) -> None:
 
 def test_the_parts_of_an_archive_are_honoured(tmp_path: Path) -> None:
     path = medmnist(tmp_path / "tiny.npz")
-    plan = TrainingPlan.from_flat({"data.path": str(path), "data.split": "official", "study.sites": 1})
+    official = {"data.split": "official", "data.validation_fraction": 0.15, "study.sites": 1}
+    plan = TrainingPlan.from_flat({"data.path": str(path), **official})
     split = load_consortium(plan).sites[0].split
     assert {name.split("[")[0] for name in names(split)[0]} == {"train_images"}
     assert [len(part) for part in names(split)] == [100, 20, 40]
@@ -119,7 +120,7 @@ def test_patients_and_images_on_both_sides_are_counted_and_stay_there(tmp_path: 
     patients[12] = "p0"
     data = manifest(tmp_path / "data", PARTS, patients=patients)
     (data / "15.png").write_bytes((data / "03.png").read_bytes())
-    found = consortium(data)
+    found = consortium(data, validation_fraction=0.15)
     assert [len(part) for part in names(found.sites[0].split)] == [8, 4, 4]
     assert found.notes[-1] == (
         "2 patients in more than one part of that split, with 2 of its 4 test images (1 identical to an image of "

@@ -63,7 +63,7 @@ def test_a_released_model_holds_what_travelled_and_its_card_says_what_did_not(tm
 def test_the_card_says_of_which_rounds_a_model_is(
     tmp_path: Path, rule: str, averaged_from: float | None, scored: bool, said: str
 ) -> None:
-    plan = TrainingPlan.from_flat({"model.weights": "none", "federation.select": rule})
+    plan = TrainingPlan.from_flat({"model.weights": "none", "federation.rounds": 12, "federation.select": rule})
     model = build_model(plan, 2)
     tail = TailLayout.of(model.tail, plan).pack(model.tail)
     curve = [CurvePointRecord(progress=1.0, validation_loss=0.5 if scored else None)]

@@ -56,7 +56,7 @@ def test_where_crops_are_cut_from_more_pixels_it_says_so_and_shows_what_is_left_
     nasty: Path, tmp_path: Path
 ) -> None:
     usual, larger = (
-        page_of(nasty, tmp_path / "usual.html"),
+        page_of(nasty, tmp_path / "usual.html", read_scale=1),
         page_of(nasty, tmp_path / "larger.html", read_scale=90 / 64),
     )
     shown = [re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page) for page in (usual, larger)]

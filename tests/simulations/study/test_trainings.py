@@ -110,7 +110,7 @@ def test_arms_that_do_not_depend_on_the_strategy_are_trained_once_for_all(data: 
         {"model__dropout": 0.5},
         {"augmentation__seed": 2},
         {"study__centralized_epochs": 7},
-        {"federation__select": "last"},
+        {"federation__select": "mean"},
         {"study__partition": "iid"},
     ],
 )
