@@ -51,6 +51,7 @@ def _table(preview: "Preview") -> "Table":
     table = Table(title=f"Answer to {preview.kind}", title_justify="left", show_header=False)
     if preview.refused:
         table.add_row("instead of an answer", preview.refused)
+    if preview.details:
         table.add_row("stays here", preview.details)
     for key, value in preview.told.items():
         for row in _rows(key, value):

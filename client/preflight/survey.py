@@ -146,7 +146,7 @@ def survey_images(
             it: Seen = error
         else:
             pictures.append(picture)
-            it = Verified(picture.sha256, picture.several_frames)
+            it = Verified(picture.sha256, picture.several_frames, grey=not picture.colour)
         told.append((image.name, it))
         if isinstance(image.source, FileSource):
             of_files.append((image.source, state, it))

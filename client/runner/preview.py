@@ -17,6 +17,7 @@ from client.rules.policy import HospitalFailure, Refusal, check_hours, check_pla
 from client.rules.request import read_request
 from client.runner.local_app import local_client_app
 from client.training.local_data import local_plan, local_site
+from common.dataset.noise_filter import describe_noise_filter
 from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
@@ -37,7 +38,7 @@ class Preview:
     refused : str or None
         The only words that would leave instead, if a rule refuses or something fails.
     details : str
-        Why, for this hospital alone.
+        For this hospital alone: why; or, of a training, what the plan left to the images.
     told : dict
         Every value that would leave, by key; of the update its size, norm and digest.
     withheld : tuple of str
@@ -81,9 +82,14 @@ def _answer(
         if kind != MessageType.QUERY:
             check_hours(hospital.rules, datetime.now())
         tail = None
+        details = ""
         if kind != MessageType.QUERY:
             own = local_plan(plan, hospital)
-            tail = workbench(own, len(local_site(own, hospital).classes)).initial_tail
+            site = local_site(own, hospital)
+            tail = workbench(own, len(site.classes)).initial_tail
+            if kind == MessageType.TRAIN:
+                records = (*site.split.train, *site.split.validation, *site.split.test)
+                details = "; ".join(describe_noise_filter(records, own.data))
         message = Message(messages.request_content(plan, config, tail), dst_node_id=1, message_type=kind)
         reply = app(message, Context(0, 1, {}, RecordDict(), {}))
         released, withheld = release(reply.content, read_request(message), hospital.rules, hospital.name)
@@ -91,7 +97,7 @@ def _answer(
         return Preview(kind, refusal(no.rule), f"rules.{no.rule.value} of {hospital.path}", {}, ())
     except HospitalFailure as what:
         return Preview(kind, failure(what.kind), str(what), {}, ())
-    return Preview(kind, None, "", _told(released), withheld)
+    return Preview(kind, None, details, _told(released), withheld)
 
 
 def _told(content: RecordDict) -> dict[str, Any]:

@@ -3,19 +3,22 @@
 Each message to a hospital, and each process of a simulation, reads the same data set; decoding all of it takes minutes
 with thousands of images. The index is an SQLite file in the cache folder, which is a hospital's `state/cache`. It knows
 a file by its place and by size, inode and both times, of which the time of the last change cannot be set back by
-ordinary means; it holds digests and errors, no pixels, and only its owner may read it. Without it, or with a damaged
-one, everything is decoded.
+ordinary means; it holds digests, errors and which images are grey, no pixels, and only its owner may read it. Without
+it, or with a damaged one, everything is decoded.
 """
 
 import contextlib
 import hashlib
+import inspect
 import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from common.dataset.image_source import FileSource, Verified
+from common.imaging import colour
 from common.imaging.decoder_version import decoder_digest
 from common.imaging.errors import ImageError, UnreadableImageError, UnsupportedImageError
 from common.system.folders import cache_folder
@@ -32,7 +35,8 @@ _LASTING: dict[str, type[ImageError]] = {
 }
 _TABLE = """
 create table if not exists decoded (
-    path text primary key, state text, decoder text, sha256 text, several integer, error text, reason text
+    path text primary key, state text, decoder text, sha256 text, several integer, grey integer, error text,
+    reason text
 )
 """
 # Part of the file's name: another version's table would be found, and never fit.
@@ -45,7 +49,7 @@ def decoded_index() -> "DecodedIndex | None":
 
 
 class DecodedIndex:
-    """Digests and errors of decoded files, shared by all processes of the machine.
+    """What decoding files told, shared by all processes of the machine.
 
     Parameters
     ----------
@@ -64,7 +68,8 @@ class DecodedIndex:
         with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
             for place, source in enumerate(sources):
                 found = database.execute(
-                    "select sha256, several, error, reason from decoded where path = ? and state = ? and decoder = ?",
+                    "select sha256, several, grey, error, reason from decoded "
+                    "where path = ? and state = ? and decoder = ?",
                     (_place(source), file_state(source), _decoder(source)),
                 ).fetchone()
                 known[place] = _seen(source, *found) if found else None
@@ -93,7 +98,7 @@ class DecodedIndex:
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         with self._open() as database, database:
             database.execute(_TABLE)
-            database.executemany("insert or replace into decoded values (?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("insert or replace into decoded values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             # A replaced row gets a new number: the files that were decoded longest ago go first.
             database.execute("delete from decoded where rowid <= (select max(rowid) from decoded) - ?", (_MOST_FILES,))
 
@@ -123,19 +128,27 @@ def _place(source: FileSource) -> str:
 
 
 def _decoder(source: FileSource) -> str:
-    return f"{decoder_digest()} {source.limits}"
+    return f"{decoder_digest()} {_colour_digest()} {source.limits}"
+
+
+@cache
+def _colour_digest() -> str:
+    """Return a digest that changes with whatever may change which images are grey."""
+    return hashlib.sha256(inspect.getsource(colour).encode()).hexdigest()[:16]
 
 
 def _row(source: FileSource, state: str, seen: Seen) -> tuple[object, ...]:
     key = (_place(source), state, _decoder(source))
     if isinstance(seen, ImageError):
-        return (*key, None, 0, type(seen).__name__, seen.reason)
-    return (*key, seen.sha256, int(seen.several_frames), None, None)
+        return (*key, None, 0, 0, type(seen).__name__, seen.reason)
+    return (*key, seen.sha256, int(seen.several_frames), int(seen.grey), None, None)
 
 
-def _seen(source: FileSource, sha256: str | None, several: int, error: str | None, reason: str) -> Seen | None:
+def _seen(
+    source: FileSource, sha256: str | None, several: int, grey: int, error: str | None, reason: str
+) -> Seen | None:
     if sha256 is not None:
-        return Verified(sha256, bool(several))
+        return Verified(sha256, bool(several), grey=bool(grey))
     return _LASTING[error](source.name, reason) if error in _LASTING else None
 
 

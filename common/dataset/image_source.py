@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from common.imaging.colour import has_colour
 from common.imaging.decode import decode_file, read_bytes
 from common.imaging.errors import UnreadableImageError
 from common.imaging.limits import DEFAULT_LIMITS, ImageLimits
@@ -23,10 +24,13 @@ class Verified:
         Digest of its content.
     several_frames : bool
         It has further frames or pages, which are not read.
+    grey : bool
+        It has no colour, by `common.imaging.colour.has_colour`.
     """
 
     sha256: str
     several_frames: bool = False
+    grey: bool = field(kw_only=True)
 
 
 class ImageSource(Protocol):
@@ -40,7 +44,7 @@ class ImageSource(Protocol):
         ...
 
     def verify(self) -> Verified:
-        """Decode the image once and return the SHA-256 of its content; raise `ImageError` if that fails."""
+        """Decode the image once and return what that tells; raise `ImageError` if that fails."""
         ...
 
 
@@ -70,10 +74,11 @@ class FileSource:
         return decode_file(data, self.name, self.limits).pixels
 
     def verify(self) -> Verified:
-        """Read the file once, decode it, and return the SHA-256 of its bytes."""
+        """Read the file once and decode it; the SHA-256 is that of its bytes."""
         data = read_bytes(self.path, self.name, self.limits)
         decoded = decode_file(data, self.name, self.limits)
-        return Verified(hashlib.sha256(data).hexdigest(), decoded.several_frames)
+        digest = hashlib.sha256(data).hexdigest()
+        return Verified(digest, decoded.several_frames, grey=not has_colour(decoded.pixels))
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare or hash by
@@ -94,6 +99,7 @@ class ArraySource:
         return np.array(np.broadcast_to(stacked, (*stacked.shape[:2], 3)))
 
     def verify(self) -> Verified:
-        """Return the SHA-256 of the image's shape and bytes."""
+        """Look at the image once; the SHA-256 is that of its shape and bytes."""
         shape = "x".join(str(length) for length in self.image.shape)
-        return Verified(hashlib.sha256(shape.encode() + b":" + np.ascontiguousarray(self.image).tobytes()).hexdigest())
+        content = shape.encode() + b":" + np.ascontiguousarray(self.image).tobytes()
+        return Verified(hashlib.sha256(content).hexdigest(), grey=not has_colour(self.pixels()))

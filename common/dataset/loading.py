@@ -70,16 +70,25 @@ def load_dataset(
     _check_labels_agree(path, listing.images, seen)
     told = sorted(zip(listing.images, given_patients, seen, strict=True), key=lambda each: each[0].name)
     unreadable = [ExcludedImage(image.name, it.reason) for image, _, it in told if isinstance(it, ImageError)]
-    readable = [(image, patient, it.sha256) for image, patient, it in told if not isinstance(it, ImageError)]
+    readable = [(image, patient, it) for image, patient, it in told if not isinstance(it, ImageError)]
     patients, joined = join_patients_of_copies(
         [image.name for image, _, _ in readable],
         [patient for _, patient, _ in readable],
-        [digest for _, _, digest in readable],
+        [it.sha256 for _, _, it in readable],
     )
     records, moved = keep_patients_at_one_site(
         [
-            ImageRecord(image.name, classes.index(image.label), patient, image.site, digest, image.source, image.part)
-            for (image, _, digest), patient in zip(readable, patients, strict=True)
+            ImageRecord(
+                image.name,
+                classes.index(image.label),
+                patient,
+                image.site,
+                it.sha256,
+                image.source,
+                image.part,
+                grey=it.grey,
+            )
+            for (image, _, it), patient in zip(readable, patients, strict=True)
         ]
     )
     excluded = [*unreadable, *(ExcludedImage(name, reason) for name, reason in listing.left_out)]

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.dataset.file_tally import FileTally
 from common.dataset.image_source import ImageSource
@@ -29,6 +29,8 @@ class ImageRecord:
         Its pixels.
     part : SplitName or None
         Of the split that the data bring, used only where the plan asks for it; None where they bring none.
+    grey : bool
+        It has no colour: what `data.denoise=auto` filters.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ImageRecord:
     sha256: str
     source: ImageSource
     part: SplitName | None = None
+    grey: bool = field(kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def resize_and_denoise(image: NDArray[np.uint8], data: DataPlan, side: int = 0) 
     Parameters
     ----------
     image : ndarray of uint8, shape (H, W, 3)
-        RGB.
+        RGB, as it was decoded: `auto` looks for colour there, so that no resizing changes what it takes an image for.
     data : DataPlan
         `size` and `denoise` are read. The aspect ratio is not kept, as in the original study's protocol.
     side : int
@@ -34,7 +34,7 @@ def resize_and_denoise(image: NDArray[np.uint8], data: DataPlan, side: int = 0) 
     shrinks = image.shape[0] > side or image.shape[1] > side
     # Of OpenCV's interpolations only averaging over areas shrinks without aliasing.
     resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return _denoise(resized, data.denoise)
+    return _denoise(resized, _filter_for(image) if data.denoise == "auto" else data.denoise)
 
 
 def shrink(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -44,10 +44,12 @@ def shrink(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
+def _filter_for(image: NDArray[np.uint8]) -> str:
+    # What is noise in the grain of a radiograph is texture in a photograph.
+    return "none" if has_colour(image) else "median"
+
+
 def _denoise(image: NDArray[Any], method: str) -> NDArray[np.uint8]:
-    if method == "auto":
-        # What is noise in the grain of a radiograph is texture in a photograph.
-        method = "none" if has_colour(image) else "median"
     if method == "median":
         image = cv2.medianBlur(image, 3)
     elif method == "bilateral":

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from common.dataset.records import ImageRecord
-from common.imaging import augmentation, preprocess
+from common.imaging import augmentation, colour, preprocess
 from common.imaging.augmentation import Augmentation
 from common.imaging.preprocess import normalise, resize_and_denoise, shrink
 from common.models.classifier import Classifier
@@ -146,7 +146,7 @@ class Activations:
             "normalisation": [self._mean, self._std],
             "augmentation": self._plan.augmentation.model_dump(),
             "images per block": _BLOCK,
-            "code": [inspect.getsource(module) for module in (preprocess, augmentation)],
+            "code": [inspect.getsource(module) for module in (preprocess, augmentation, colour)],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

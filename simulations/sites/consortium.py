@@ -7,6 +7,7 @@ from pathlib import Path
 
 from client.training.site import Site
 from common.dataset.loading import load_dataset
+from common.dataset.noise_filter import describe_noise_filter
 from common.dataset.official_split import check_official_split, describe_official_split, split_as_planned
 from common.dataset.records import Dataset, ImageRecord
 from common.dataset.settings import DatasetSettings
@@ -32,20 +33,20 @@ class SimulatedConsortium:
         How the sites were made.
     sites : tuple of Site
         In the order of their names.
-    split_notes : tuple of str
-        In words, what there is to tell of a split that the data bring.
+    plan_notes : tuple of str
+        In words, what the plan makes of the images: of a split that they bring, and of their noise.
     """
 
     dataset: Dataset
     synthetic: bool
     partition: str
     sites: tuple[Site, ...]
-    split_notes: tuple[str, ...] = ()
+    plan_notes: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What whoever shows a result must tell about how the images were read and split, a sentence each."""
-        return (*self.dataset.notes, *self.split_notes)
+        """What whoever shows a result must tell about how the images were read, split and filtered, a sentence each."""
+        return (*self.dataset.notes, *self.plan_notes)
 
     def pooled(self, split: str) -> list[ImageRecord]:
         """Return one split ("train", "validation", "test") of all sites, site by site."""
@@ -89,9 +90,8 @@ def _consortium(data_json: str, study_json: str, seed: int) -> SimulatedConsorti
         sites.append(Site(name, dataset.classes, split_as_planned(name, records, data, seed)))
     if study.hostile_sites >= len(sites):
         raise InputError(f"study.hostile_sites = {study.hostile_sites} of {len(sites)} sites: leave an honest one")
-    consortium = SimulatedConsortium(
-        dataset, not data.path, kind, tuple(sites), tuple(describe_official_split(dataset, data))
-    )
+    told = (*describe_official_split(dataset, data), *describe_noise_filter(dataset.records, data))
+    consortium = SimulatedConsortium(dataset, not data.path, kind, tuple(sites), told)
     if not consortium.pooled("test"):
         raise InputError(
             "no site has enough patients to keep some for testing: use fewer sites (study.sites) or more images"

@@ -1,7 +1,9 @@
 """Describes a study's images, sites and variants in the lines with which its log begins."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from common.dataset.noise_filter import describe_noise_filter
 from common.plan.selection import explain_no_choice
 from common.plan.training_plan import TrainingPlan
 from simulations.study.fault_descriptions import describe_faults
@@ -22,7 +24,20 @@ def describe_study(variants: Sequence[Variant], missing: Mapping[str, str]) -> l
     lines += [f"{family} left out: {reason}" for family, reason in missing.items()]
     if len(variants) > 1:
         lines.append(f"variants: {', '.join(variant.name for variant in variants)}")
-    return lines
+    return lines + _tell_filter_of_recipes(variants)
+
+
+def _tell_filter_of_recipes(variants: Sequence[Variant]) -> list[str]:
+    """Say what `auto` chose for recipes that ask for it, where the plan that they are compared with does not."""
+    plan, *others = variants
+    if plan.plan.data.denoise == "auto":
+        return []
+    recipes: defaultdict[str, list[str]] = defaultdict(list)
+    for variant in others:
+        for told in describe_noise_filter(variant.consortium.dataset.records, variant.plan.data):
+            if variant.recipe not in recipes[told]:
+                recipes[told].append(variant.recipe)
+    return [f"{', '.join(names)}: {told}" for told, names in recipes.items()]
 
 
 def describe_variant(variant: Variant) -> list[str]:

@@ -41,6 +41,15 @@ def test_every_answer_is_shown_and_nothing_is_left_behind(data: Path, tmp_path: 
     assert list(hospital.state.iterdir()) == []
 
 
+def test_what_the_plan_left_to_the_images_is_said_here_alone(data: Path, tmp_path: Path) -> None:
+    hospital = write_hospital(tmp_path / "north", data)
+    told = preview(hospital, PLAN.changed({"data.denoise": "auto"}))
+    chosen = "noise filter (data.denoise=auto): none for all 24 images, which are coloured"
+    assert [one.details for one in told] == ["", chosen, ""]
+    assert "noise filter" not in str([one.told for one in told])
+    assert {one.details for one in preview(hospital, PLAN.changed({"data.denoise": "median"}))} == {""}
+
+
 def refusing(folder: Path, data: Path, **rules: object) -> HospitalFile:
     return write_hospital(folder, data, rules={**RULES, **rules})
 

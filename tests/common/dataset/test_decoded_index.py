@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from client.preflight.survey import survey_images
 from common.dataset import decoded_index, image_source
 from common.dataset.loading import load_dataset
+from common.dataset.settings import DEFAULT_SETTINGS
 from common.imaging.limits import ImageLimits
 from tests.common.dataset.written_data import folders, picture
 
@@ -59,6 +62,35 @@ def test_nothing_is_decoded_twice(load: Load, root: Path) -> None:
     assert load() == (0, told)
     picture(root / "negative" / "e.png", 99)
     assert load()[0] == 1
+
+
+def test_it_knows_which_images_are_grey(load: Load, root: Path) -> None:
+    Image.new("RGB", (8, 8), (90, 40, 10)).save(root / "positive" / "a.png")
+    for decoded in (5, 0):
+        assert load()[0] == decoded
+        assert [record.name for record in load_dataset(root).records if not record.grey] == ["positive/a.png"]
+
+
+def test_with_another_rule_of_what_is_grey_it_looks_again(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    load()
+    monkeypatch.setattr(decoded_index, "_colour_digest", lambda: "changed")
+    assert [load()[0], load()[0]] == [5, 0]
+
+
+def test_an_index_of_a_version_that_kept_less_is_left_alone(load: Load, tmp_path: Path) -> None:
+    """The columns are part of its name."""
+    older = tmp_path / "cache" / "decoded-da61f137.sqlite"
+    older.parent.mkdir()
+    older.write_bytes(b"not to be read")
+    assert [load()[0], load()[0]] == [5, 0]
+    assert older.read_bytes() == b"not to be read"
+
+
+def test_a_hospitals_check_remembers_the_same_as_a_training(load: Load, root: Path) -> None:
+    Image.new("RGB", (8, 8), (90, 40, 10)).save(root / "positive" / "a.png")
+    survey_images(root, DEFAULT_SETTINGS)
+    assert load()[0] == 0
+    assert [record.name for record in load_dataset(root).records if not record.grey] == ["positive/a.png"]
 
 
 def test_a_file_that_was_replaced_is_decoded_even_with_the_old_times(load: Load, root: Path) -> None:

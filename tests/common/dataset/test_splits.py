@@ -20,7 +20,7 @@ from tests.places import SHARED
 
 def record(index: int, label: int, patient: str) -> ImageRecord:
     name = f"{label}/{index:04d}.png"
-    return ImageRecord(name, label, patient, None, f"{index:064x}", FileSource(Path(name), name))
+    return ImageRecord(name, label, patient, None, f"{index:064x}", FileSource(Path(name), name), grey=True)
 
 
 def hospital(patients: Sequence[Sequence[int]]) -> list[ImageRecord]:

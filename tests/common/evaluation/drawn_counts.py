@@ -11,7 +11,7 @@ BINS = 10
 
 def records(labels: list[int]) -> list[ImageRecord]:
     image = ArraySource(np.zeros((2, 2, 3), np.uint8))
-    return [ImageRecord(str(i), label, str(i), None, "", image) for i, label in enumerate(labels)]
+    return [ImageRecord(str(i), label, str(i), None, "", image, grey=True) for i, label in enumerate(labels)]
 
 
 def counts_of(labels: list[int], sick: list[float]) -> EvaluationCounts:

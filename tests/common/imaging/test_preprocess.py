@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from common.imaging.colour import has_colour
 from common.imaging.preprocess import normalise, resize_and_denoise, shrink
 from common.plan.groups import DataPlan
 from tests.common.imaging.drawn_scene import scene
@@ -65,6 +66,22 @@ def test_auto_filters_grey_images_alone() -> None:
     for image in (grey, grey + rng.integers(0, 3, grey.shape, dtype=np.uint8)):
         assert np.array_equal(resize_and_denoise(image, auto), resize_and_denoise(image, DataPlan(size=64)))
     assert np.array_equal(resize_and_denoise(coloured, auto), coloured)
+
+
+def test_auto_looks_at_the_image_before_it_is_resized() -> None:
+    """Colours that shrinking averages to grey are colours all the same, at whatever side they are read."""
+    board = np.indices((256, 256)).sum(axis=0) % 2
+    dots = np.stack([100 + 60 * board, np.full_like(board, 130), 160 - 60 * board], axis=2).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(-20, 20, (256, 256, 1))
+    image = (dots + noise).astype(np.uint8)
+    assert has_colour(image)
+    for side in (32, 64, 256):
+        plain, auto, median = (
+            resize_and_denoise(image, DataPlan(size=side, denoise=method)) for method in ("none", "auto", "median")
+        )
+        assert np.array_equal(auto, plain)
+        assert not np.array_equal(auto, median)
+    assert not has_colour(resize_and_denoise(image, DataPlan(size=64, denoise="none")))
 
 
 @pytest.mark.parametrize("size", [32, 200])

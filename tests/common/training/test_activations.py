@@ -1,11 +1,14 @@
 """The activations of images and their augmented views, cached or not."""
 
+import inspect
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
 from common.dataset.records import Dataset
+from common.imaging import augmentation, colour, preprocess
 from common.imaging.preprocess import resize_and_denoise, shrink
 from common.models.classifier import build_model
 from common.training import activations
@@ -87,6 +90,17 @@ def test_another_recipe_does_not_find_the_same_entries(dataset: Dataset, tmp_pat
         assert not torch.equal(other, first)
     # The repeats of a study differ in this seed alone, and share what they find here.
     assert torch.equal(views(cache, plan(training__seed=2)).training_batch(dataset.records[:2], 0), first)
+
+
+@pytest.mark.parametrize("module", [preprocess, augmentation, colour])
+def test_other_code_of_what_makes_the_pixels_does_not_find_the_same_entries(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
+) -> None:
+    views(ActivationCache(tmp_path)).plain_batch(dataset.records[:2])
+    source = inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda of: source(of) + ("# changed" if of is module else ""))
+    views(ActivationCache(tmp_path)).plain_batch(dataset.records[:2])
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 4
 
 
 def test_a_plain_image_is_what_was_read_at_the_larger_side_and_shrunk(dataset: Dataset) -> None:

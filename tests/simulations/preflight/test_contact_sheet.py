@@ -66,6 +66,15 @@ def test_where_crops_are_cut_from_more_pixels_it_says_so_and_shows_what_is_left_
     assert "crops are cut" not in usual
 
 
+def test_what_the_noise_filter_chose_is_said(nasty: Path, tmp_path: Path) -> None:
+    plan = TrainingPlan.from_flat({"data.path": str(nasty), "data.denoise": "auto", "study.sites": 2})
+    found = inspect_plan(plan)
+    assert found.consortium is not None
+    page = write_contact_sheet(found, found.consortium, plan, tmp_path / "page.html").read_text()
+    assert "none for all 20 images, which are coloured" in page
+    assert "filter: median for grey images" in page
+
+
 def test_names_are_escaped_and_nothing_is_fetched(nasty: Path, tmp_path: Path) -> None:
     page = page_of(nasty, tmp_path / "page.html")
     assert "<img src=x" not in page

@@ -70,6 +70,14 @@ def test_the_page_holds_the_numbers(make_run: RunFactory) -> None:
     assert "Linear probe on frozen features" in words
 
 
+def test_how_the_images_were_read_is_said(make_run: RunFactory) -> None:
+    run = make_run()
+    summary = json.loads((run / "summary.json").read_text())
+    summary["dataset"]["notes"] = ["noise filter: median for 190 grey images", "3 files found, 2 used"]
+    (run / "summary.json").write_text(json.dumps(summary))
+    assert "noise filter: median for 190 grey images; 3 files found, 2 used" in draw(run)[1].words
+
+
 def test_only_synthetic_data_is_called_synthetic(make_run: RunFactory) -> None:
     assert "Synthetic data." in draw(make_run(synthetic=True))[1].words
     assert "ynthetic" not in draw(make_run(synthetic=False))[1].words

@@ -22,7 +22,8 @@ def records(patients: int = 60, site: bool = False) -> list[ImageRecord]:
     for patient in range(patients):
         for number in range(1 + (patient % 3 == 0)):
             where = ("b", "a")[patient % 2] if site else None
-            found.append(ImageRecord(f"{patient}-{number}", int(patient % 3 == 1), f"p{patient}", where, "", IMAGE))
+            name, label = f"{patient}-{number}", int(patient % 3 == 1)
+            found.append(ImageRecord(name, label, f"p{patient}", where, "", IMAGE, grey=True))
     return found
 
 
