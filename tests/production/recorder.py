@@ -1,5 +1,6 @@
 """A proxy that stands where a hospital's bytes leave it, with the federation's own certificate, and keeps them all."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -12,6 +13,9 @@ from pathlib import Path
 
 class Recorder:
     """Passes TLS connections on to a server and keeps what the client sent; use as a context manager.
+
+    One event loop does all of it: two threads may not use one TLS connection at once, and one that reads while the
+    other writes crashes now and then.
 
     Parameters
     ----------
@@ -31,42 +35,39 @@ class Recorder:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.sent: list[bytearray] = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def __enter__(self) -> "Recorder":
         self._thread.start()
+        starting = asyncio.start_server(self._relay, sock=self._listener, ssl=self._accepts)
+        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(timeout=10)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        self._loop.call_soon_threadsafe(self._server.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
 
-    def _serve(self) -> None:
+    async def _relay(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._relay, args=(connection,), daemon=True).start()
-
-    def _relay(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            client = self._accepts.wrap_socket(connection, server_side=True)
-            server = self._trusts.wrap_socket(
-                socket.create_connection(("localhost", self._target)), server_hostname="localhost"
+            server, to_server = await asyncio.open_connection(
+                "localhost", self._target, ssl=self._trusts, server_hostname="localhost"
             )
             kept = bytearray()
             self.sent.append(kept)
-            back = threading.Thread(target=_pump, args=(server, client, None), daemon=True)
-            back.start()
-            _pump(client, server, kept)
+            await asyncio.gather(_pump(client, to_server, kept), _pump(server, to_client, None))
+        to_client.close()
 
 
-def _pump(source: ssl.SSLSocket, target: ssl.SSLSocket, kept: bytearray | None) -> None:
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, kept: bytearray | None) -> None:
     with contextlib.suppress(OSError):
-        while data := source.recv(65536):
+        while data := await source.read(65536):
             if kept is not None:
                 kept += data
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+            target.write(data)
+            await target.drain()
+    target.close()
 
 
 def disguises(word: str) -> dict[str, bytes]:
