@@ -11,6 +11,7 @@ from simulations.study.recipe_file import read_recipe_file
 from simulations.study.trainings import units_of
 from simulations.study.variants import variants_of
 from tests.federation.data import manifest
+from tests.places import ROOT
 
 FILE = """
 [sets]
@@ -40,6 +41,15 @@ def test_sets_plan_and_recipes_are_read(tmp_path: Path) -> None:
         "raw": {"data.denoise": "none"},
         "long": {"federation.rounds": "4", "study.centralized_epochs": "8"},
     }
+
+
+def test_each_recipe_of_the_file_that_the_default_is_compared_by_is_another_training(tmp_path: Path) -> None:
+    comparison = read_recipe_file(ROOT / "simulations" / "recipes.toml", tmp_path, {})
+    plans = {name: comparison.plan.changed(each) for name, each in parse_recipes(comparison.plan.study.recipes).items()}
+    assert len({plan.digest for plan in (comparison.plan, *plans.values())}) == 1 + len(plans)
+    for name, plan in plans.items():
+        passes = plan.federation.rounds * plan.federation.local_epochs
+        assert passes == plan.study.centralized_epochs, f"{name} shows an image equally often in every arm"
 
 
 def test_only_some_are_compared(tmp_path: Path) -> None:
