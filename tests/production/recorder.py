@@ -1,5 +1,6 @@
 """A proxy that stands where a hospital's bytes leave it, with the federation's own certificate, and keeps them all."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -13,6 +14,9 @@ from pathlib import Path
 class Recorder:
     """Passes TLS connections on to a server and keeps what the client sent; use as a context manager.
 
+    All connections live in one thread: OpenSSL does not bear two at one connection, one of which reads while the other
+    writes.
+
     Parameters
     ----------
     certificate, key : Path
@@ -21,6 +25,13 @@ class Recorder:
         By which it trusts the server.
     target : int
         Port of the server on localhost.
+
+    Attributes
+    ----------
+    port : int
+        On localhost, for the clients.
+    sent : list of bytearray
+        What came over each connection so far.
     """
 
     def __init__(self, certificate: Path, key: Path, ca: Path, target: int) -> None:
@@ -31,42 +42,42 @@ class Recorder:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.sent: list[bytearray] = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Recorder":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
 
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._relay, args=(connection,), daemon=True).start()
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
 
-    def _relay(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            client = self._accepts.wrap_socket(connection, server_side=True)
-            server = self._trusts.wrap_socket(
-                socket.create_connection(("localhost", self._target)), server_hostname="localhost"
-            )
+    async def _serve(self) -> None:
+        async with await asyncio.start_server(self._relay, sock=self._listener, ssl=self._accepts):
+            await self._over.wait()
+
+    async def _relay(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        # At the end of the recorder, connections that are still open are cancelled.
+        with contextlib.closing(to_client), contextlib.suppress(OSError, asyncio.CancelledError):
+            server, to_server = await asyncio.open_connection("localhost", self._target, ssl=self._trusts)
             kept = bytearray()
             self.sent.append(kept)
-            back = threading.Thread(target=_pump, args=(server, client, None), daemon=True)
-            back.start()
-            _pump(client, server, kept)
+            await asyncio.gather(_pump(client, to_server, kept), _pump(server, to_client, None))
 
 
-def _pump(source: ssl.SSLSocket, target: ssl.SSLSocket, kept: bytearray | None) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, kept: bytearray | None) -> None:
+    with contextlib.closing(target), contextlib.suppress(OSError):
+        while data := await source.read(65536):
             if kept is not None:
                 kept += data
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+            target.write(data)
+            await target.drain()
 
 
 def disguises(word: str) -> dict[str, bytes]:
@@ -111,5 +122,7 @@ def _all(data: bytes, magic: bytes) -> Iterator[int]:
 
 def _inflate(data: bytes, position: int, bits: int) -> Iterator[bytes]:
     with contextlib.suppress(zlib.error):
-        if found := zlib.decompressobj(bits).decompress(data[position : position + 1_000_000], 10_000_000):
+        # A view, since nearly all begin nowhere, and a copy of a megabyte for each would be most of the work.
+        piece = memoryview(data)[position : position + 1_000_000]
+        if found := zlib.decompressobj(bits).decompress(piece, 10_000_000):
             yield found
