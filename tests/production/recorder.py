@@ -14,8 +14,8 @@ from pathlib import Path
 class Recorder:
     """Passes TLS connections on to a server and keeps what the client sent; use as a context manager.
 
-    One event loop does all of it: two threads may not use one TLS connection at once, and one that reads while the
-    other writes crashes now and then.
+    All connections live in one thread: OpenSSL does not bear two at one connection, one of which reads while the other
+    writes.
 
     Parameters
     ----------
@@ -25,6 +25,13 @@ class Recorder:
         By which it trusts the server.
     target : int
         Port of the server on localhost.
+
+    Attributes
+    ----------
+    port : int
+        On localhost, for the clients.
+    sent : list of bytearray
+        What came over each connection so far.
     """
 
     def __init__(self, certificate: Path, key: Path, ca: Path, target: int) -> None:
@@ -36,38 +43,43 @@ class Recorder:
         self.port: int = self._listener.getsockname()[1]
         self.sent: list[bytearray] = []
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Recorder":
         self._thread.start()
-        starting = asyncio.start_server(self._relay, sock=self._listener, ssl=self._accepts)
-        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(timeout=10)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        # Not as a context manager, which from Python 3.12 on waits until the hospitals hang up.
+        server = await asyncio.start_server(self._relay, sock=self._listener, ssl=self._accepts)
+        await self._over.wait()
+        server.close()
 
     async def _relay(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            server, to_server = await asyncio.open_connection(
-                "localhost", self._target, ssl=self._trusts, server_hostname="localhost"
-            )
+        # At the end of the recorder, connections that are still open are cancelled.
+        with contextlib.closing(to_client), contextlib.suppress(OSError, asyncio.CancelledError):
+            server, to_server = await asyncio.open_connection("localhost", self._target, ssl=self._trusts)
             kept = bytearray()
             self.sent.append(kept)
             await asyncio.gather(_pump(client, to_server, kept), _pump(server, to_client, None))
-        to_client.close()
 
 
 async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, kept: bytearray | None) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.closing(target), contextlib.suppress(OSError):
         while data := await source.read(65536):
             if kept is not None:
                 kept += data
             target.write(data)
             await target.drain()
-    target.close()
 
 
 def disguises(word: str) -> dict[str, bytes]:
@@ -112,5 +124,7 @@ def _all(data: bytes, magic: bytes) -> Iterator[int]:
 
 def _inflate(data: bytes, position: int, bits: int) -> Iterator[bytes]:
     with contextlib.suppress(zlib.error):
-        if found := zlib.decompressobj(bits).decompress(data[position : position + 1_000_000], 10_000_000):
+        # A view, since nearly all begin nowhere, and a copy of a megabyte for each would be most of the work.
+        piece = memoryview(data)[position : position + 1_000_000]
+        if found := zlib.decompressobj(bits).decompress(piece, 10_000_000):
             yield found
