@@ -53,12 +53,13 @@ def describe_variant(variant: Variant) -> list[str]:
         f"{dataset.name}{' (synthetic)' if consortium.synthetic else ''}: {len(labels)} images ({counts}) of "
         f"{patients} patients ({dataset.patient_source}), {len(consortium.sites)} sites "
         f"({consortium.partition}), {plan.model.family}",
-        *consortium.notes,
+        *dataset.notes,
     ]
     for image in dataset.excluded[:10]:
         lines.append(f"left out: {image.name}: {image.reason}")
     if len(dataset.excluded) > 10:
         lines.append(f"left out: {len(dataset.excluded) - 10} more images; summary.json names them all")
+    lines += consortium.plan_notes
     lines.append(describe_length(plan))
     lines += explain_no_choice(plan.federation.select, plan.data.validation_fraction)
     lines += describe_faults(plan.study.model_dump(), len(consortium.sites))
