@@ -113,13 +113,10 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
 
 def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, str]]:
     """Return the plan's changes for every family that can be trained, and the reasons of the others."""
-    names = plan.study.swept("models") or (plan.model.family,)
     found: list[dict[str, Scalar]] = []
     missing: dict[str, str] = {}
-    for name in names:
-        changes: dict[str, Scalar] = {"model.family": name}
-        if plan.study.own_size:
-            changes["data.size"] = FAMILIES[name].own_size
+    for name in plan.families:
+        changes: dict[str, Scalar] = {"model.family": name, "data.size": plan.size_for(name)}
         if name != plan.model.family and plan.model.freeze not in ("none", "early", "all"):
             changes["model.freeze"] = "early"  # the plan's stage is another family's
         try:
