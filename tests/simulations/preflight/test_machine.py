@@ -117,6 +117,14 @@ def test_the_estimate_grows_with_what_costs_memory(sound: TrainingPlan) -> None:
         assert estimate_memory(sound.changed(change)).total > usual
 
 
+def test_the_estimate_reckons_with_the_side_that_each_family_is_trained_on(sound: TrainingPlan) -> None:
+    families = sound.changed({"study.models": "efficientnet_lite0,inception_v3", "augmentation.read_scale": 1.1})
+    own = estimate_memory(families.changed({"study.own_size": True, "data.size": 64})).total
+    assert own == estimate_memory(families.changed({"data.size": 299})).total
+    assert own < estimate_memory(families.changed({"data.size": 512})).total
+    assert own == estimate_memory(families.changed({"study.own_size": True, "data.size": 512})).total
+
+
 def test_the_estimate_counts_no_more_pixels_than_a_training_keeps(sound: TrainingPlan) -> None:
     one, four = (estimate_memory(sound.changed({"augmentation.read_scale": scale})).total for scale in (1, 4.6))
     assert memory_estimate._MOST_PIXELS * GIGABYTE == activations._BYTES_IN_MEMORY
