@@ -104,6 +104,13 @@ def test_little_memory(sound: TrainingPlan, monkeypatch: pytest.MonkeyPatch, the
     assert "rough estimate" in finding.found
 
 
+def test_what_to_lower_is_what_has_an_effect(sound: TrainingPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "memory_gigabytes", lambda: 3.0)
+    assert "or data.size, or give it fewer cores" in machine.check_memory(sound).mend
+    own = machine.check_memory(sound.changed({"study.own_size": True}))
+    assert "or data.size (with study.own_size=false), or give it fewer cores" in own.mend
+
+
 def test_the_estimate_grows_with_what_costs_memory(sound: TrainingPlan) -> None:
     usual = estimate_memory(sound).total
     for change in (
