@@ -54,6 +54,7 @@ class TrainingPlan(PlanGroup):
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
+        # Not `size_for`: in a federation of real hospitals study.* does nothing, and data.size is what they train on.
         family = FAMILIES[self.model.family]
         if self.data.size < family.least_size:
             raise ValueError(
@@ -90,7 +91,7 @@ class TrainingPlan(PlanGroup):
                 "fedbn leaves the normalisation layers that it trains in the hospitals, and with model.batch_norm = "
                 "'frozen' it trains none: set model.batch_norm = 'train', or take another strategy"
             )
-        for name in self.study.swept("models") or (self.model.family,):
+        for name in self.families:
             if not FAMILIES[name].normalised:
                 raise ValueError(f"fedbn needs normalisation layers, and {name} has none: take another strategy")
         if self.model.freeze in ("all", FAMILIES[self.model.family].stage_names[-1]):
@@ -103,6 +104,15 @@ class TrainingPlan(PlanGroup):
     def read_side(self) -> int:
         """Side in pixels that images are read at: what the network sees, or more where crops are cut from more."""
         return self.augmentation.read_side(self.data.size)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the families that a study trains, in the order given: those of study.models, or model.family."""
+        return self.study.swept("models") or (self.model.family,)
+
+    def size_for(self, family: str) -> int:
+        """Return the side in pixels of what a network of a family sees in a study: data.size, or the family's own."""
+        return FAMILIES[family].own_size if self.study.own_size else self.data.size
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Scalar]) -> Self:

@@ -132,7 +132,8 @@ class VariantRecord(Record):
 
     `recipe` is "" for the plan's own; `against_plan` compares each arm with that of the same variant by the plan's own.
     `against` compares the federated arm with that of the same variant without faults ("same"), and of the first variant
-    without faults ("first"); it and `replies` are there only where some hospitals fail.
+    without faults ("first"); it and `replies` are there only where some hospitals fail. `size` is the side in pixels of
+    the images that the networks saw; None in files of before it was written.
     """
 
     family: str
@@ -141,6 +142,7 @@ class VariantRecord(Record):
     sites: int
     faults: str = "none"
     recipe: str = ""
+    size: int | None = None
     folder: str = ""
     arms: dict[str, ArmRecord] = {}
     weights_source: str | None = None

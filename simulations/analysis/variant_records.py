@@ -57,6 +57,7 @@ def _describe(variant: Variant, summary: Summary, folder: str) -> VariantRecord:
         sites=len(variant.consortium.sites),
         faults=name_faults(plan.dropout, plan.hostile_sites, plan.hostile),
         recipe=variant.recipe,
+        size=variant.plan.data.size,
         folder=folder,
         arms={name: _without_details(arm) for name, arm in summary.arms.items()},
         weights_source=summary.weights_source,

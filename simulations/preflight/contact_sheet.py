@@ -6,6 +6,7 @@ from client.preflight.findings import Status
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from common.system.files import write_text_atomically
+from simulations.preflight.image_sides import describe_sides, sides_read, sides_seen
 from simulations.preflight.inspection import Inspection
 from simulations.preflight.reading import classes_table, describe_reading, sites_table
 from simulations.preflight.thumbnails import draw_sheets
@@ -46,8 +47,8 @@ def write_contact_sheet(
             name=inspection.report.hospital,
             synthetic=consortium.synthetic,
             place=plan.data.path,
-            size=plan.data.size,
-            read_side=plan.read_side,
+            seen=describe_sides(sides_seen(plan), "×"),
+            read=describe_sides(sides_read(plan), "×"),
             denoise=plan.data.denoise,
             reading=describe_reading(consortium),
             findings={status: [f for f in inspection.report.findings if f.status == status] for status in Status},

@@ -66,7 +66,7 @@ def inspect_plan(plan: TrainingPlan, advance: Advance | None = None) -> Inspecti
     # What keeps a plan from being dealt out is said once.
     images = [image for image in images if not any(finding.found.startswith(image.found) for finding in findings)]
     name = consortium.dataset.name if consortium else survey.path.name
-    every = (*findings, *images, check_resolution(survey, plan.data.size, plan.read_side), *check_machine(plan))
+    every = (*findings, *images, check_resolution(survey, plan), *check_machine(plan))
     return Inspection(Report(name, every), survey, consortium)
 
 

@@ -14,6 +14,7 @@ from common.system.ports import free_port
 from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
 from common.training.cache_limit import LIMIT_VARIABLE, cache_limit
 from simulations.preflight.gpu_sharing import told_trainings
+from simulations.preflight.image_sides import size_to_lower
 from simulations.preflight.memory_estimate import estimate_memory
 
 # Flower's database and Ray's logs and sockets of a short run take some 30 MB.
@@ -80,8 +81,8 @@ def check_memory(plan: TrainingPlan) -> Finding:
             "memory", found, f"Flower and one training need at least {_LEAST_MEMORY:g} GB: use another machine"
         )
     if there < need.total:
-        mend = "if the run dies, lower study.centralized_batch_size or data.size, or give it fewer cores (taskset -c 0)"
-        return warn("memory", found, mend)
+        lower = f"lower study.centralized_batch_size or {size_to_lower(plan)}"
+        return warn("memory", found, f"if the run dies, {lower}, or give it fewer cores (taskset -c 0)")
     return passed("memory", found)
 
 

@@ -55,7 +55,7 @@ def estimate_memory(plan: TrainingPlan) -> MemoryEstimate:
 
 def training_gigabytes(plan: TrainingPlan) -> float:
     """Estimate what one worker takes while it trains the largest of a plan's networks, in GB."""
-    return _WORKER + max(_training(plan, family) for family in plan.study.swept("models") or (plan.model.family,))
+    return _WORKER + max(_training(plan, family) for family in plan.families)
 
 
 def _training(plan: TrainingPlan, family: str) -> float:
@@ -63,5 +63,6 @@ def _training(plan: TrainingPlan, family: str) -> float:
     whole = plan.model.freeze == "none" or "scratch" in plan.study.arm_names
     image = costs.image_none if whole else costs.image_early
     batch = max(plan.training.batch_size, plan.study.centralized_batch_size)
-    pixels = min(_MOST_PIXELS, _USUAL_IMAGES * 3 * plan.read_side**2 / GIGABYTE)
-    return costs.weights + image * batch * (plan.data.size / _MEASURED_SIDE) ** 2 + pixels
+    size = plan.size_for(family)
+    pixels = min(_MOST_PIXELS, _USUAL_IMAGES * 3 * plan.augmentation.read_side(size) ** 2 / GIGABYTE)
+    return costs.weights + image * batch * (size / _MEASURED_SIDE) ** 2 + pixels

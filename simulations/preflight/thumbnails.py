@@ -64,7 +64,7 @@ def draw_sheets(consortium: SimulatedConsortium, plan: TrainingPlan) -> list[She
     consortium : SimulatedConsortium
         The images and the sites that they are dealt out to.
     plan : TrainingPlan
-        `data.size`, `data.denoise` and `augmentation.read_scale` are read.
+        The sides of its first family, `data.denoise` and `augmentation.read_scale` are read.
     """
     dataset = consortium.dataset
     site_of = {
@@ -92,7 +92,8 @@ def _sample(records: Sequence[ImageRecord], most: int) -> list[ImageRecord]:
 
 
 def _picture(record: ImageRecord, plan: TrainingPlan) -> str:
-    seen = shrink(resize_and_denoise(record.source.pixels(), plan.data, plan.read_side), plan.data.size)
-    seen = shrink(seen, min(plan.data.size, _SIDE))
+    size = plan.size_for(plan.families[0])
+    seen = shrink(resize_and_denoise(record.source.pixels(), plan.data, plan.augmentation.read_side(size)), size)
+    seen = shrink(seen, min(size, _SIDE))
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(seen, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"

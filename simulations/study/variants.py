@@ -1,6 +1,7 @@
 """The variants of a study: its plan with each combination of what it sweeps over."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -106,20 +107,25 @@ def variants_of(plan: TrainingPlan) -> tuple[list[Variant], dict[str, str]]:
                 }
             )
         )
-        variant = Variant(own.plan.changed(recipes[recipe]), recipe, own.name) if recipe else own
+        variant = Variant(_by_recipe(own.plan, recipes[recipe]), recipe, own.name) if recipe else own
         variants.setdefault(variant.name, variant)
     return list(variants.values()), missing
 
 
+def _by_recipe(plan: TrainingPlan, changes: Mapping[str, Scalar]) -> TrainingPlan:
+    """Return the plan that a recipe makes of a variant's; a side that the recipe names comes before a family's own."""
+    if "data.size" in changes:
+        return plan.changed({"study.own_size": False, **changes})
+    changed = plan.changed(changes)
+    return changed.changed({"data.size": changed.size_for(changed.model.family)})
+
+
 def _families(plan: TrainingPlan) -> tuple[list[dict[str, Scalar]], dict[str, str]]:
     """Return the plan's changes for every family that can be trained, and the reasons of the others."""
-    names = plan.study.swept("models") or (plan.model.family,)
     found: list[dict[str, Scalar]] = []
     missing: dict[str, str] = {}
-    for name in names:
-        changes: dict[str, Scalar] = {"model.family": name}
-        if plan.study.own_size:
-            changes["data.size"] = FAMILIES[name].own_size
+    for name in plan.families:
+        changes: dict[str, Scalar] = {"model.family": name, "data.size": plan.size_for(name)}
         if name != plan.model.family and plan.model.freeze not in ("none", "early", "all"):
             changes["model.freeze"] = "early"  # the plan's stage is another family's
         try:

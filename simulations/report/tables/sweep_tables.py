@@ -7,7 +7,7 @@ from common.summary.summary import Summary, VariantRecord
 from common.system.wording import plural
 from simulations.report.formatting import MISSING, interval, number, percent
 from simulations.report.tables.cells import RATES, correct_and_rates, gap_in_accuracy, metrics_by_arm
-from simulations.report.tables.family_tables import family_tables
+from simulations.report.tables.family_tables import family_tables, name_family, sides_differ
 from simulations.report.tables.faults_table import faults_table
 from simulations.report.tables.recipes_table import PLAN, recipes_tables
 from simulations.report.tables.table import Cell, Row, Table, plain_cells
@@ -29,7 +29,8 @@ def sweep_tables(summary: Summary) -> list[Table]:
     tables = []
     families = _alike(summary.variants, "strategy", "partition", "sites", "faults", "recipe")
     if len(families) > 1 or summary.missing:
-        tables += family_tables(families, summary.missing, summary.dataset.classes)
+        own_size = bool(summary.plan.get("study", {}).get("own_size"))
+        tables += family_tables(families, summary.missing, summary.dataset.classes, own_size=own_size)
     strategies = _alike(summary.variants, "family", "partition", "sites", "faults", "recipe")
     if len(strategies) > 1:
         tables.append(_strategies(strategies))
@@ -57,8 +58,10 @@ def sweep_tables(summary: Summary) -> list[Table]:
 
 def variant_label(variant: VariantRecord, variants: Sequence[VariantRecord]) -> str:
     """Return what sets a variant apart from the others it is shown with."""
+    family = name_family(variant, sided=sides_differ(variants))
     words = {
         **_words(variant),
+        "Family": f"{family.text}, {family.note}" if family.note else family.text,
         "Sites": plural(variant.sites, "site"),
         "Faults": "no faults" if variant.faults == "none" else variant.faults,
     }
@@ -116,7 +119,8 @@ def _accuracies_of(name: str, title: str, differing: Sequence[str], variants: Se
     rows = []
     for one, of_one in zip(variants, metrics, strict=True):
         words = _words(one)
-        cells = plain_cells(*(words[column] for column in differing))
+        family = name_family(one, sided=sides_differ(variants))
+        cells = [family if column == "Family" else Cell(words[column]) for column in differing]
         cells += [_accuracy(of_one.get(key)) for key in arms]
         rows.append(Row([*cells, gap_in_accuracy(one.gap_closed)] if gap else cells))
     columns = [*differing, *(ARMS[key].short_title for key in arms), *(["Gap closed"] if gap else [])]

@@ -103,3 +103,11 @@ def test_a_plan_cannot_be_changed_in_place() -> None:
 def test_a_path_that_is_no_text_is_refused() -> None:
     with pytest.raises(InputError, match=r"data.path = '/d\\udce4ta': it is no UTF-8 text"):
         TrainingPlan.from_flat({"data.path": "/d\udce4ta"})
+
+
+def test_a_study_trains_families_on_one_side_or_each_on_its_own() -> None:
+    plan = TrainingPlan.from_flat({"data.size": 192})
+    assert plan.families == ("efficientnet_lite0",)
+    assert plan.size_for("efficientnet_lite2") == 192
+    own = plan.changed({"study.own_size": True, "study.models": "efficientnet_lite2,inception_v3"})
+    assert {family: own.size_for(family) for family in own.families} == {"efficientnet_lite2": 260, "inception_v3": 299}

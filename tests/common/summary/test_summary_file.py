@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from common.errors import InputError
 from common.summary.arm import ArmRecord, CurvePointRecord, MetricsRecord
-from common.summary.summary import CostRecord, DatasetRecord, DesignRecord, SiteRecord, Summary
+from common.summary.summary import CostRecord, DatasetRecord, DesignRecord, SiteRecord, Summary, VariantRecord
 from common.summary.summary_file import read_summary, write_summary
 
 
@@ -56,6 +56,16 @@ def test_a_mistyped_name_is_an_error_where_a_record_is_built_and_ignored_where_o
     later = summary_of().to_json() | {"of_a_later_version": 1}
     (tmp_path / "summary.json").write_text(json.dumps(later))
     assert read_summary(tmp_path) == summary_of()
+
+
+def test_a_variant_of_before_its_side_was_written_is_read(tmp_path: Path) -> None:
+    variant = VariantRecord(family="resnet50", strategy="fedavg", partition="iid", sites=2, size=224)
+    write_summary(tmp_path, summary_of(variants=[variant]))
+    assert read_summary(tmp_path).variants == [variant]
+    earlier = json.loads((tmp_path / "summary.json").read_text())
+    del earlier["variants"][0]["size"]
+    (tmp_path / "summary.json").write_text(json.dumps(earlier))
+    assert read_summary(tmp_path).variants[0].size is None
 
 
 def test_a_number_that_json_has_no_word_for_is_refused(tmp_path: Path) -> None:

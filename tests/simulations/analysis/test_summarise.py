@@ -3,6 +3,8 @@
 import csv
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,12 +12,15 @@ import pytest
 from common.evaluation.learning_curve import CurvePoint, curve_point_entry
 from common.models.classifier import build_model
 from common.models.tail_layout import TailLayout
+from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.summary.arm import CurvePointRecord
 from simulations.analysis.out_of_fold import prediction_rows, predictions_of
 from simulations.analysis.predictions_csv import write_predictions
 from simulations.analysis.summarise import summarise
+from simulations.analysis.variant_records import describe_variants
 from simulations.study.outcomes import Outcome
+from simulations.study.runner import Study
 from simulations.study.trainings import Unit, units_of
 from simulations.study.variants import Variant, variants_of
 from tests.federation.data import manifest
@@ -117,6 +122,15 @@ def test_what_travels_is_counted_in_float32(variant: Variant, trained: Trained) 
     model = build_model(variant.plan, 2)
     assert cost["bytes_up_per_site_per_round"] == TailLayout.of(model.tail, variant.plan).size * 4
     assert cost["bytes_model_full"] == sum(tensor.numel() for tensor in model.state_dict().values()) * 4
+
+
+def test_a_variant_says_on_which_side_it_was_trained(variant: Variant) -> None:
+    own: dict[str, Scalar] = {"study.own_size": True, "study.models": "efficientnet_lite0,efficientnet_lite1"}
+    changes: dict[str, Scalar] = {"model.weights": "none", "study.arms": "centralized", "study.repeats": 1}
+    variants, _ = variants_of(variant.plan.changed(own | changes))
+    summaries = [summarise(one, [(unit, outcome_of(unit)) for unit in units_of(one)]) for one in variants]
+    records = describe_variants(cast(Study, SimpleNamespace(variants=variants)), summaries)
+    assert [record.to_json()["size"] for record in records] == [224, 240]
 
 
 def test_predictions_have_a_line_for_each_image_model_and_repeat(

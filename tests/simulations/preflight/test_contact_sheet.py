@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from simulations.preflight import thumbnails
 from simulations.preflight.contact_sheet import write_contact_sheet
@@ -29,8 +30,8 @@ def images(root: Path, each: int, side: int = 40) -> Path:
     return root
 
 
-def page_of(data: Path, target: Path, **augmentation: float) -> str:
-    flat = {f"augmentation.{key}": value for key, value in augmentation.items()}
+def page_of(data: Path, target: Path, **changes: Scalar) -> str:
+    flat = {key.replace("__", "."): value for key, value in changes.items()}
     plan = TrainingPlan.from_flat({"data.path": str(data), "data.size": 64, "study.sites": 2} | flat)
     found = inspect_plan(plan)
     assert found.consortium is not None
@@ -56,8 +57,8 @@ def test_where_crops_are_cut_from_more_pixels_it_says_so_and_shows_what_is_left_
     nasty: Path, tmp_path: Path
 ) -> None:
     usual, larger = (
-        page_of(nasty, tmp_path / "usual.html", read_scale=1),
-        page_of(nasty, tmp_path / "larger.html", read_scale=90 / 64),
+        page_of(nasty, tmp_path / "usual.html", augmentation__read_scale=1),
+        page_of(nasty, tmp_path / "larger.html", augmentation__read_scale=90 / 64),
     )
     shown = [re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page) for page in (usual, larger)]
     assert all(first != second for first, second in zip(*shown, strict=True))
@@ -73,6 +74,16 @@ def test_what_the_noise_filter_chose_is_said(nasty: Path, tmp_path: Path) -> Non
     page = write_contact_sheet(found, found.consortium, plan, tmp_path / "page.html").read_text()
     assert "none for all 20 images, which are coloured" in page
     assert "filter: median for grey images" in page
+
+
+def test_families_on_their_own_sides_see_those(nasty: Path, tmp_path: Path) -> None:
+    models = "efficientnet_lite1,efficientnet_lite0"
+    flat: dict[str, Scalar] = {"study__own_size": True, "study__models": models, "model__weights": "none"}
+    page = page_of(nasty, tmp_path / "page.html", **flat, augmentation__read_scale=1.5)
+    assert "as the network sees them (224 × 224 to 240 × 240 pixels" in page
+    assert "crops are cut from 336 × 336 to 360 × 360" in page
+    (first, *_) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    assert Image.open(io.BytesIO(base64.b64decode(first))).size == (112, 112)  # as much as a page shows
 
 
 def test_names_are_escaped_and_nothing_is_fetched(nasty: Path, tmp_path: Path) -> None:

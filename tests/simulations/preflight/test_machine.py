@@ -104,6 +104,13 @@ def test_little_memory(sound: TrainingPlan, monkeypatch: pytest.MonkeyPatch, the
     assert "rough estimate" in finding.found
 
 
+def test_what_to_lower_is_what_has_an_effect(sound: TrainingPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "memory_gigabytes", lambda: 3.0)
+    assert "or data.size, or give it fewer cores" in machine.check_memory(sound).mend
+    own = machine.check_memory(sound.changed({"study.own_size": True}))
+    assert "or data.size (with study.own_size=false), or give it fewer cores" in own.mend
+
+
 def test_the_estimate_grows_with_what_costs_memory(sound: TrainingPlan) -> None:
     usual = estimate_memory(sound).total
     for change in (
@@ -115,6 +122,14 @@ def test_the_estimate_grows_with_what_costs_memory(sound: TrainingPlan) -> None:
         {"training.batch_size": 64},
     ):
         assert estimate_memory(sound.changed(change)).total > usual
+
+
+def test_the_estimate_reckons_with_the_side_that_each_family_is_trained_on(sound: TrainingPlan) -> None:
+    families = sound.changed({"study.models": "efficientnet_lite0,inception_v3", "augmentation.read_scale": 1.1})
+    own = estimate_memory(families.changed({"study.own_size": True, "data.size": 64})).total
+    assert own == estimate_memory(families.changed({"data.size": 299})).total
+    assert own < estimate_memory(families.changed({"data.size": 512})).total
+    assert own == estimate_memory(families.changed({"study.own_size": True, "data.size": 512})).total
 
 
 def test_the_estimate_counts_no_more_pixels_than_a_training_keeps(sound: TrainingPlan) -> None:

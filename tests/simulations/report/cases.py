@@ -40,6 +40,14 @@ CASES: dict[str, dict[str, Any]] = {
     "no gap": {"arms": ("federated", "local", "probe"), "classes": THREE, "folds": 5},
     "sweep": SWEEP,
     "sweep of three classes": SWEEP | {"classes": THREE, "folds": 5},
+    "sweep of families on their own sides": SWEEP
+    | {
+        "variants": (
+            {"size": 224},
+            {"family": "efficientnet_lite1", "size": 240},
+            {"family": "densenet121", "strategy": "fedprox", "sites": 1, "size": 224},
+        )
+    },
     "names": {"sites": (("東京 $1$ <b>", 20), ("Universitätsklinikum Musterstadt, Klinik für Haut", 20))},
 }
 

@@ -204,3 +204,12 @@ def test_families_may_be_trained_on_images_of_their_own_side(data: Path) -> None
     assert {variant.plan.data.size for variant in variants_of(plan)[0]} == {plan.data.size}
     own = variants_of(plan.changed({"study.own_size": True, "data.size": 112, "augmentation.read_scale": 1.143}))[0]
     assert [(one.plan.data.size, one.plan.read_side) for one in own] == [(224, 256), (299, 342)]
+
+
+def test_a_recipe_may_change_the_family_or_the_side_of_families_on_their_own(data: Path) -> None:
+    recipes = "other: model.family=efficientnet_lite2; small: data.size=96; long: federation.rounds=3"
+    plan = plan_of(data, model__weights="none", study__recipes=recipes, study__own_size=True)
+    sides = {one.recipe: one.plan.data.size for one in variants_of(plan)[0]}
+    assert sides == {"": 224, "other": 260, "small": 96, "long": 224}
+    for one in variants_of(plan)[0]:
+        assert one.plan.size_for(one.plan.model.family) == one.plan.data.size
