@@ -98,9 +98,13 @@ def test_of_many_images_a_fixed_sample_is_shown(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(thumbnails, "_MOST", 12)
     data = images(tmp_path / "data", 10)
     page = page_of(data, tmp_path / "one.html")
-    assert page.count("<figure>") == 12
+    shown, again = (
+        re.findall("<figure>.*?</figure>", each, re.S) for each in (page, page_of(data, tmp_path / "2.html"))
+    )
+    assert len(shown) == 12
     assert "6 of 10 images" in page
-    assert page_of(data, tmp_path / "two.html") == page
+    # Not the whole page, which says how much room the disk has at the moment.
+    assert again == shown
 
 
 def test_the_largest_page_is_small_enough_to_mail(tmp_path: Path) -> None:
