@@ -6,7 +6,11 @@ import numpy as np
 
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.score_histogram import LARGEST_COUNT, ScoreHistogram
-from common.protocol.messages import LARGEST_LOSS, SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_LOSS, MetricValue
+from common.protocol.messages import SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_LOSS, MetricValue
+from common.protocol.reply_words import number_word
+
+# `mean_log_loss` clips probabilities, so no honest mean is larger; without a bound one hospital could decide alone.
+_LARGEST_LOSS = 16.2
 
 
 def counts_to_metrics(counts: EvaluationCounts) -> dict[str, MetricValue]:
@@ -27,8 +31,8 @@ def counts_from_metrics(metrics: Mapping[str, MetricValue], classes: int, bins: 
         If a value is missing, of the wrong length or impossible.
     """
     loss = metrics.get(SCORE_LOSS)
-    if not isinstance(loss, float) or not 0 <= loss <= LARGEST_LOSS:
-        raise ValueError(f"{SCORE_LOSS} is {loss!r}")
+    if not isinstance(loss, float) or not 0 <= loss <= _LARGEST_LOSS:
+        raise ValueError(f"{SCORE_LOSS} is {number_word(loss)}")
     counts = _counts(metrics, SCORE_CONFUSION, classes * classes)
     confusion = np.array(counts, dtype=np.int64).reshape(classes, classes)
     histogram = ScoreHistogram.from_list(_counts(metrics, SCORE_HISTOGRAM, classes * 2 * bins), classes)

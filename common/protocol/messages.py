@@ -43,6 +43,13 @@ SCORE_LOSS = "score-loss"
 SCORE_CONFUSION = "score-confusion"
 SCORE_HISTOGRAM = "score-histogram"
 
+KEYS = frozenset(
+    {ARRAYS, CONFIG, METRICS, PLAN, PLAN_DIGEST, FEDERATION, ROUND, SPLIT, TAIL_DIGEST, SITE, TAIL}
+    | {NAME, VERSION, TRUNK_DIGEST, IMAGES, TRAIN_IMAGES, VALIDATION_IMAGES, TEST_IMAGES}
+    | {TRAIN_LOSS, SCORE_LOSS, SCORE_CONFUSION, SCORE_HISTOGRAM}
+)
+"""All of them."""
+
 # Larger values, though finite, could overflow when they are summed; no working training reaches them.
 LARGEST_LOSS = 1e30
 LARGEST_CHANGE = 1e30
@@ -99,5 +106,6 @@ def read_tail(content: RecordDict) -> NDArray[np.float32]:
     if not isinstance(vector, np.ndarray):
         raise ValueError(f"{TAIL!r} holds an archive, not an array")
     if vector.dtype != np.float32 or vector.ndim != 1:
-        raise ValueError(f"{TAIL!r} is {vector.dtype} of shape {vector.shape}, not a flat float32 vector")
+        # Not which dtype: the names of its fields are the sender's words, and so is how many there are.
+        raise ValueError(f"{TAIL!r} is not a flat float32 vector")
     return vector

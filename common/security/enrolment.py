@@ -109,7 +109,9 @@ def read_enrolment_request(path: Path) -> EnrolmentRequest:
         request = EnrolmentRequest.model_validate(json.loads(content))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        # The file is another's: a key that is unknown may hold what rewrites a terminal.
+        known = [str(part) for part in first["loc"] if part in EnrolmentRequest.model_fields]
+        field = ".".join(known) or ("an unknown field" if first["loc"] else "the file")
         raise InputError(f"{path}: is no request to join: {field}: {first['msg']}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is no JSON, so it is no request that `rarefed-hospital enroll` wrote") from error

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
-from flwr.app import Message, MessageType
+from flwr.app import Error, Message, MessageType
 from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
@@ -18,7 +18,7 @@ from server.rounds.membership import Membership
 from server.rounds.messaging import Member, Messenger, Request, Transport
 from server.rounds.observer import FederationObserver
 from server.rounds.quarantine import NORM_ROUNDS, outliers, update_quarantine
-from server.rounds.reply_checks import Update, list_failures, read_evaluation, read_update
+from server.rounds.reply_checks import Update, failure_reason, list_failures, read_evaluation, read_update
 from server.rounds.state import FederationResult, FederationState, RoundReport
 
 
@@ -49,6 +49,8 @@ class Federation:
         Time between two looks for replies.
     retry_seconds : float, optional
         Time before hospitals are asked again; by default `federation.retry_seconds`.
+    explain : callable
+        Returns why a hospital gave no answer; by default in words of a closed list, since its own may hold anything.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Federation:
         observer: FederationObserver,
         poll_seconds: float = 0.1,
         retry_seconds: float | None = None,
+        explain: Callable[[Error], str] = failure_reason,
     ) -> None:
         self._plan = plan
         self._classes = classes
@@ -70,7 +73,7 @@ class Federation:
         self._observer = observer
         self._strategy = make_strategy(plan)
         pause = plan.federation.retry_seconds if retry_seconds is None else retry_seconds
-        self._messenger = Messenger(transport, plan, poll_seconds, pause, observer)
+        self._messenger = Messenger(transport, plan, poll_seconds, pause, observer, explain)
         self._membership = Membership(self._messenger, plan.federation, trunk_digest, present, observer)
 
     def run(self, state: FederationState) -> FederationResult:

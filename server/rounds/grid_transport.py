@@ -1,7 +1,9 @@
 """Flower's Grid as a federation needs it: what the SuperLink lost is sent again, and no upload holds up the others.
 
 Flower pulls a reply as soon as its hospital begins to send it, and then waits for the rest: three minutes if the
-hospital died meanwhile, within the one call that should bring the other hospitals' replies.
+hospital died meanwhile, within the one call that should bring the other hospitals' replies. And it takes a reply for
+what it says of itself: one that is no message ends the call with an error, and one may name another message than its
+own as the one that it answers.
 """
 
 import threading
@@ -12,13 +14,18 @@ from flwr.app import Error, Message, RecordDict
 from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from common.errors import RunError
-
-DIED_SENDING = "went offline while it sent its reply"
+from common.protocol.reply_words import DIED_SENDING, UNREADABLE
 
 # Between two attempts to send; a SuperLink is back within a minute, or Flower has ended the run.
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0)
+# What reading a reply raises if the reply is at fault; trouble with the SuperLink raises others.
+_NO_MESSAGE = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    *(NotImplementedError, RecursionError, MemoryError, DecodeError),
+)
 # How long one look for replies waits for those that are on their way.
 _LOOK_SECONDS = 1.0
 
@@ -58,7 +65,7 @@ class GridTransport:
         asked = list(message_ids)
         for each in asked:
             if each not in self._fetches:
-                self._fetches[each] = _Fetch(self._grid, each)
+                self._fetches[each] = _Fetch(self._grid, each, self._nodes.get(each, 0))
         deadline = time.monotonic() + _LOOK_SECONDS
         for each in asked:
             self._fetches[each].wait(deadline - time.monotonic())
@@ -91,15 +98,16 @@ class GridTransport:
         gone = [each for each in unfinished if each in self._nodes and self._nodes[each] not in online]
         for each in gone:
             del self._fetches[each]  # its thread ends by itself
-        return [_died_sending(each, self._nodes.pop(each)) for each in gone]
+        return [_failed(each, self._nodes.pop(each), ErrorCode.NODE_UNAVAILABLE, DIED_SENDING) for each in gone]
 
 
 class _Fetch:
-    """One look for the reply to one message, in a thread of its own."""
+    """One look for the reply to one message to a node, in a thread of its own."""
 
-    def __init__(self, grid: Grid, message_id: str) -> None:
+    def __init__(self, grid: Grid, message_id: str, node: int) -> None:
         self._grid = grid
         self._message_id = message_id
+        self._node = node
         self._replies: list[Message] = []
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._fetch, daemon=True)
@@ -122,12 +130,22 @@ class _Fetch:
 
     def _fetch(self) -> None:
         try:
-            self._replies = list(self._grid.pull_messages([self._message_id]))
+            self._replies = [self._checked(reply) for reply in self._grid.pull_messages([self._message_id])]
+        except _NO_MESSAGE:
+            self._replies = [_failed(self._message_id, self._node, ErrorCode.UNKNOWN, UNREADABLE)]
         except Exception as error:  # noqa: BLE001 - raised in the federation's thread
             self._error = error
 
+    def _checked(self, reply: Message) -> Message:
+        """Return a reply; raises `ValueError` for one that is none to the message that was asked for."""
+        readable = reply.has_error() or isinstance(reply.content, RecordDict)
+        if not readable or reply.metadata.reply_to_message_id != self._message_id:
+            raise ValueError(UNREADABLE)
+        return reply
 
-def _died_sending(message_id: str, node: int) -> Message:
+
+def _failed(message_id: str, node: int, code: int, reason: str) -> Message:
+    """Return a reply, which nobody sent, that says why there is none."""
     asked = Message(RecordDict(), dst_node_id=node, message_type="train")
     asked.metadata.__dict__["_message_id"] = message_id
-    return Message(Error(ErrorCode.NODE_UNAVAILABLE, DIED_SENDING), reply_to=asked)
+    return Message(Error(code, reason), reply_to=asked)

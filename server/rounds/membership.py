@@ -167,7 +167,7 @@ class Membership:
 
     def _admit(self, info: SiteInfo, member: Member) -> None:
         if member.name and info.name != member.name:
-            raise BadReply(f"goes by the name {info.name}, was admitted as {member.name}")
+            raise BadReply(f"goes by another name than {member.name}, as which it was admitted")
         if info.trunk_digest != self._trunk_digest:
             raise BadReply(
                 f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.app import ConfigRecord, Error, Message, RecordDict
 from numpy.typing import NDArray
 
 from common.errors import RunError
@@ -101,6 +101,8 @@ class Messenger:
         Time before hospitals are asked again.
     observer : FederationObserver
         Is told when hospitals are asked again.
+    explain : callable
+        Returns why a hospital gave no answer.
 
     Attributes
     ----------
@@ -115,12 +117,14 @@ class Messenger:
         poll_seconds: float,
         retry_seconds: float,
         observer: FederationObserver,
+        explain: Callable[[Error], str],
     ) -> None:
         self._transport = transport
         self._plan = plan
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
         self._observer = observer
+        self._explain = explain
         self.federation = ""
         self._overdue: dict[str, str] = {}
         self._late: Counter[str] = Counter()
@@ -215,6 +219,8 @@ class Messenger:
             try:
                 if name not in replies:
                     raise BadReply(NO_REPLY)
+                if replies[name].has_error():
+                    raise BadReply(self._explain(replies[name].error))
                 check_receipt(replies[name], receipt)
                 answers[name] = read(name, replies[name])
             except BadReply as error:

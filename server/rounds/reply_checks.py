@@ -1,13 +1,14 @@
 """Checks on a hospital's reply before it touches the model.
 
-A hospital whose reply fails a check is left out of the round, by name and reason.
+A hospital whose reply fails a check is left out of the round, by name and reason. No reason repeats a word of the
+reply that `common.protocol.reply_words` does not let pass.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import ConfigRecord, Message, MetricRecord
+from flwr.app import ConfigRecord, Error, Message, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
@@ -15,6 +16,7 @@ from common.models.tail_layout import TailLayout
 from common.protocol import messages
 from common.protocol.evaluation_metrics import counts_from_metrics
 from common.protocol.receipt import RECEIPT
+from common.protocol.reply_words import UNKNOWN, digest_word, failure_word, key_words, number_word, version_word
 
 # The closed list of metrics that a reply may hold.
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
@@ -85,17 +87,18 @@ def check_receipt(reply: Message, receipt: Mapping[str, int | str]) -> None:
     told = _words(reply)
     for key, asked in receipt.items():
         if told.get(key) != asked:
-            raise BadReply(f"answers another request: {key} {told.get(key)!r:.80} instead of {asked!r}")
+            words = f"{number_word(told.get(key))} instead of {asked}" if isinstance(asked, int) else "is another"
+            raise BadReply(f"answers another request: {key} {words}")
 
 
 def read_info(reply: Message) -> SiteInfo:
     """Check and read the reply to a query; raises `BadReply`."""
     metrics = _metrics(reply, frozenset(), frozenset(_COUNTS), _IDENTITY)
     identity = _words(reply)
-    words = [identity.get(key) for key in (messages.NAME, messages.VERSION, messages.TRUNK_DIGEST)]
-    name, version, trunk = (word if isinstance(word, str) else "" for word in words)
+    name, version = identity.get(messages.NAME), version_word(identity.get(messages.VERSION))
+    trunk = digest_word(identity.get(messages.TRUNK_DIGEST))
     train, validation, test = (_told_count(metrics, key) for key in _COUNTS)
-    if not (name and version and trunk) or train is None:
+    if not (isinstance(name, str) and name) or UNKNOWN in (version, trunk) or train is None:
         raise BadReply("name, version, trunk digest or number of training images is missing")
     return SiteInfo(name, version, trunk, train, validation, test)
 
@@ -115,11 +118,11 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
         raise BadReply(f"update holds values beyond {messages.LARGEST_CHANGE:.0e}")
     images, train_loss = metrics.get(messages.IMAGES), metrics.get(messages.TRAIN_LOSS)
     if not isinstance(images, int) or not 0 < images <= site.train_images:
-        raise BadReply(f"weight of {images} images, declared {site.train_images}")
+        raise BadReply(f"its weight is {number_word(images)}, declared {site.train_images} images")
     if train_loss is not None and not (isinstance(train_loss, float) and 0 <= train_loss <= messages.LARGEST_LOSS):
-        raise BadReply(f"{messages.TRAIN_LOSS} is {train_loss}")
+        raise BadReply(f"{messages.TRAIN_LOSS} is {number_word(train_loss)}")
     evaluation = _evaluation(metrics, site.validation_images, classes, bins)
-    return Update(change, SiteReport(images, train_loss, float(np.linalg.norm(change)), evaluation))
+    return Update(change, SiteReport(images, train_loss, _norm(change), evaluation))
 
 
 def read_evaluation(reply: Message, images: int | None, classes: int, bins: int) -> EvaluationCounts | None:
@@ -127,12 +130,9 @@ def read_evaluation(reply: Message, images: int | None, classes: int, bins: int)
     return _evaluation(_metrics(reply, frozenset(), _SCORE), images, classes, bins)
 
 
-def refuse_error(reply: Message) -> None:
-    """Raise `BadReply` with the exception's own text if the reply says that the ClientApp failed."""
-    if reply.has_error():
-        # Flower's simulation sends whole tracebacks; their last line is the exception's own text.
-        lines = (reply.error.reason or "").strip().splitlines() or [f"Flower error {reply.error.code}"]
-        raise BadReply(lines[-1].removeprefix("Exception ClientAppException occurred. Message: ").removesuffix("'>"))
+def failure_reason(error: Error) -> str:
+    """Return why a hospital gave no answer, in words of the closed list."""
+    return failure_word(error.code, error.reason or "")
 
 
 def list_failures(failures: Mapping[str, str]) -> str:
@@ -140,25 +140,34 @@ def list_failures(failures: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {reason}" for name, reason in failures.items())
 
 
+def _norm(change: NDArray[np.float32]) -> float:
+    # In float32 the squares of values below the largest allowed one would overflow to infinity.
+    return float(np.linalg.norm(change.astype(np.float64)))
+
+
 def _metrics(
     reply: Message, records: frozenset[str], metrics_allowed: frozenset[str], words: frozenset[str] = frozenset()
 ) -> MetricRecord:
     """Return the reply's metrics; raises `BadReply` if it holds anything that was not asked for."""
-    refuse_error(reply)
-    metrics = reply.content.get(messages.METRICS)
+    metrics = _content(reply).get(messages.METRICS)
     if not isinstance(metrics, MetricRecord):
         raise BadReply(f"no {messages.METRICS} record")
     config = _words(reply)
     surplus = reply.content.keys() - records - {messages.METRICS, messages.CONFIG}
     surplus |= (metrics.keys() - metrics_allowed) | (config.keys() - words - set(RECEIPT))
     if surplus:
-        raise BadReply(f"holds what was not asked for: {', '.join(sorted(surplus)):.200}")
+        raise BadReply(f"holds what was not asked for: {key_words(surplus)}")
     return metrics
 
 
+def _content(reply: Message) -> RecordDict:
+    if reply.has_error():
+        raise BadReply(failure_reason(reply.error))
+    return reply.content
+
+
 def _words(reply: Message) -> ConfigRecord:
-    refuse_error(reply)
-    words = reply.content.get(messages.CONFIG)
+    words = _content(reply).get(messages.CONFIG)
     if not isinstance(words, ConfigRecord):
         raise BadReply(f"no {messages.CONFIG} record: it does not say what it answers")
     return words
@@ -167,7 +176,7 @@ def _words(reply: Message) -> ConfigRecord:
 def _told_count(metrics: MetricRecord, key: str) -> int | None:
     count = metrics.get(key)
     if count is not None and not (isinstance(count, int) and count >= 0):
-        raise BadReply(f"{key} is {count!r}")
+        raise BadReply(f"{key} is {number_word(count)}")
     return count
 
 

@@ -27,7 +27,7 @@ from simulations.study.layer_folders import LayerFolderTransport
 from simulations.study.memory_transport import MemoryTransport
 from simulations.study.outcomes import Outcome
 from simulations.study.trainings import Unit
-from simulations.study.workers import Workers
+from simulations.study.workers import Workers, exception_text
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,7 @@ def _federate(
         present=lambda: members,
         observer=observer,
         retry_seconds=0,  # a simulated hospital is not back later
+        explain=exception_text,  # all of it is this machine's own
     )
     result = federation.run(state)
     outcome = Outcome(

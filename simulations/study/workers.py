@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from flwr.app import ConfigRecord, Message, MessageType
+from flwr.app import ConfigRecord, Error, Message, MessageType
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
@@ -15,7 +15,6 @@ from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.messages import CONFIG, FEDERATION, NAME, ROUND, request_content
 from server.rounds.messaging import Transport
-from server.rounds.reply_checks import BadReply, refuse_error
 from simulations.study.held_out_predictions import join_shares, shares_of_views
 from simulations.study.messages import ALONE, ARM, LAYERS, PREDICT, RESULT, VIEWS, WARM_UP
 from simulations.study.outcomes import Outcome, rounded
@@ -124,11 +123,15 @@ class Workers:
         return [replies[each] for each in ids]
 
 
+def exception_text(error: Error) -> str:
+    """Return the text of the exception by which a simulated hospital failed: Flower sends its whole traceback."""
+    lines = (error.reason or "").strip().splitlines() or [f"Flower error {error.code}"]
+    return lines[-1].removeprefix("Exception ClientAppException occurred. Message: ").removesuffix("'>")
+
+
 def _text_of(reply: Message, title: str) -> str:
-    try:
-        refuse_error(reply)
-    except BadReply as error:
-        raise RunError(f"{title}: {error}") from error
+    if reply.has_error():
+        raise RunError(f"{title}: {exception_text(reply.error)}")
     config = reply.content[CONFIG]
     assert isinstance(config, ConfigRecord)
     return str(config[RESULT])

@@ -87,7 +87,8 @@ def test_what_is_no_request_is_refused(tmp_path: Path, content: bytes, said: str
 
 def test_fields_have_their_kind(tmp_path: Path) -> None:
     assert "hospital" in refused(write(tmp_path, hospital=5))
-    assert "command" in refused(write(tmp_path, command="rm"))
+    assert "an unknown field" in refused(write(tmp_path, **{"\x1b[2J": "rm"}))
+    assert "\x1b" not in refused(write(tmp_path, **{"\x1b[2J": "rm"}))
     assert "created" in refused(write(tmp_path, created="yesterday"))
     assert "created" in refused(write(tmp_path, created="2026-01-01T00:00:00"))
     assert "No such file" in refused(tmp_path / "absent.json")

@@ -6,10 +6,15 @@ from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
-from flwr.proto.message_pb2 import PushObjectResponse
+from flwr.proto.message_pb2 import ObjectTree, PushObjectResponse
 from flwr.server.superlink.linkstate import LinkStateFactory
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID
-from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+from flwr.supercore.inflatable.inflatable_object import (
+    HEAD_BODY_DIVIDER,
+    get_all_nested_objects,
+    get_object_id,
+    get_object_tree,
+)
 from flwr.supercore.object_store import ObjectStoreFactory
 from flwr.supercore.run import Run
 from flwr.superlink.federation import NoOpFederationManager
@@ -79,6 +84,26 @@ class SuperLinkInProcess:
             send()
         else:
             self._unsent[node] = send
+
+    def answer_with(self, node: int, lie: str) -> None:
+        """Have a node answer its message with something that is no answer to it."""
+        (asked,) = self.received(node)
+        reply = Message(RecordDict({messages.ARRAYS: messages.tail_record(_tail())}), reply_to=asked)
+        if lie == "another message's answer":
+            reply.metadata.__dict__["_reply_to_message_id"] = "a" * 64
+        sent: Any = reply.content if lie == "no message" else reply
+        root, objects = sent.object_id, {each: one.deflate() for each, one in get_all_nested_objects(sent).items()}
+        tree = get_object_tree(sent)
+        if lie == "garbage":
+            garbage = b"Message  200" + HEAD_BODY_DIVIDER + b"\xff\xfe" * 100
+            root = get_object_id(garbage)
+            tree, objects = ObjectTree(object_id=root), {root: garbage}
+        bare = Message(RecordDict(), reply_to=asked)
+        bare.metadata.__dict__["_message_id"] = root
+        session = self.state.start_session(self.run_id)
+        _, missing = self.state.store_message_and_object_tree(bare, tree, session)
+        for each in missing:
+            assert self.state.store_object(self.run_id, session, each, objects[each])
 
     def complete(self, node: int) -> None:
         """Have a node send what its answer lacked; Flower's threads wait for it for two hours, also at exit."""

@@ -27,7 +27,7 @@ def test_hospitals_that_cannot_take_part_are_left_out_by_name_and_reason() -> No
         observer=observer,
     )
     assert observer.taking_part == [["north", "west"]]
-    assert observer.left_out["south"] == "goes by the name north, was admitted as south"
+    assert observer.left_out["south"] == "goes by another name than south, as which it was admitted"
     assert "another frozen trunk" in observer.left_out["east"]
     assert observer.left_out["centre"] == "refused by rule families"
     assert [list(report.sites) for report in result.rounds] == [["north", "west"]] * 2

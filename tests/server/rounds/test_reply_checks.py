@@ -10,7 +10,7 @@ from common.models.tail_layout import TailLayout
 from common.protocol import messages
 from server.rounds.reply_checks import BadReply, SiteInfo, check_receipt, read_evaluation, read_info, read_update
 
-SITE = SiteInfo("north", "0.1.0", "abc", train_images=10, validation_images=3, test_images=4)
+SITE = SiteInfo("north", "0.1.0", "a" * 64, train_images=10, validation_images=3, test_images=4)
 LAYOUT = TailLayout(("a", "b"), ((2, 2), (3,)))
 BINS = 4
 GOOD: dict[str, Any] = {
@@ -67,17 +67,17 @@ def tail(values: Any, dtype: Any = np.float32) -> ArrayRecord:
         (reply(arrays=tail([1] * 7, np.float64)), "not a flat float32 vector"),
         (reply(arrays=tail([1] * 7, np.int64)), "not a flat float32 vector"),
         (reply(arrays=ArrayRecord()), "exactly one array"),
-        (reply({messages.IMAGES: 0}), "weight of 0 images"),
-        (reply({messages.IMAGES: -3}), "weight of -3 images"),
-        (reply({messages.IMAGES: 11}), "weight of 11 images, declared 10"),
-        (reply({messages.IMAGES: 10.0}), "weight of 10.0 images"),
+        (reply({messages.IMAGES: 0}), "weight is 0"),
+        (reply({messages.IMAGES: -3}), "weight is -3"),
+        (reply({messages.IMAGES: 11}), "weight is 11"),
+        (reply({messages.IMAGES: 10.0}), "weight is 10.0"),
         (reply({messages.TRAIN_LOSS: float("nan")}), "train-loss is nan"),
         (reply({messages.TRAIN_LOSS: 1}), "train-loss is 1"),
         (reply({messages.SCORE_LOSS: float("inf")}), "score-loss is inf"),
         (reply({messages.SCORE_CONFUSION: [1, 0, 1]}), "score-confusion is not a list of 4"),
         (reply({messages.SCORE_CONFUSION: [2, 0, 1, 1]}), "do not count the same images"),
-        (reply({"age": 40.0}), "not asked for: age"),
-        (reply(words={"note": "x"}), "not asked for: note"),
+        (reply({"age": 40.0}), "not asked for: unknown"),
+        (reply(words={"note": "x"}), "not asked for: unknown"),
         (reply({messages.SCORE_HISTOGRAM: [0] * 15}), "score-histogram is not a list of 16"),
     ],
 )
@@ -111,19 +111,25 @@ def test_missing_records_are_refused() -> None:
         read(lonely)
 
 
-def test_of_an_error_the_last_line_is_kept() -> None:
-    traceback = "Traceback\n  File x\nException ClientAppException occurred. Message: disk full'>"
-    with pytest.raises(BadReply, match=r"^disk full$"):
-        read(Message(Error(0, traceback), reply_to=sent()))
+def test_of_an_error_only_words_of_the_protocol_are_kept() -> None:
+    for code, reason, word in (
+        (4002, "failed: data", "failed: data"),
+        (4001, "refused by rule hours", "refused by rule hours"),
+        (8, "Traceback\n  File x\nMessage: disk full", "its app crashed"),
+        (2, "", "its app failed"),
+        (4002, "failed: \x1b[2J", "unknown failure"),
+    ):
+        with pytest.raises(BadReply, match=f"^{word}$"):
+            read(Message(Error(code, reason), reply_to=sent()))
 
 
-def test_an_error_without_words_is_named_by_its_code() -> None:
-    with pytest.raises(BadReply, match="Flower error 7"):
-        read(Message(Error(7, " "), reply_to=sent()))
+def test_a_norm_is_finite_whatever_the_values() -> None:
+    large = read(reply(arrays=tail([1e30] * 7)))
+    assert large.report.change_norm == pytest.approx(1e30 * 7**0.5)
 
 
 def test_an_introduction_is_read_or_refused() -> None:
-    words = {messages.NAME: "north", messages.VERSION: "0.1.0", messages.TRUNK_DIGEST: "abc"}
+    words = {messages.NAME: "north", messages.VERSION: "0.1.0", messages.TRUNK_DIGEST: "a" * 64}
     counts = {messages.TRAIN_IMAGES: 10, messages.VALIDATION_IMAGES: 3, messages.TEST_IMAGES: 4}
 
     def introduce(words: dict[str, Any], counts: dict[str, Any]) -> SiteInfo:
