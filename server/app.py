@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from flwr.app import Context
@@ -16,11 +15,10 @@ from common.plan.training_plan import TrainingPlan
 from common.summary.summary_file import write_summary
 from server.flower.app_bundle import RESUME_KEY
 from server.members.consortium import read_consortium
-from server.members.registry import admitted_nodes
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 from server.rounds.federation import Federation
 from server.rounds.grid_transport import GridTransport
-from server.rounds.messaging import Member
+from server.rounds.roster import Roster
 from server.rounds.state import FederationState
 from server.runs.recorder import RunRecorder
 from server.runs.released_model import release_model
@@ -76,19 +74,21 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     layout = TailLayout.of(model.tail, plan)
     checkpoints = run.checkpoints(_TRAINING, f"{plan.digest}/{model.trunk_digest}", plan.federation)
     recorder = RunRecorder(run, checkpoints, plan.federation.rounds)
+    roster = Roster(folder, grid)
     federation = Federation(
         GridTransport(grid),
         plan,
         classes=len(classes),
         layout=layout,
         trunk_digest=model.trunk_digest,
-        present=lambda: _online(grid, admitted_nodes(folder)),
+        present=roster.present,
+        locate=roster.locate,
         observer=recorder,
         poll_seconds=_POLL_SECONDS,
     )
     for line in explain_no_choice(plan.federation.select, plan.data.validation_fraction):
         recorder.say(line)
-    _wait_for_hospitals(grid, folder, plan)
+    _wait_for_hospitals(roster, plan)
     state = checkpoints.latest(recorder.say)
     if state is not None:
         recorder.say(f"going on after round {len(state.rounds)}/{plan.federation.rounds}")
@@ -103,20 +103,11 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     write_summary(run.path, summary)
 
 
-def _online(grid: Grid, admitted: Mapping[int, str]) -> list[Member]:
-    """Return the admitted hospitals that are online, in the order of their names."""
-    online = set(grid.get_node_ids())
-    by_name = sorted(admitted.items(), key=lambda each: each[1])
-    return [Member(node, name=name) for node, name in by_name if node in online]
-
-
-def _wait_for_hospitals(grid: Grid, folder: ServerFolder, plan: TrainingPlan) -> None:
+def _wait_for_hospitals(roster: Roster, plan: TrainingPlan) -> None:
     """Wait until all admitted hospitals are online, or for `federation.wait_seconds` and then for enough of them."""
     deadline = time.monotonic() + plan.federation.wait_seconds
     while True:
-        admitted = admitted_nodes(folder)  # read again, since some may have been approved meanwhile
-        online = {member.name for member in _online(grid, admitted)}
-        absent = sorted(set(admitted.values()) - online)
+        online, absent = roster.present(), roster.absent()
         if online and not absent:
             return
         if time.monotonic() > deadline:

@@ -63,14 +63,13 @@ class EvaluationCounts:
     @property
     def standard_error(self) -> float:
         """Standard error of `loss` over images, as far as the histogram's bins tell it; 0 for fewer than two images."""
-        if self.images < 2:
-            return 0.0
-        bins = self.histogram.counts.shape[2]
-        loss_of_bin = -np.log((np.arange(bins) + 0.5) / bins)
+        return standard_error_of(self.images_of_bins)
+
+    @property
+    def images_of_bins(self) -> NDArray[np.int64]:
+        """Number of images by the bin of their own class's probability."""
         # Each image once: in the histogram of its own class.
-        images = self.histogram.counts[:, 1].sum(axis=0)
-        deviations = loss_of_bin - np.average(loss_of_bin, weights=images)
-        return float(np.sqrt(images @ deviations**2 / (self.images - 1) / self.images))
+        return np.asarray(self.histogram.counts[:, 1].sum(axis=0))
 
     @property
     def correct(self) -> int:
@@ -81,3 +80,13 @@ class EvaluationCounts:
     def accuracy(self) -> float | None:
         """Share of images whose class was predicted; None without images."""
         return self.correct / self.images if self.images else None
+
+
+def standard_error_of(images: NDArray[np.integer] | NDArray[np.floating]) -> float:
+    """Return the standard error of the mean loss of images, which may have weights, by the bins of their scores."""
+    total = images.sum()
+    if total < 2:
+        return 0.0
+    loss_of_bin = -np.log((np.arange(len(images)) + 0.5) / len(images))
+    deviations = loss_of_bin - np.average(loss_of_bin, weights=images)
+    return float(np.sqrt(images @ deviations**2 / (total - 1) / total))

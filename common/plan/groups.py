@@ -204,6 +204,11 @@ class FederationPlan(PlanGroup):
     largest_norm: float = Field(
         10, ge=0, description="of an update, in multiples of the usual one; a larger one is left out; 0: no limit"
     )
+    largest_weight: float = Field(
+        5,
+        ge=0,
+        description="of a site in averages and in validation, in multiples of the median number of images; 0: no bound",
+    )
     quarantine_after: int = Field(
         3, ge=0, description="rounds in a row without a usable reply; the site is then not asked for a while; 0: never"
     )

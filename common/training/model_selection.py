@@ -30,6 +30,8 @@ class ModelSelection:
         What was kept before a training was resumed.
     earlier : iterable of mapping
         What was offered before a training was resumed: each tail's evaluations by hospital.
+    largest_weight : float
+        Of one hospital in a pooled loss, in multiples of the median number of images; 0: no bound.
 
     Attributes
     ----------
@@ -43,16 +45,18 @@ class ModelSelection:
         total: int,
         kept: KeptModel | None = None,
         earlier: Iterable[Mapping[str, EvaluationCounts]] = (),
+        largest_weight: float = 0.0,
     ) -> None:
         self._rule = RULES[rule]
         self._total = total
+        self._largest_weight = largest_weight
         self._scores = [_with_images(each) for each in earlier]
         self.kept = kept
 
     def offer(self, tail: NDArray[np.float32], validation: Mapping[str, EvaluationCounts]) -> KeptModel:
         """Take in the next tail with its evaluations on validation images by hospital; return what is kept now."""
         self._scores.append(_with_images(validation))
-        self.kept = self._rule(self.kept, Offer(tail, self._scores, self._total))
+        self.kept = self._rule(self.kept, Offer(tail, self._scores, self._total, self._largest_weight))
         return self.kept
 
 

@@ -8,11 +8,13 @@ that is resumed with both chooses as if it had never been interrupted. Weights a
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, exp
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.evaluation_counts import EvaluationCounts, standard_error_of
+from common.evaluation.site_weights import bounded_weights
 from common.plan.selection import SelectionName
 
 _WINDOW = 1 / 4
@@ -59,11 +61,14 @@ class Offer:
         Of all offers so far, this one's last.
     total : int
         How many offers the whole training makes.
+    largest_weight : float
+        Of one hospital in the pooled loss, in multiples of the median number of images; 0: no bound.
     """
 
     tail: NDArray[np.float32]
     scores: Sequence[Scores]
     total: int
+    largest_weight: float = 0.0
 
     @property
     def number(self) -> int:
@@ -148,10 +153,10 @@ def keep_within_one_standard_error(kept: KeptModel | None, offer: Offer) -> Kept
     sites = held.keys() & new.keys()
     if not sites:
         return kept
-    lowest, loss = _pooled(held, sites), _pooled(new, sites).loss
-    if loss <= lowest.loss:
+    lowest, loss = _pooled(held, sites, offer), _pooled(new, sites, offer).mean
+    if loss <= lowest.mean:
         return offer.kept()
-    return replace(offer.kept(), measure=kept.measure) if loss <= lowest.loss + lowest.standard_error else kept
+    return replace(offer.kept(), measure=kept.measure) if loss <= lowest.mean + lowest.standard_error else kept
 
 
 RULES: Mapping[SelectionName, Rule] = {
@@ -171,7 +176,7 @@ def _keep_lowest_mean_loss(kept: KeptModel | None, offer: Offer, width: int) -> 
         return offer.kept()
     new = offer.scores_until(offer.number, width)
     sites = _common(held) & _common(new)
-    return offer.kept() if sites and _mean_loss(new, sites) <= _mean_loss(held, sites) else kept
+    return offer.kept() if sites and _mean_loss(new, sites, offer) <= _mean_loss(held, sites, offer) else kept
 
 
 def _common(scores: Sequence[Scores]) -> frozenset[str]:
@@ -179,13 +184,28 @@ def _common(scores: Sequence[Scores]) -> frozenset[str]:
     return frozenset.intersection(*map(frozenset, scores)) if scores else frozenset()
 
 
-def _pooled(scores: Scores, sites: Iterable[str]) -> EvaluationCounts:
-    """Return the evaluation over the images of some hospitals, at least one, in the order of their names."""
-    pooled = EvaluationCounts.pool(scores[name] for name in sorted(sites))
-    assert pooled is not None
-    return pooled
+class _Loss(NamedTuple):
+    """A mean loss over images, and its standard error."""
+
+    mean: float
+    standard_error: float
 
 
-def _mean_loss(scores: Sequence[Scores], sites: Iterable[str]) -> float:
+def _pooled(scores: Scores, sites: Iterable[str], offer: Offer) -> _Loss:
+    """Return the loss over the images of some hospitals, at least one, in the order of their names."""
+    counts = {name: scores[name] for name in sorted(sites)}
+    images = {name: each.images for name, each in counts.items()}
+    weights = bounded_weights(images, offer.largest_weight)
+    if weights == images:
+        pooled = EvaluationCounts.pool(counts.values())
+        assert pooled is not None
+        return _Loss(pooled.loss, pooled.standard_error)
+    # As if such a hospital had fewer images, scored alike.
+    mean = sum(weights[name] * each.loss for name, each in counts.items()) / sum(weights.values())
+    bins = np.sum([each.images_of_bins * (weights[name] / images[name]) for name, each in counts.items()], axis=0)
+    return _Loss(mean, standard_error_of(bins))
+
+
+def _mean_loss(scores: Sequence[Scores], sites: Iterable[str], offer: Offer) -> float:
     """Return the mean over some tails of the loss over the images of some hospitals."""
-    return sum(_pooled(each, sites).loss for each in scores) / len(scores)
+    return sum(_pooled(each, sites, offer).mean for each in scores) / len(scores)

@@ -20,6 +20,9 @@ def approve(
     request: Annotated[Path, typer.Argument(help="What `rarefed-hospital enroll` wrote.")],
     folder: FOLDER = DEFAULT_FOLDER,
     fingerprint: Annotated[str, typer.Option(help="Of the key, as the hospital read it to you.")] = "",
+    images: Annotated[
+        int | None, typer.Option(min=1, help="How many it has, as it told you: what it may weigh at most.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the fingerprints were compared.")] = False,
 ) -> None:
     """Let a hospital in, once its key's fingerprint was compared over the phone."""
@@ -39,7 +42,11 @@ def approve(
     print(f"key          {read.fingerprint}")
     print(f"federation   {certificate_fingerprint(read_certificate(server.folder.certificate('ca')))}")
     _confirm(read, fingerprint, yes)
-    approved = Registry(server.folder).approve(read)
+    approved = Registry(server.folder).approve(read, images)
+    if approved.images is None:
+        print("images       not confirmed: `--images N`, or `images` in the consortium file, bounds what it may weigh")
+    else:
+        print(f"images       {approved.images}")
     print(f"{approved.name} is approved since {approved.approved:%Y-%m-%d %H:%M} UTC; {_SYNC}")
 
 
@@ -69,19 +76,22 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
 
     from server.members.registry import Hospital, Registry
 
-    members = list(Registry(ProvisionedServer.at(folder).folder).hospitals().values())
+    registry = Registry(ProvisionedServer.at(folder).folder)
+    members = list(registry.hospitals().values())
+    for name, why in registry.damaged().items():
+        typer.echo(f"hospital {name}: {why}", err=True)
     if as_json:
         print(TypeAdapter(list[Hospital]).dump_json(members, indent=2).decode())
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("Hospital", "State", "Since", "Key", "Flower node", "Contact"):
+    for column in ("Hospital", "State", "Since", "Images", "Key", "Flower node", "Contact"):
         table.add_column(column, no_wrap=True)
     for member in members:
         since = getattr(member, member.state)
         node = str(member.node_id) if member.node_id is not None else ""
-        table.add_row(
-            member.name, member.state, f"{since:%Y-%m-%d}" if since else "", member.fingerprint, node, member.contact
-        )
+        images = str(member.images) if member.images is not None else ""
+        when = f"{since:%Y-%m-%d}" if since else ""
+        table.add_row(member.name, member.state, when, images, member.fingerprint, node, member.contact)
     table_console(TABLE_WIDTH).print(table)
 
 

@@ -41,6 +41,7 @@ class HospitalEntry(Section):
 
     name: MemberName
     contact: str = ""
+    images: int | None = Field(None, ge=1, description="how many it has, as it told you; what it may weigh at most")
 
 
 class Consortium(Section):

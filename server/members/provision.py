@@ -177,8 +177,13 @@ def _keep_secret(folder: ServerFolder, say: Say) -> None:
 
 def _keep_members(folder: ServerFolder, consortium: Consortium, say: Say) -> None:
     registry = Registry(folder)
+    damaged = registry.damaged()
+    for name, why in damaged.items():
+        say(f"hospital {name}: {why}")
     for entry in consortium.hospitals:
-        done = registry.invite(entry.name, entry.contact)
+        if entry.name in damaged:
+            continue
+        done = registry.invite(entry.name, entry.contact, entry.images)
         if done:
             say(f"hospital {entry.name}: {done}")
     listed = {entry.name for entry in consortium.hospitals}

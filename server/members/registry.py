@@ -14,6 +14,8 @@ from common.security.enrolment import EnrolmentRequest
 from common.system.files import write_text_atomically
 from server.members.server_folder import ServerFolder
 
+_MEND = "put it back from a backup, or remove it, provision, and approve the hospital again"
+
 State = Literal["invited", "approved", "revoked"]
 
 
@@ -26,6 +28,8 @@ class Hospital(BaseModel):
         As in the consortium file; also the file's name.
     contact : str
         Whom to call.
+    images : int or None
+        How many images it has, as the coordinator confirmed; None: nobody did.
     state : {"invited", "approved", "revoked"}
         Only an approved hospital takes part.
     public_key : str or None
@@ -44,6 +48,7 @@ class Hospital(BaseModel):
 
     name: str
     contact: str = ""
+    images: int | None = None
     state: State = "invited"
     public_key: str | None = None
     fingerprint: str | None = None
@@ -68,8 +73,12 @@ class Registry:
         self._path = folder.hospitals
 
     def hospitals(self) -> dict[str, Hospital]:
-        """Return the members by name, sorted; raises `InputError` that names a file that cannot be read."""
-        return {path.stem: self._read(path.stem) for path in sorted(self._path.glob("*.json"))}
+        """Return the members by name, sorted, without those of `damaged`."""
+        return self._survey()[0]
+
+    def damaged(self) -> dict[str, str]:
+        """Return why records cannot be read, by the names of their files; each concerns that hospital alone."""
+        return self._survey()[1]
 
     def find(self, name: str) -> Hospital:
         """Return one member; raises `InputError`, with the nearest name, for one that is unknown."""
@@ -80,22 +89,31 @@ class Registry:
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise InputError(f"there is no hospital {name!r} in this federation{hint}")
 
-    def invite(self, name: str, contact: str) -> str | None:
-        """Add a hospital, or change its contact; return what was done, None if nothing."""
+    def invite(self, name: str, contact: str, images: int | None = None) -> str | None:
+        """Add a hospital, or change its contact and its images, if given; return what was done, None if nothing."""
         with self._locked():
             if not (self._path / f"{name}.json").exists():
-                self._write(Hospital(name=name, contact=contact, invited=_now()))
+                self._write(Hospital(name=name, contact=contact, images=images, invited=_now()))
                 return "invited"
             hospital = self._read(name)
-            if hospital.contact == contact:
+            told = {"contact": contact, "images": hospital.images if images is None else images}
+            changed = [field for field, value in told.items() if getattr(hospital, field) != value]
+            if not changed:
                 return None
-            self._write(hospital.model_copy(update={"contact": contact}))
-            return "contact changed"
+            self._write(hospital.model_copy(update=told))
+            return f"{' and '.join(changed)} changed"
 
-    def approve(self, request: EnrolmentRequest) -> Hospital:
+    def approve(self, request: EnrolmentRequest, images: int | None = None) -> Hospital:
         """Approve a hospital with the key of its request.
 
         The running server unregisters the key that it had before.
+
+        Parameters
+        ----------
+        request : EnrolmentRequest
+            Of the hospital.
+        images : int or None
+            How many images it has, as the coordinator confirms; None: as confirmed before.
 
         Returns
         -------
@@ -110,6 +128,9 @@ class Registry:
         with self._locked():
             hospital = self.find(request.hospital)
             self._check_key(request)
+            if images is not None and images != hospital.images:
+                hospital = hospital.model_copy(update={"images": images})
+                self._write(hospital)
             if hospital.state == "approved" and hospital.public_key == request.public_key:
                 return hospital
             approved = hospital.model_copy(
@@ -142,6 +163,17 @@ class Registry:
         with self._locked():
             self._write(self._read(name).model_copy(update={"node_id": node_id}))
 
+    def _survey(self) -> tuple[dict[str, Hospital], dict[str, str]]:
+        """Return the members whose records can be read, and why others cannot."""
+        hospitals: dict[str, Hospital] = {}
+        damaged: dict[str, str] = {}
+        for name in sorted(path.stem for path in self._path.glob("*.json")):
+            try:
+                hospitals[name] = self._read(name)
+            except InputError as error:
+                damaged[name] = str(error)
+        return hospitals, damaged
+
     def _check_key(self, request: EnrolmentRequest) -> None:
         for other in self.hospitals().values():
             if request.public_key in other.revoked_keys:
@@ -164,7 +196,7 @@ class Registry:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise InputError(f"{path}: is no hospital's record: {field}: {first['msg']}") from error
+            raise InputError(f"{path}: is no hospital's record: {field}: {first['msg']}; {_MEND}") from error
         if hospital.name != name:
             raise InputError(f"{path}: is the record of {hospital.name!r}: give the file that name")
         return hospital
@@ -181,15 +213,6 @@ class Registry:
         with stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
-
-
-def admitted_nodes(folder: ServerFolder) -> dict[int, str]:
-    """Return the names of the approved hospitals by Flower's number; a hospital without a number is left out."""
-    return {
-        hospital.node_id: hospital.name
-        for hospital in Registry(folder).hospitals().values()
-        if hospital.state == "approved" and hospital.node_id is not None
-    }
 
 
 def _with_former_key(hospital: Hospital) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ class Registration:
     def sync(self) -> None:
         """Compare once, and register and unregister; raises `RarefedError` if registry or nodes cannot be read."""
         nodes = {node.key: node for node in self._control.list_nodes()}
+        for name, trouble in self._registry.damaged().items():
+            self._tell(name, trouble)
         for name, hospital in self._registry.hospitals().items():
             try:
                 self._unregister_revoked(hospital, nodes)
@@ -42,10 +44,13 @@ class Registration:
                     self._register(hospital, hospital.public_key, nodes)
                 self._troubles.pop(name, None)
             except RarefedError as error:
-                # Said once, not every three seconds; and the other hospitals go on.
-                if self._troubles.get(name) != str(error):
-                    self._say(f"hospital {name}: {error}")
-                self._troubles[name] = str(error)
+                self._tell(name, str(error))
+
+    def _tell(self, name: str, trouble: str) -> None:
+        """Say a trouble once, not every three seconds; the other hospitals go on."""
+        if self._troubles.get(name) != trouble:
+            self._say(f"hospital {name}: {trouble}")
+        self._troubles[name] = trouble
 
     def _register(self, hospital: Hospital, key: str, nodes: Mapping[bytes, Node]) -> None:
         node = nodes.get(key_bytes(key))

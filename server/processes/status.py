@@ -32,7 +32,7 @@ def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[st
     control : Control
         Asked only while the server runs.
     """
-    running = is_running(folder)
+    running, registry = is_running(folder), Registry(folder)
     trouble, nodes, statuses = None, [], {}
     if running:
         try:
@@ -46,7 +46,10 @@ def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[st
         "running": running,
         "trouble": trouble,
         "server": _server(folder) if running else None,
-        "hospitals": [_hospital(hospital, nodes, view) for hospital in Registry(folder).hospitals().values()],
+        "hospitals": [
+            *(_hospital(hospital, nodes, view) for hospital in registry.hospitals().values()),
+            *(_damaged(name, why) for name, why in registry.damaged().items()),
+        ],
         "run": _run(view, run.status if run else None) if view else None,
     }
 
@@ -88,6 +91,11 @@ def _hospital(hospital: Hospital, nodes: list[Node], view: RunView | None) -> di
         "version": answer.get("version") if answer else None,
         "plan": describe_answer(answer) if answer else None,
     }
+
+
+def _damaged(name: str, why: str) -> dict[str, Any]:
+    nothing = dict.fromkeys(("connection", "last_seen", "version"))
+    return {"name": name, "state": "damaged", **nothing, "plan": f"takes no part: {why}"}
 
 
 def _run(view: RunView, status: str | None) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Strategy:
     ----------
     strategy : flwr.serverapp.strategy.FedAvg
         The strategy, of this class or a derived one; a site's weight is its number of training images (McMahan et al.
-        2017, Algorithm 1).
+        2017, Algorithm 1), bounded by `federation.largest_weight`.
     """
 
     def __init__(self, strategy: FedAvg) -> None:
@@ -59,7 +59,7 @@ class Strategy:
         # Krum compares distances between updates. They do not depend on the start, but those of whole tails are lost in
         # the rounding of float32: a tail's squared norm is a million times that of a late change.
         start = np.zeros_like(tail) if isinstance(self._strategy, MultiKrum) else tail
-        replies = [_as_reply(start + updates[name].change, updates[name].report.images) for name in sorted(updates)]
+        replies = [_as_reply(start + updates[name].change, updates[name].report.weight) for name in sorted(updates)]
         self._prepare(tail, len(replies))
         arrays, _ = self._strategy.aggregate_train(round_number, replies)
         if arrays is None:
@@ -140,8 +140,8 @@ def _flower_strategy(federation: FederationPlan) -> FedAvg:
             return FedAvg(weighted_by_key=key)
 
 
-def _as_reply(tail: NDArray[np.float32], images: int) -> Message:
+def _as_reply(tail: NDArray[np.float32], weight: int) -> Message:
     content = RecordDict(
-        {messages.ARRAYS: messages.tail_record(tail), messages.METRICS: MetricRecord({messages.IMAGES: images})}
+        {messages.ARRAYS: messages.tail_record(tail), messages.METRICS: MetricRecord({messages.IMAGES: weight})}
     )
     return Message(content, dst_node_id=0, message_type=MessageType.TRAIN)

@@ -169,7 +169,7 @@ def _report_to_json(report: RoundReport) -> dict[str, Any]:
         "round": report.round,
         "seconds": report.seconds,
         "sites": {
-            name: [site.images, site.train_loss, site.change_norm, _counts_to_json(site.evaluation)]
+            name: [site.images, site.train_loss, site.change_norm, _counts_to_json(site.evaluation), site.weight]
             for name, site in report.sites.items()
         },
         "failures": report.failures,
@@ -181,8 +181,8 @@ def _report_to_json(report: RoundReport) -> dict[str, Any]:
 
 def _report_from_json(entry: dict[str, Any]) -> RoundReport:
     sites = {
-        name: SiteReport(images, train_loss, change_norm, _counts_from_json(score))
-        for name, (images, train_loss, change_norm, score) in entry["sites"].items()
+        name: SiteReport(images, train_loss, change_norm, _counts_from_json(score), weight)
+        for name, (images, train_loss, change_norm, score, weight) in entry["sites"].items()
     }
     return RoundReport(
         entry["round"],

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ from flwr.app import Error, Message, MessageType
 from numpy.typing import NDArray
 
 from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.site_weights import bounded_weights
 from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
@@ -51,6 +53,11 @@ class Federation:
         Time before hospitals are asked again; by default `federation.retry_seconds`.
     explain : callable
         Returns why a hospital gave no answer; by default in words of a closed list, since its own may hold anything.
+    locate : callable
+        Returns a member as it can be reached now, perhaps at another node; None once it was shut out.
+    introduction_seconds : float, optional
+        How long the first round waits for hospitals that do not introduce themselves, once there are enough others; by
+        default `federation.wait_seconds`. They take part once they have.
     """
 
     def __init__(
@@ -66,6 +73,8 @@ class Federation:
         poll_seconds: float = 0.1,
         retry_seconds: float | None = None,
         explain: Callable[[Error], str] = failure_reason,
+        locate: Callable[[Member], Member | None] = lambda member: member,
+        introduction_seconds: float | None = None,
     ) -> None:
         self._plan = plan
         self._classes = classes
@@ -73,8 +82,9 @@ class Federation:
         self._observer = observer
         self._strategy = make_strategy(plan)
         pause = plan.federation.retry_seconds if retry_seconds is None else retry_seconds
-        self._messenger = Messenger(transport, plan, poll_seconds, pause, observer, explain)
-        self._membership = Membership(self._messenger, plan.federation, trunk_digest, present, observer)
+        self._messenger = Messenger(transport, plan, poll_seconds, pause, observer, explain, locate)
+        first = plan.federation.wait_seconds if introduction_seconds is None else introduction_seconds
+        self._membership = Membership(self._messenger, plan.federation, trunk_digest, present, observer, locate, first)
 
     def run(self, state: FederationState) -> FederationResult:
         """Train, select the best tail on validation images, and test it.
@@ -134,7 +144,7 @@ class Federation:
         """Return the selection as it stands before the state's own tail is offered."""
         federation = self._plan.federation
         earlier = (report.evaluations for report in state.rounds[1:])
-        return ModelSelection(federation.select, federation.rounds, state.kept, earlier)
+        return ModelSelection(federation.select, federation.rounds, state.kept, earlier, federation.largest_weight)
 
     def _round(self, state: FederationState) -> tuple[RoundReport, dict[str, Update]]:
         """Have the hospitals evaluate and train the state's tail; return the report and the usable updates."""
@@ -154,10 +164,20 @@ class Federation:
             partial(self._membership.gather, state.quarantine, number),
             too_large,
         )
+        updates = self._weighed(updates)
         sites = {name: update.report for name, update in updates.items()}
         evaluation = EvaluationCounts.pool(site.evaluation for site in sites.values() if site.evaluation is not None)
         seconds = time.monotonic() - started
         return RoundReport(number, seconds, sites, failures, evaluation, *self._messenger.discarded()), updates
+
+    def _weighed(self, updates: Mapping[str, Update]) -> dict[str, Update]:
+        """Return a round's updates with the weights that they get in the average."""
+        images = {name: update.report.images for name, update in updates.items()}
+        weights = bounded_weights(images, self._plan.federation.largest_weight)
+        return {
+            name: replace(update, report=replace(update.report, weight=weights[name]))
+            for name, update in updates.items()
+        }
 
     def _recent_norms(self, rounds: Sequence[RoundReport]) -> list[float]:
         """Return the norms of the updates of the last rounds that say what is usual in the next one.

@@ -9,10 +9,13 @@ from flwr.app import MessageType
 from common.errors import RunError
 from common.plan.groups import FederationPlan
 from common.protocol.refusals import refusing_rule
-from server.rounds.messaging import Member, Messenger, Request
+from server.rounds.messaging import SHUT_OUT, Member, Messenger, Request
 from server.rounds.observer import FederationObserver
 from server.rounds.quarantine import OFFLINE, QuarantineStatus
 from server.rounds.reply_checks import BadReply, SiteInfo, list_failures, read_info
+
+# How many times the confirmed number of images a hospital may declare: it gets more of them over time.
+_GROWTH = 1.5
 
 
 class _Admitted(NamedTuple):
@@ -37,6 +40,10 @@ class Membership:
         Returns the hospitals that can be reached at this moment.
     observer : FederationObserver
         Is told who was introduced.
+    locate : callable
+        Returns a member as it can be reached now; None once it was shut out.
+    introduction_seconds : float
+        How long the first round waits for those who have not introduced themselves, once there are enough others.
     """
 
     def __init__(
@@ -46,12 +53,17 @@ class Membership:
         trunk_digest: str,
         present: Callable[[], Sequence[Member]],
         observer: FederationObserver,
+        locate: Callable[[Member], Member | None],
+        introduction_seconds: float,
     ) -> None:
         self._messenger = messenger
         self._federation = federation
         self._trunk_digest = trunk_digest
         self._present = present
         self._observer = observer
+        self._locate = locate
+        self._introduction_seconds = introduction_seconds
+        self._asking: dict[str, Member] = {}
         self._admitted: dict[str, _Admitted] = {}
         self._introduced_in: dict[str, int] = {}
 
@@ -71,9 +83,10 @@ class Membership:
         left_out: dict[str, str] = {}  # also those that have gone offline meanwhile
         for attempt in range(1, self._federation.round_attempts + 1):
             introduced = {member.called for _, member in self._admitted.values()}
-            strangers = [member for member in self._present() if member.called not in introduced]
+            known = introduced | self._asking.keys()
+            self._begin([member for member in self._present() if member.called not in known], number)
             left_out = {called: why for called, why in left_out.items() if called not in introduced}
-            left_out |= self._introduce(strangers, number) if strangers else {}
+            left_out |= self._hear_first()
             if len(self._admitted) >= self._federation.min_sites:
                 return
             reasons = f" ({list_failures(left_out)})" if left_out else ""
@@ -130,40 +143,85 @@ class Membership:
         return offline | resting
 
     def _welcome(self, quarantine: Mapping[str, QuarantineStatus], number: int) -> Sequence[Member]:
-        """Introduce who is new, and who comes out of quarantine and may have changed; return who is present."""
+        """Ask who is new, and who comes out of quarantine and may have changed, who they are; return who is present.
+
+        Nobody waits for their answers: whoever gives one takes part from then on.
+        """
         present = self._present()
+        moved = self._follow(present)
         names = {member.called: name for name, (_, member) in self._admitted.items()}
-        back = {name for name, status in quarantine.items() if status.back_in == number}
         strangers = []
         for member in present:
             asked_in = self._introduced_in.get(member.called)
             if member.called in names:
-                due = names[member.called] in back and asked_in != number
+                back_in = quarantine.get(names[member.called], QuarantineStatus()).back_in
+                # A round before it is asked again, so that the answer is there by then.
+                due = back_in - 1 <= number <= back_in and (asked_in is None or asked_in < back_in - 1)
             else:
                 due = asked_in is None or number >= asked_in + self._federation.quarantine_rounds
-            if due:
+            if (due or member.called in moved) and member.called not in self._asking:
                 strangers.append(member)
-        if strangers:
-            self._introduce(strangers, number)
+        self._begin(strangers, number)
+        self._tell(*self._hear())
         return present
 
-    def _introduce(self, members: Sequence[Member], number: int) -> dict[str, str]:
-        """Ask members who they are, and admit those that can take part; return why others cannot, by name."""
+    def _follow(self, present: Sequence[Member]) -> set[str]:
+        """Forget who was shut out, and take note of new addresses; return who has one."""
+        moved = set()
+        for name, (info, member) in list(self._admitted.items()):
+            if self._locate(member) is None:
+                del self._admitted[name]
+                self._introduced_in.pop(member.called, None)
+                self._observer.trouble(f"{name} {SHUT_OUT}")
+            for here in present:
+                if here.called == member.called and here.node_id != member.node_id and name in self._admitted:
+                    moved.add(here.called)
+                    self._admitted[name] = _Admitted(info, here)
+        return moved
+
+    def _begin(self, members: Sequence[Member], number: int) -> None:
+        """Ask members who they are."""
         by_name = {member.called: member for member in members}
-        infos, left_out = self._messenger.ask(
-            by_name, Request(MessageType.QUERY), lambda called, reply: read_info(reply)
-        )
+        if by_name:
+            self._messenger.ask_beside(by_name, Request(MessageType.QUERY))
+        self._asking |= by_name
         self._introduced_in |= dict.fromkeys(by_name, number)
+
+    def _hear_first(self) -> dict[str, str]:
+        """Wait until all have said who they are, or enough have and time is up; return why others cannot take part."""
+        admitted: list[SiteInfo] = []
+        left_out: dict[str, str] = {}
+        deadline = time.monotonic() + self._introduction_seconds
+        while self._asking:
+            new, failed = self._hear()
+            admitted += new
+            left_out |= failed
+            if len(self._admitted) >= self._federation.min_sites and time.monotonic() > deadline:
+                break
+            if self._asking:
+                self._messenger.sleep()
+        self._tell(admitted, left_out)
+        return left_out
+
+    def _hear(self) -> tuple[list[SiteInfo], dict[str, str]]:
+        """Admit those who have said who they are; return them, and why others cannot take part, by name."""
+        infos, left_out = self._messenger.answered_beside(lambda called, reply: read_info(reply))
+        members = {called: self._asking.pop(called) for called in [*infos, *left_out] if called in self._asking}
         admitted = []
         for called, info in infos.items():
             try:
-                self._admit(info, by_name[called])
-                admitted.append(info)
+                if called in members:
+                    self._admit(info, members[called])
+                    admitted.append(info)
             except BadReply as error:
                 left_out[called] = str(error)
+                self._admitted = {name: one for name, one in self._admitted.items() if one.member.called != called}
         self._admitted = dict(sorted(self._admitted.items()))
-        self._observer.hospitals_introduced(sorted(admitted, key=lambda info: info.name), left_out)
-        return left_out
+        return admitted, left_out
+
+    def _tell(self, admitted: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
+        if admitted or left_out:
+            self._observer.hospitals_introduced(sorted(admitted, key=lambda info: info.name), left_out)
 
     def _admit(self, info: SiteInfo, member: Member) -> None:
         if member.name and info.name != member.name:
@@ -172,6 +230,12 @@ class Membership:
             raise BadReply(
                 f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
                 f"the server ({self._trunk_digest[:12]}): use the same weights file on both sides"
+            )
+        declared = info.train_images + (info.validation_images or 0) + (info.test_images or 0)
+        if member.images is not None and declared > _GROWTH * member.images:
+            raise BadReply(
+                f"declares {declared} images, {member.images} were confirmed: ask it, and confirm more with "
+                "`images` in the consortium file and `rarefed-server provision`"
             )
         namesake = self._admitted.get(info.name)
         if namesake is not None and namesake.member.called != member.called:

@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from flwr.app import ConfigRecord, Error, Message, RecordDict
@@ -20,6 +20,7 @@ from server.rounds.reply_checks import BadReply, check_receipt, list_failures
 Answer = TypeVar("Answer")
 
 NO_REPLY = "no reply in time"
+SHUT_OUT = "was shut out, or its key was replaced"
 
 # In multiples of `federation.round_seconds`: how long Flower keeps a message and its reply, so that late replies count.
 _LIFE = 2.0
@@ -47,11 +48,14 @@ class Member:
         Values that only its messages carry; the simulation names the site here.
     name : str
         The name under which it was admitted, and the only one it may give itself; empty: any.
+    images : int or None
+        How many images it has, as the coordinator confirmed; None: nobody did.
     """
 
     node_id: int
     config: dict[str, int] = field(default_factory=dict)
     name: str = ""
+    images: int | None = None
 
     @property
     def called(self) -> str:
@@ -86,6 +90,25 @@ class DiscardedReplies(NamedTuple):
     repeated: dict[str, int]
 
 
+@dataclass(frozen=True)
+class _Question:
+    """A request as it travels: the kind of the message, its content, and the values in it."""
+
+    kind: str
+    content: RecordDict
+    words: dict[str, Any]
+
+
+@dataclass
+class _Beside:
+    """A message whose answer nobody waits for: whom it went to, how long it may take, and the reply."""
+
+    name: str
+    question: _Question
+    deadline: float
+    reply: Message | None = None
+
+
 class Messenger:
     """Asks hospitals, and hands over what can be used of their replies.
 
@@ -103,6 +126,8 @@ class Messenger:
         Is told when hospitals are asked again.
     explain : callable
         Returns why a hospital gave no answer.
+    locate : callable
+        Returns a member as it can be reached now; None once it was shut out.
 
     Attributes
     ----------
@@ -118,6 +143,7 @@ class Messenger:
         retry_seconds: float,
         observer: FederationObserver,
         explain: Callable[[Error], str],
+        locate: Callable[[Member], Member | None],
     ) -> None:
         self._transport = transport
         self._plan = plan
@@ -125,7 +151,10 @@ class Messenger:
         self._retry_seconds = retry_seconds
         self._observer = observer
         self._explain = explain
+        self._locate = locate
         self.federation = ""
+        self._asked: dict[str, Member] = {}
+        self._beside: dict[str, _Beside] = {}
         self._overdue: dict[str, str] = {}
         self._late: Counter[str] = Counter()
         self._repeated: Counter[str] = Counter()
@@ -168,7 +197,9 @@ class Messenger:
             sites = len(answers) + len(members) + len(missing)
             new, failures = self.ask(members, request, read) if members else ({}, {})
             answers |= new
-            failures |= refuse(answers) | missing
+            # An answer by a key that was revoked meanwhile is nobody's.
+            moved, left = self._moved_and_left(answers)
+            failures |= refuse(answers) | dict.fromkeys([*moved, *left], SHUT_OUT) | missing
             answers = {name: answer for name, answer in sorted(answers.items()) if name not in failures}
             if len(answers) >= federation.min_sites:
                 break
@@ -186,6 +217,8 @@ class Messenger:
     ) -> tuple[dict[str, Answer], dict[str, str]]:
         """Send one message to each member, and wait until all have answered or the plan's time is up.
 
+        One that is shut out meanwhile is not waited for; one that has a new node is asked there.
+
         Parameters
         ----------
         members : mapping of str to Member
@@ -200,31 +233,43 @@ class Messenger:
         answers, failures : dict
             By name, in the order of `members`: the answers, and why there is none.
         """
-        # Built once for all members: the tail is large to serialise and to hash.
-        content = messages.request_content(
-            self._plan, {messages.FEDERATION: self.federation, **request.config}, request.tail
-        )
-        words = dict(content.config_records[messages.CONFIG])
-        receipt = receipt_of(words)
-        life = _LIFE * self._plan.federation.round_seconds
-        requests = []
-        for member in members.values():
-            own = RecordDict({**content, messages.CONFIG: ConfigRecord({**words, **member.config})})
-            requests.append(Message(own, message_type=request.kind, dst_node_id=member.node_id, ttl=life))
-        names = dict(zip(self._transport.push_messages(requests), members, strict=True))
-        replies = self._await(names)
+        question = self._question(request)
+        replies, gone = self._await(question, members)
+        found: dict[str, Message | str] = {
+            name: SHUT_OUT if name in gone else replies.get(name, NO_REPLY) for name in members
+        }
+        return self._read(question, found, read)
+
+    def ask_beside(self, members: Mapping[str, Member], request: Request) -> None:
+        """Send one message to each member, and wait for no answer: `answered_beside` hands over what has come."""
+        question = self._question(request)
+        deadline = time.monotonic() + self._plan.federation.round_seconds
+        for each, name in self._send(question, members).items():
+            self._beside[each] = _Beside(name, question, deadline)
+
+    def answered_beside(self, read: Callable[[str, Message], Answer]) -> tuple[dict[str, Answer], dict[str, str]]:
+        """Return what came of `ask_beside` since the last call: answers, and why there is none, each by name."""
+        if self._beside:
+            for _ in self._look([]):
+                pass
+        moved, left = self._moved_and_left({each.name for each in self._beside.values() if each.reply is None})
         answers: dict[str, Answer] = {}
         failures: dict[str, str] = {}
-        for name in members:
-            try:
-                if name not in replies:
-                    raise BadReply(NO_REPLY)
-                if replies[name].has_error():
-                    raise BadReply(self._explain(replies[name].error))
-                check_receipt(replies[name], receipt)
-                answers[name] = read(name, replies[name])
-            except BadReply as error:
-                failures[name] = str(error)
+        for each, beside in list(self._beside.items()):
+            if beside.name in moved and beside.reply is None:
+                (there,) = self._send(beside.question, {beside.name: moved[beside.name]})
+                self._beside[there] = replace(beside)
+                self._overdue[each] = self._beside.pop(each).name
+                continue
+            reply: Message | str | None = SHUT_OUT if beside.name in left else beside.reply
+            if reply is None and time.monotonic() > beside.deadline:
+                reply = NO_REPLY
+                self._overdue[each] = beside.name
+            if reply is not None:
+                del self._beside[each]
+                new, failed = self._read(beside.question, {beside.name: reply}, read)
+                answers |= new
+                failures |= failed
         return answers, failures
 
     def wait_to_ask_again(self, told: str) -> None:
@@ -244,26 +289,86 @@ class Messenger:
         """Wait as between two looks for replies."""
         time.sleep(self._poll_seconds)
 
-    def _await(self, names: Mapping[str, str]) -> dict[str, Message]:
-        """Return by name the replies that come in time to the messages of `names`, a mapping of message ids."""
+    def _question(self, request: Request) -> "_Question":
+        # Built once for all members: the tail is large to serialise and to hash.
+        content = messages.request_content(
+            self._plan, {messages.FEDERATION: self.federation, **request.config}, request.tail
+        )
+        return _Question(request.kind, content, dict(content.config_records[messages.CONFIG]))
+
+    def _send(self, question: "_Question", members: Mapping[str, Member]) -> dict[str, str]:
+        """Send a question to members; return their names by the ids of the messages."""
+        life = _LIFE * self._plan.federation.round_seconds
+        requests = []
+        for member in members.values():
+            own = RecordDict({**question.content, messages.CONFIG: ConfigRecord({**question.words, **member.config})})
+            requests.append(Message(own, message_type=question.kind, dst_node_id=member.node_id, ttl=life))
+        self._asked |= members
+        return dict(zip(self._transport.push_messages(requests), members, strict=True))
+
+    def _read(
+        self, question: "_Question", found: Mapping[str, Message | str], read: Callable[[str, Message], Answer]
+    ) -> tuple[dict[str, Answer], dict[str, str]]:
+        """Read replies by name, or take over why there is none; return answers and failures."""
+        receipt = receipt_of(question.words)
+        answers: dict[str, Answer] = {}
+        failures: dict[str, str] = {}
+        for name, reply in found.items():
+            try:
+                if isinstance(reply, str):
+                    raise BadReply(reply)
+                if reply.has_error():
+                    raise BadReply(self._explain(reply.error))
+                check_receipt(reply, receipt)
+                answers[name] = read(name, reply)
+            except BadReply as error:
+                failures[name] = str(error)
+        return answers, failures
+
+    def _await(self, question: "_Question", members: Mapping[str, Member]) -> tuple[dict[str, Message], set[str]]:
+        """Ask, and return by name the replies that come in time, and who was shut out meanwhile."""
         replies: dict[str, Message] = {}
+        gone: set[str] = set()
         deadline = time.monotonic() + self._plan.federation.round_seconds
-        pending = dict(names)
-        while pending:
-            for reply in self._transport.pull_messages([*pending, *self._overdue]):
-                message_id = reply.metadata.reply_to_message_id
-                if message_id in self._overdue:
-                    name = self._overdue.pop(message_id)
-                    if not reply.has_error():
-                        self._late[name] += 1
-                elif names[message_id] in replies:
-                    self._repeated[names[message_id]] += 1
+        names = self._send(question, members)
+        while True:
+            for message_id, reply in self._look(names):
+                name = names[message_id]
+                if name in replies:
+                    self._repeated[name] += 1
                 else:
-                    replies[names[message_id]] = reply
+                    replies[name] = reply
+            moved, left = self._moved_and_left(set(names.values()) - replies.keys())
+            gone |= left
+            for message_id in [each for each, name in names.items() if name in moved or name in left]:
+                self._overdue[message_id] = names.pop(message_id)
+            names |= self._send(question, moved) if moved else {}
             pending = {message_id: name for message_id, name in names.items() if name not in replies}
-            if time.monotonic() > deadline:
+            if not pending or time.monotonic() > deadline:
                 break
-            if pending:
-                time.sleep(self._poll_seconds)
+            time.sleep(self._poll_seconds)
         self._overdue |= pending
-        return replies
+        return replies, gone
+
+    def _moved_and_left(self, names: Iterable[str]) -> tuple[dict[str, Member], set[str]]:
+        """Return which of the hospitals that were asked have another node now, and which were shut out."""
+        places = {name: self._locate(self._asked[name]) for name in sorted(names)}
+        moved = {
+            name: place
+            for name, place in places.items()
+            if place is not None and place.node_id != self._asked[name].node_id
+        }
+        return moved, {name for name, place in places.items() if place is None}
+
+    def _look(self, message_ids: Iterable[str]) -> Iterator[tuple[str, Message]]:
+        """Yield the replies to some messages that have come, and keep or count those to others."""
+        for reply in self._transport.pull_messages([*message_ids, *self._beside, *self._overdue]):
+            message_id = reply.metadata.reply_to_message_id
+            if message_id in self._overdue:
+                name = self._overdue.pop(message_id)
+                if not reply.has_error():
+                    self._late[name] += 1
+            elif message_id in self._beside:
+                self._beside[message_id].reply = self._beside[message_id].reply or reply
+            else:
+                yield message_id, reply

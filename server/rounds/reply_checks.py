@@ -59,19 +59,22 @@ class SiteReport:
     Attributes
     ----------
     images : int
-        Number of images it trained on: its weight in the average.
+        Number of images it trained on, as it says.
     train_loss : float or None
         Mean of its last local epoch; None where a hospital does not share it.
     change_norm : float
         L2 norm of the change.
     evaluation : EvaluationCounts or None
         Of the tail that the round started from, on its validation images; None where a hospital does not share it.
+    weight : int
+        Its weight in the average: `images`, bounded by what is usual in the round; 0 before that is known.
     """
 
     images: int
     train_loss: float | None
     change_norm: float
     evaluation: EvaluationCounts | None
+    weight: int = 0
 
 
 @dataclass(frozen=True)

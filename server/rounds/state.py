@@ -48,9 +48,9 @@ class RoundReport:
 
     @property
     def train_loss(self) -> float | None:
-        """Mean training loss over the images of all hospitals that share it; None if none does."""
-        told = [(site.train_loss, site.images) for site in self.sites.values() if site.train_loss is not None]
-        return sum(loss * images for loss, images in told) / sum(images for _, images in told) if told else None
+        """Mean training loss over all hospitals that share it, by their weights; None if none does."""
+        told = [(site.train_loss, site.weight) for site in self.sites.values() if site.train_loss is not None]
+        return sum(loss * weight for loss, weight in told) / sum(weight for _, weight in told) if told else None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,12 @@ def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:
         "round": report.round,
         "seconds": round(report.seconds, 3),
         "sites": {
-            name: {"images": site.images, "train_loss": site.train_loss, "change_norm": site.change_norm}
+            name: {
+                "images": site.images,
+                "weight": site.weight,
+                "train_loss": site.train_loss,
+                "change_norm": site.change_norm,
+            }
             for name, site in report.sites.items()
         },
         "left_out": report.failures,

@@ -140,6 +140,7 @@ def _federate(
         present=lambda: members,
         observer=observer,
         retry_seconds=0,  # a simulated hospital is not back later
+        introduction_seconds=plan.federation.round_seconds,
         explain=exception_text,  # all of it is this machine's own
     )
     result = federation.run(state)

@@ -1,12 +1,10 @@
 """The registry of hospitals: whose key is approved, and which keys never come back."""
 
-import json
-
 import pytest
 
 from common.errors import InputError
 from common.security.enrolment import make_enrolment_request
-from server.members.registry import Registry, admitted_nodes
+from server.members.registry import Registry
 from tests.server.coordinator import Coordinator, new_key
 
 
@@ -51,23 +49,29 @@ def test_a_key_belongs_to_one_hospital(coordinator: Coordinator) -> None:
         registry.revoke("wst")
 
 
-def test_admitted_are_approved_hospitals_that_flower_knows(coordinator: Coordinator) -> None:
-    coordinator.provision()
-    registry = Registry(coordinator.folder)
-    for hospital, node in (("east", 2**63 + 1), ("west", 7)):
-        registry.approve(make_enrolment_request(hospital, new_key()))
-        path = coordinator.folder.hospitals / f"{hospital}.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "node_id": node}))
-    registry.revoke("west")
-    assert admitted_nodes(coordinator.folder) == {2**63 + 1: "east"}
-
-
 @pytest.mark.parametrize("content", ["", "[]", '{"name": "east", "state": "friend"}', '{"name": "west"}', "\xff"])
-def test_a_damaged_record_is_named(coordinator: Coordinator, content: str) -> None:
+def test_a_damaged_record_is_named_and_no_others_concern(coordinator: Coordinator, content: str) -> None:
     coordinator.provision()
     path = coordinator.folder.hospitals / "east.json"
     path.write_text(content, encoding="latin-1")
-    with pytest.raises(InputError) as raised:
-        Registry(coordinator.folder).hospitals()
-    assert str(raised.value).startswith(f"{path}: ")
-    assert "\n" not in str(raised.value)
+    registry = Registry(coordinator.folder)
+    assert list(registry.hospitals()) == ["west"]
+    (why,) = registry.damaged().values()
+    assert why.startswith(f"{path}: ")
+    assert "\n" not in why
+    assert registry.approve(make_enrolment_request("west", new_key())).state == "approved"
+    with pytest.raises(InputError, match=r"east\.json"):
+        registry.approve(make_enrolment_request("east", new_key()))
+    assert coordinator.provision() == [f"hospital east: {why}"]
+
+
+def test_images_are_confirmed_by_the_file_or_the_approval_whichever_spoke_last(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    registry = Registry(coordinator.folder)
+    request = make_enrolment_request("east", new_key())
+    assert registry.approve(request).images is None
+    assert registry.approve(request, images=400).images == 400
+    assert registry.approve(request).images == 400
+    coordinator.hospitals[0]["images"] = 500  # type: ignore[assignment]
+    assert coordinator.provision()[1:] == ["hospital east: images changed"]
+    assert registry.find("east").images == 500

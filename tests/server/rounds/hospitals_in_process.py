@@ -221,6 +221,7 @@ def federate(
     transport: InProcessTransport | None = None,
     present: Callable[[], Sequence[Member]] | None = None,
     observer: FederationObserver | None = None,
+    locate: Callable[[Member], Member | None] = lambda member: member,
 ) -> FederationResult:
     plan = TrainingPlan.from_flat(
         {
@@ -241,5 +242,6 @@ def federate(
         present=present or (lambda: members),
         observer=observer or RequireAllHospitals(),
         poll_seconds=0,
+        locate=locate,
     )
     return federation.run(state or FederationState(np.zeros(3, np.float32), "f1"))

@@ -15,7 +15,7 @@ from server.rounds.reply_checks import SiteReport, Update
 def update(change: list[float], images: int) -> Update:
     empty = np.empty((0, 2))
     score = EvaluationCounts(0.0, confusion_matrix([], [], 2), ScoreHistogram.from_scores([], empty, 4))
-    return Update(np.array(change, np.float32), SiteReport(images, 0.5, 1.0, score))
+    return Update(np.array(change, np.float32), SiteReport(images, 0.5, 1.0, score, weight=images))
 
 
 def test_fedavg_weighs_hospitals_by_their_images() -> None:
