@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +19,7 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
+def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file so that it is complete or absent, whatever dies in between.
 
     The bytes go to a temporary file beside `path`, are synced, and take the name in one rename; then the folder is
@@ -32,18 +32,19 @@ def write_bytes_atomically(path: Path, content: bytes, mode: int = 0o644) -> Non
     content : bytes
         Its bytes.
     mode : int
-        Its permission bits.
+        Its permission bits, from the first moment; the process's umask takes its own away, as from any new file.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_PART}")
     try:
+        # The kernel applies the umask; to read it, a process would have to change it for all of its threads.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-            os.fchmod(stream.fileno(), mode)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             error.filename = str(path)  # a full disk does not say where it is
         raise

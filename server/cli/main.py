@@ -4,6 +4,7 @@ The modules of its commands import whatever is large only in the command that ne
 answer at once.
 """
 
+import os
 from typing import Annotated
 
 import typer
@@ -32,4 +33,6 @@ app.command("app")(show_app_hash)
 
 def main() -> None:
     """Run `rarefed-server`."""
+    # Keys, state, logs and runs are this user's alone, from the moment at which they come to be; programs inherit it.
+    os.umask(0o077)
     run_command_line(app)

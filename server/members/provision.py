@@ -96,9 +96,8 @@ def _check_folder(folder: ServerFolder, consortium: Consortium) -> None:
 
 
 def _fill(folder: ServerFolder, consortium: Consortium, content: bytes, app_hash: str, say: Say) -> None:
-    for path in (folder.root, folder.kits):
-        path.mkdir(parents=True, exist_ok=True)
-    for path in (folder.pki, folder.hospitals, folder.superlink):
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder.pki, folder.hospitals, folder.kits, folder.superlink):
         path.mkdir(mode=0o700, exist_ok=True)
         path.chmod(0o700)
     if _write_if_new(folder.consortium, content):

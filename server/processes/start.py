@@ -20,7 +20,7 @@ from server.members.consortium import Consortium
 from server.members.server_folder import ServerFolder
 from server.processes.flower_nodes import Registration
 from server.processes.programs import SUPEREXEC, SUPERLINK, server_programs, superlink_address
-from server.processes.start_checks import check_certificates, check_installation, check_ports, take_lock
+from server.processes.start_checks import check_certificates, check_installation, check_ports, close_folders, take_lock
 
 _TICK_SECONDS = 0.5
 _SYNC_SECONDS = 3.0
@@ -47,6 +47,7 @@ def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[s
         If a server runs on the folder already, or a port is taken.
     """
     with take_lock(folder):
+        close_folders(folder, folder.root / consortium.server.runs)
         log = RotatingLog(folder.logs / "server.log")
         one_at_a_time = threading.Lock()
 

@@ -1,9 +1,11 @@
 """What must be in order before the server starts; each error is one line that says how to mend it."""
 
+import os
 import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import IO
 
 from cryptography import x509
@@ -24,6 +26,8 @@ def take_lock(folder: ServerFolder) -> IO[str]:
     """Return the folder's lock, to keep open while the server runs; raises `RunError` if another server has it."""
     try:
         stream = folder.lock.open("a")
+        # Whoever may open the file may hold its lock, and the server would not start again.
+        os.fchmod(stream.fileno(), 0o600)
     except OSError as error:
         raise InputError(f"{folder.lock}: cannot be written: {error.strerror}") from error
     deadline = time.monotonic() + _LOCK_SECONDS
@@ -33,6 +37,20 @@ def take_lock(folder: ServerFolder) -> IO[str]:
             raise RunError(f"a server is running on {folder.root} already: stop it first, with SIGTERM or Ctrl-C")
         time.sleep(0.1)
     return stream
+
+
+def close_folders(folder: ServerFolder, runs: Path) -> None:
+    """Make the folders of keys, state, logs and runs this user's alone, also those of an earlier version.
+
+    A folder of runs elsewhere stays as it is, since it may hold other things; each run's own folder is closed.
+    """
+    inside = (runs,) if runs.is_relative_to(folder.root) else ()
+    for path in (folder.pki, folder.hospitals, folder.kits, folder.superlink, folder.logs, *inside):
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be made this user's alone: {error.strerror}") from error
 
 
 def is_running(folder: ServerFolder) -> bool:

@@ -20,6 +20,7 @@ from simulations.study.fault_descriptions import describe_faults, name_faults
 from simulations.study.faults import DROPPED_OUT, FaultyTransport, with_faults
 from simulations.study.trainings import units_of
 from simulations.study.variants import Variant, variants_of
+from simulations.study.workers import exception_text
 from tests.server.rounds.hospitals_in_process import LAYOUT, TRUNK, Hospital, InProcessTransport, RecordingObserver
 from tests.simulations.analysis.drawn_predictions import draw_predictions, patients_of
 
@@ -78,6 +79,7 @@ def federate(
         present=lambda: members,
         observer=observer or RequireAllHospitals(),
         poll_seconds=0,
+        explain=exception_text,
     )
     return federation.run(state or FederationState(np.zeros(3, np.float32), "f1"))
 
