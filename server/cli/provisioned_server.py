@@ -57,4 +57,4 @@ class ProvisionedServer:
         from server.flower.control_api import Control
         from server.processes.programs import superlink_address
 
-        return Control(superlink_address(self.consortium), self.folder.certificate("ca"))
+        return Control(superlink_address(self.consortium), self.folder.certificate("ca"), self.folder.operator_secret)

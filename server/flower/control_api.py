@@ -37,6 +37,7 @@ from common.system.proxies import without_proxies
 from server.flower.app_bundle import build_bundle
 from server.flower.node_key import key_bytes
 from server.flower.nodes_and_runs import Node, Run, node_of, run_of
+from server.flower.operator_secret import HEADER, header_value
 
 _HEALTH_SECONDS = 5.0
 _REQUEST_SECONDS = 15.0
@@ -53,9 +54,11 @@ class Control:
         Host and port of the SuperLink.
     ca : Path
         Certificate of the federation's own CA.
+    secret : Path
+        File of the operators' secret; need not exist before the server has run.
     """
 
-    def __init__(self, address: str, ca: Path) -> None:
+    def __init__(self, address: str, ca: Path, secret: Path) -> None:
         self._address = address
         try:
             self._tls = ssl.create_default_context(cafile=str(ca))
@@ -68,6 +71,7 @@ class Control:
                     CliClientHttpInterceptor(),
                     RuntimeVersionHttpInterceptor(component_name="flwr CLI"),
                     _CloseConnection(),
+                    _ShowSecret(secret),
                 ],
                 verify=self._tls,
                 timeout=_REQUEST_SECONDS,
@@ -179,6 +183,22 @@ class Control:
             raise RunError(
                 f"the server at {self._address} cannot be reached ({error}): is `rarefed-server start` running?"
             ) from error
+
+
+class _ShowSecret:
+    """Sends the operators' secret, as it is at this moment, where there is one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        try:
+            context.request.headers[HEADER] = header_value(self._path)
+        except FileNotFoundError:
+            pass  # no server has run here so far
+        except OSError as error:
+            raise RunError(f"{self._path}: {error.strerror}: run this as the user of the server") from error
+        return call_next(context)
 
 
 class _CloseConnection:

@@ -170,8 +170,9 @@ def _hosts(consortium: Consortium) -> dict[str, tuple[str, ...]]:
 
 
 def _keep_secret(folder: ServerFolder, say: Say) -> None:
-    if keep_secret(folder.superexec_secret):
-        say(f"{folder.superexec_secret}: made")
+    for path in (folder.superexec_secret, folder.operator_secret):
+        if keep_secret(path):
+            say(f"{path}: made")
 
 
 def _keep_members(folder: ServerFolder, consortium: Consortium, say: Say) -> None:

@@ -51,6 +51,11 @@ class ServerFolder:
         return self.superlink / "superexec.secret"
 
     @cached_property
+    def operator_secret(self) -> Path:
+        """The secret by which the SuperLink knows this server's own commands."""
+        return self.superlink / "operator.secret"
+
+    @cached_property
     def logs(self) -> Path:
         """Logs of the server and its programs."""
         return self.root / "logs"

@@ -2,7 +2,8 @@
 
 The SuperLink serves operators and hospitals on one port and cannot tell them apart, so it listens on loopback, and
 hospitals reach it only through the gateway. ServerApps run under a separate SuperExec that shares a secret with the
-SuperLink: a run survives a killed SuperLink, and nobody else can take its tasks.
+SuperLink: a run survives a killed SuperLink, and nobody else can take its tasks. Both are Flower's, but for
+two changes: the SuperLink's operators' side needs a secret, and the SuperExec runs the installed app and no other.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from common.security.secret_file import keep_secret
 from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from common.system.proxies import with_proxy
 from server.flower.control_api import Control
+from server.flower.operator_secret import SECRET_VARIABLE
 from server.members.consortium import Consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 
@@ -52,17 +54,18 @@ def server_programs(folder: ServerFolder, consortium: Consortium, control: Contr
     host, port = address.split(":")
     folder.superlink.mkdir(mode=0o700, exist_ok=True)
     keep_secret(folder.superexec_secret)
+    keep_secret(folder.operator_secret)
     secret = ["--superexec-auth-secret-file", str(folder.superexec_secret)]
     ca = str(folder.certificate("ca"))
     superlink = [
-        *(_beside_python("flower-superlink"), "--host", host, "--port", port),
+        *(*_module("server.flower.superlink"), "--host", host, "--port", port),
         *("--ssl-ca-certfile", ca),
         *("--ssl-certfile", str(folder.certificate("loopback")), "--ssl-keyfile", str(folder.key("loopback"))),
         *("--enable-supernode-auth", "--database", str(folder.superlink / "state.db")),
         *("--isolation", "process", *secret, "--disable-runtime-dependency-installation"),
     ]
     superexec = [
-        *(_beside_python("flower-superexec"), "--runtime-api-address", address, "--root-certificates", ca, *secret),
+        *(*_module("server.flower.superexec"), "--runtime-api-address", address, "--root-certificates", ca, *secret),
         *("--parent-pid", str(os.getpid())),
     ]
     programs = [
@@ -71,7 +74,7 @@ def server_programs(folder: ServerFolder, consortium: Consortium, control: Contr
             superlink,
             folder.logs / "superlink.log",
             folder.superlink,
-            environment,
+            {**environment, SECRET_VARIABLE: str(folder.operator_secret)},
             ready=control.healthy,
             alive=control.healthy,
             keep=lambda line: not _CHATTER.search(line),
@@ -88,8 +91,7 @@ def _gateway(folder: ServerFolder, consortium: Consortium, environment: dict[str
     server = consortium.server
     ca = folder.certificate("ca")
     command = [
-        # -P: nothing is imported from the working directory.
-        *(sys.executable, "-P", "-m", "server.gateway", "--listen", server.listen, "--port", str(server.port)),
+        *(*_module("server.gateway"), "--listen", server.listen, "--port", str(server.port)),
         *("--upstream", f"https://{superlink_address(consortium)}", "--upstream-ca", str(ca)),
         *("--certificate", str(folder.certificate("gateway")), "--key", str(folder.key("gateway"))),
     ]
@@ -111,13 +113,13 @@ def _environment(folder: ServerFolder) -> dict[str, str]:
         "FLWR_HOME": str(folder.superlink),
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
         FOLDER_VARIABLE: str(folder.root),
-        # The SuperExec starts `flwr-serverapp` by its name.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]),
     }
 
 
-def _beside_python(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
+def _module(name: str) -> tuple[str, ...]:
+    # -P: nothing is imported from the working directory.
+    return (sys.executable, "-P", "-m", name)
 
 
 def _answers(listen: str, port: int, ca: Path) -> bool:

@@ -62,7 +62,7 @@ def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[s
         check_certificates(folder, consortium, say)
         check_ports(consortium)
         with (
-            Control(superlink_address(consortium), folder.certificate("ca")) as control,
+            Control(superlink_address(consortium), folder.certificate("ca"), folder.operator_secret) as control,
             Supervisor(say) as supervisor,
         ):
             server = _Server(folder, consortium, control, supervisor, say)

@@ -100,7 +100,7 @@ class Stage:
             return [child for runner in self.processes("runner", hospital) for child in runner.children()]
         if kind == "serverapp":
             ours = psutil.Process(rehearsal.processes.process_id("server")).children(recursive=True)
-            return [each for each in ours if any("flwr-serverapp" in word for word in _words(each))]
+            return [each for each in ours if any("server.flower.serverapp" in word for word in _words(each))]
         status = json.loads(rehearsal.server.command("status", "--json").stdout)
         return [psutil.Process(status["server"]["programs"][kind]["pid"])]
 

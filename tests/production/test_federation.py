@@ -25,6 +25,7 @@ from server.flower.app_bundle import app_folder
 from server.flower.control_api import Control
 from server.flower.nodes_and_runs import FINISHED
 from server.members.consortium import read_consortium
+from server.members.server_folder import ServerFolder
 from simulations.local_federation.rehearsal import Rehearsal
 from tests.federation.in_process import federate
 from tests.production.small import CLASSES, HOSPITALS, PLAN, online_consortium
@@ -195,11 +196,11 @@ def test_an_app_that_carries_code_is_refused_before_any_of_it_runs(consortium: R
     (app / "client" / "app.py").write_text(code + "from flwr.clientapp import ClientApp\napp = ClientApp()\n")
     port = read_consortium(consortium.server.folder / "consortium.yaml").server.superlink_port
     plan = TrainingPlan.from_flat(PLAN).flat()
-    with Control(f"127.0.0.1:{port}", consortium.server.folder / "pki" / "ca.crt") as control:
+    folder = ServerFolder(consortium.server.folder)
+    with Control(f"127.0.0.1:{port}", folder.certificate("ca"), folder.operator_secret) as control:
         run = control.start_run(app, {key: plan[key] for key in PLAN})
         wait_for_end(control, run)
-    for hospital in HOSPITALS:
-        assert "app_code" in refusals(consortium, hospital)
+        assert "another app than the installed one" in control.run(run).details
     assert not proof.exists()
 
 

@@ -122,7 +122,7 @@ def open_before(enter: list[str]) -> list[int]:
     """Return the ports of the machine's services that listen on every address and are not rarefed's."""
     import psutil
 
-    ours = {"flower-superlink", "flower-superexec", "rarefed-server"}
+    ours = {"server.flower.superlink", "server.flower.superexec", "rarefed-server"}
     ports = []
     for connection in psutil.net_connections("inet"):
         if connection.status == "LISTEN" and connection.laddr.ip in ("0.0.0.0", "::", SERVER):

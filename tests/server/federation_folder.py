@@ -139,7 +139,7 @@ class RunningServer:
 
     def control(self) -> Control:
         port = next(line for line in self.folder.consortium.read_text().splitlines() if "superlink_port" in line)
-        return Control(f"127.0.0.1:{port.split()[-1]}", self.folder.certificate("ca"))
+        return Control(f"127.0.0.1:{port.split()[-1]}", self.folder.certificate("ca"), self.folder.operator_secret)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)

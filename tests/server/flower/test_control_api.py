@@ -48,20 +48,20 @@ def test_a_hospital_comes_and_goes_and_its_key_does_not_come_back(control: Contr
 def test_a_run_that_fails_is_known_as_failed(control: Control, tmp_path: Path) -> None:
     app = tmp_path / "app"
     app.mkdir()
-    text = (app_folder() / "pyproject.toml").read_text().replace("server.app:app", "server.no_such_module:app")
+    text = (app_folder() / "pyproject.toml").read_text().replace("server.app:app", "server.another:app")
     (app / "pyproject.toml").write_text(text)
     run_id = control.start_run(app, {"federation.rounds": 3, "training.learning_rate": 0.1, "data.denoise": "none"})
     assert control.run(run_id).status in ("pending", "starting", "running")
     followed = "".join(control.logs(run_id, follow=True))
     run = wait_for(lambda: control.run(run_id) if control.run(run_id).status in FINISHED else None)
     assert run.status == "failed"
-    assert "server.no_such_module" in run.details
-    assert "server.no_such_module" in followed
+    assert "another app than the installed one" in run.details
+    assert "another app than the installed one" in followed
     assert "\x1b" not in followed
     assert run.started < run.finished
     assert 0 < run.seconds < 60
     assert control.list_runs()[0] == run
-    assert "server.no_such_module" in "".join(control.logs(run_id))
+    assert "another app than the installed one" in "".join(control.logs(run_id))
     with pytest.raises(RunError, match="refused"):
         control.stop_run(run_id)
 
@@ -75,8 +75,8 @@ def test_what_does_not_exist_is_refused_in_one_line(control: Control) -> None:
         control.start_run(app_folder(), {"federation.no_such_key": 3})
 
 
-def test_without_a_server_the_command_that_starts_it_is_named(running_server: RunningServer) -> None:
-    with Control(f"127.0.0.1:{free_port()}", running_server.folder.certificate("ca")) as control:
+def test_without_a_server_the_command_that_starts_it_is_named(running_server: RunningServer, tmp_path: Path) -> None:
+    with Control(f"127.0.0.1:{free_port()}", running_server.folder.certificate("ca"), tmp_path / "none") as control:
         assert not control.healthy()
         with pytest.raises(RunError, match=r"cannot be reached .*rarefed-server start"):
             control.list_nodes()
@@ -85,12 +85,12 @@ def test_without_a_server_the_command_that_starts_it_is_named(running_server: Ru
 def test_another_ca_is_not_trusted(running_server: RunningServer, tmp_path: Path) -> None:
     other = make_folder(tmp_path / "other")
     address = running_server.control()._address
-    with Control(address, other.certificate("ca")) as control:
+    with Control(address, other.certificate("ca"), running_server.folder.operator_secret) as control:
         assert not control.healthy()
         with pytest.raises(RunError, match="CERTIFICATE_VERIFY_FAILED"):
             control.list_runs()
     with pytest.raises(InputError, match=r"nothing\.crt: cannot be used"):
-        Control(address, tmp_path / "nothing.crt")
+        Control(address, tmp_path / "nothing.crt", tmp_path / "none")
 
 
 def test_an_app_that_cannot_be_built_is_named(control: Control, tmp_path: Path) -> None:

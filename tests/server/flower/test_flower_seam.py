@@ -3,7 +3,7 @@
 import argparse
 import importlib
 import inspect
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,14 +21,23 @@ NAMES = [
     "flwr.cli.cli_client_interceptor:CliClientHttpInterceptor",
     "flwr.common.serde:fab_to_proto",
     "flwr.common.serde:user_config_to_proto",
+    "flwr.supercore.cli.flower_superexec:flower_superexec",
+    "flwr.supercore.constant:TaskType.SERVER_APP",
     "flwr.supercore.control:ControlHttpClient",
     "flwr.supercore.error:FlowerError.from_json",
     "flwr.supercore.fab:Fab",
     "flwr.supercore.inflatable.inflatable_utils:ObjectPushError",
     "flwr.supercore.interceptors:RuntimeVersionHttpInterceptor",
+    "flwr.supercore.logger:mirror_output_to_queue",
+    "flwr.supercore.logger:restore_output",
     "flwr.supercore.primitives.asymmetric:public_key_to_bytes",
     "flwr.supercore.protobuf.client:ProtobufCall",
     "flwr.supercore.protobuf.client:ProtobufRequestContext",
+    "flwr.supercore.superexec.executor:ExecutionSpec",
+    "flwr.supercore.superexec.executor:LaunchResult.accepted",
+    "flwr.supercore.superexec.run_superexec:get_executor",
+    "flwr.superlink.cli.flower_superlink:flower_superlink",
+    "flwr.superlink.extensions:get_middleware",
 ]
 
 METHODS = ("ListNodes", "RegisterNode", "UnregisterNode", "ListRuns", "StartRun", "StopRun", "StreamLogs")
@@ -104,9 +113,19 @@ def test_run_and_node_states_are_the_known_ones() -> None:
     assert states == ("pending", "starting", "running", "completed", "failed", "stopped"), gone("a run's status")
 
 
-@pytest.mark.parametrize("command", ["flower-superlink", "flower-superexec", "flwr-serverapp"])
-def test_a_command_exists(command: str) -> None:
-    assert entry_points(group="console_scripts", name=command), gone(f"the command {command}")
+def test_the_superlink_asks_extensions_for_middleware_first() -> None:
+    source = inspect.getsource(importlib.import_module("flwr.superlink.main")._get_middleware)
+    assert source.index("extensions.get_middleware()") < source.index("Middleware("), gone("the hook for middleware")
+
+
+def test_a_serverapp_is_run_from_where_two_functions_say() -> None:
+    module = importlib.import_module("flwr.superlink.runtime.run_serverapp")
+    source = inspect.getsource(module.run_serverapp)
+    for call in ("install_from_fab(fab.content", "get_project_dir("):
+        assert call in source, gone(f"run_serverapp: {call}")
+    taken = {"runtime_api_address", "log_queue", "token", "insecure", "certificates", "parent_pid"}
+    parameters = inspect.signature(module.run_serverapp).parameters
+    assert taken | {"runtime_dependency_install"} <= set(parameters), gone("an argument of run_serverapp")
 
 
 @pytest.mark.parametrize(
@@ -125,9 +144,9 @@ def test_a_program_takes_the_options(tmp_path: Path, name: str, module: str, par
     assert make is not None, gone(f"{module}.{parser}")
     options: argparse.ArgumentParser = make()
     try:
-        options.parse_args(list(program.command)[1:])
+        options.parse_args(list(program.command)[4:])
     except SystemExit:
-        pytest.fail(gone(f"an option of {program.command[0]}"))
+        pytest.fail(gone(f"an option of {program.command[3]}"))
 
 
 def test_the_superexec_reads_how_often_to_look() -> None:

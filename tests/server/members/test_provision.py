@@ -34,7 +34,7 @@ def test_provisioning_makes_everything_and_says_so(coordinator: Coordinator) -> 
     }
     assert folder.consortium.read_bytes() == coordinator.file.read_bytes()
     assert sorted(path.name for path in folder.kits.iterdir()) == ["east.zip", "west.zip"]
-    assert len(said) == 10
+    assert len(said) == 11
 
 
 def test_a_second_time_does_nothing(coordinator: Coordinator) -> None:
