@@ -24,6 +24,7 @@ def show(
     as_json: AS_JSON = False,
 ) -> None:
     """Show the last records."""
+    from rich.markup import escape
     from rich.table import Table
 
     from client.rules.audit_log import AuditLog
@@ -36,20 +37,28 @@ def show(
     table = Table("", "time (UTC)", "event", "asked", "rule / failure", "sent")
     for record in records:
         asked = " ".join(str(record[key]) for key in ("kind", "round", "split") if key in record)
-        sent = f"{record['bytes_sent'] / 1e6:.2f} MB" if "bytes_sent" in record else ""
+        sent = f"{record['bytes_sent'] / 1e6:.2f} MB" if isinstance(record.get("bytes_sent"), int) else ""
         reason = record.get("rule", record.get("failure", ""))
-        table.add_row(str(record["record"]), record["time"][:19], record["event"], asked, reason, sent)
+        # A log may have been changed, and older ones hold words as the server sent them.
+        cells = (record.get("record", ""), str(record.get("time", ""))[:19], record.get("event", ""), asked, reason)
+        table.add_row(*(escape(ascii(str(cell))[1:-1]) for cell in cells), sent)
     table_console(TABLE_WIDTH).print(table)
 
 
 @audit_app.command("verify")
-def verify(file: FILE = DEFAULT_FILE, as_json: AS_JSON = False) -> None:
-    """Check the chain of hashes; exit code 2 and the record's number if it is broken."""
-    from client.rules.audit_log import AuditLog
+def verify(
+    head: Annotated[
+        list[str] | None, typer.Option(help="A head that the log once had, RECORDS:HASH; may be given again.")
+    ] = None,
+    file: FILE = DEFAULT_FILE,
+    as_json: AS_JSON = False,
+) -> None:
+    """Check the chain of hashes; exit code 2 and the record's number if it is broken, or does not reach a head."""
+    from client.rules.audit_log import AuditHead, AuditLog
     from client.rules.hospital_file import read_hospital_file
 
-    head = AuditLog(read_hospital_file(file).audit_log).verify()
+    found = AuditLog(read_hospital_file(file).audit_log).verify(*map(AuditHead.read, head or []))
     if as_json:
-        print(json.dumps(asdict(head)))
+        print(json.dumps(asdict(found)))
     else:
-        print(f"{head.records} records, unbroken; head {head.hash}")
+        print(f"{found.records} records, unbroken; head {found}")

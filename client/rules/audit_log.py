@@ -1,26 +1,30 @@
 """The audit log: what was asked of this hospital, what it decided and what it sent, in a chain of hashes.
 
 One JSON object per line. Each holds the hash of the line before, so that a changed, inserted or removed line shows.
-Lines that were cut off at the end leave no trace in the file itself: to notice that, keep the head hash that `audit
-verify` prints in another place.
+Lines that were cut off at the end leave no trace in the file itself. So its head, the number and hash of the last
+record, stands in a second file, and travels with every answer: the server is a witness.
 """
 
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator, Set
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from common.errors import InputError, RunError
+from common.system.files import write_bytes_atomically
 
 _FIRST = "0" * 64
 _HASH = "hash"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Event(StrEnum):
@@ -45,6 +49,17 @@ class AuditHead:
     records: int
     hash: str
 
+    def __str__(self) -> str:
+        return f"{self.records}:{self.hash}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what `str` wrote; raises `InputError` for anything else."""
+        records, _, digest = text.strip().partition(":")
+        if not records.isdecimal() or not _SHA256.fullmatch(digest):
+            raise InputError(f"{text.strip()!r:.80} is no head of an audit log (RECORDS:HASH, from `audit verify`)")
+        return cls(int(records), digest)
+
 
 class AuditLog:
     """Appends to the log; any number of processes may do so at once.
@@ -57,9 +72,10 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._head = path.with_suffix(".head")
 
-    def append(self, event: Event, **details: Any) -> None:
-        """Add a record and wait until it is on the disk.
+    def append(self, event: Event, **details: Any) -> AuditHead:
+        """Add a record, wait until it is on the disk, and return the new head.
 
         An error here must stop what was to be logged: nothing may happen that is not written down.
 
@@ -80,9 +96,11 @@ class AuditLog:
                 head, lost = _resume(stream)
                 if lost:
                     head = _write(stream, head, Event.TORN, {"bytes": lost})
-                _write(stream, head, event, details)
+                head = _write(stream, head, event, details)
                 stream.flush()
                 os.fsync(stream.fileno())
+                write_bytes_atomically(self._head, f"{head}\n".encode(), mode=0o600)
+                return head
         except OSError as error:
             raise RunError(
                 f"audit log {self._path} cannot be written ({error.strerror}), and nothing runs without"
@@ -97,13 +115,28 @@ class AuditLog:
                 with contextlib.suppress(ValueError):
                     yield json.loads(line)
 
-    def count_since(self, events: Set[Event], moment: datetime) -> int:
-        """Count the records of some events since a moment, which must have a time zone."""
-        start = _stamp(moment)
-        return sum(record.get("event") in events and record.get("time", "") >= start for record in self.records())
+    def since(self, moment: datetime) -> list[dict[str, Any]]:
+        """Return the records since a moment, which must have a time zone, the latest first.
 
-    def verify(self) -> AuditHead:
-        """Check the whole chain.
+        A record is as old as the one after it at least, whatever time it bears: a clock that was once ahead stamped
+        records that would stay young until that time comes.
+        """
+        start, bound = _stamp(moment), _stamp(datetime.now(UTC))
+        found = []
+        for record in reversed(list(self.records())):
+            bound = min(bound, str(record.get("time", "")))
+            if bound < start:
+                break
+            found.append(record)
+        return found
+
+    def verify(self, *witnesses: AuditHead) -> AuditHead:
+        """Check the whole chain, and that it goes on from every head that is known from elsewhere.
+
+        Parameters
+        ----------
+        *witnesses : AuditHead
+            Heads that the log once had, such as those that a server was told; that of the second file is always one.
 
         Returns
         -------
@@ -112,14 +145,23 @@ class AuditLog:
         Raises
         ------
         InputError
-            If a record is not what was written; it names the first such record.
+            If a record is not what was written, or records are missing at the end; it names the first such record.
         """
+        known = {witness.records: witness for witness in witnesses if witness.records}
+        if self._head.exists():
+            kept = AuditHead.read(self._head.read_text(errors="replace"))
+            known.setdefault(kept.records, kept)
         head = AuditHead(0, _FIRST)
-        if not self._path.exists():
-            return head
-        with self._path.open("rb") as stream:
+        with self._path.open("rb") if self._path.exists() else io.BytesIO() as stream:
             for number, line in enumerate(stream, start=1):
                 head = AuditHead(number, self._verified_hash(line, number, head.hash))
+                if known.get(number, head) != head:
+                    raise InputError(f"audit log {self._path}: record {number} is another than the one that was told")
+        if known and max(known) > head.records:
+            raise InputError(
+                f"audit log {self._path}: records {head.records + 1} to {max(known)} were written and are gone from "
+                "its end"
+            )
         return head
 
     def _verified_hash(self, line: bytes, number: int, previous: str) -> str:

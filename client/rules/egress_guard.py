@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from client.rules.hospital_file import RulesSection
 from client.rules.policy import HospitalFailure, check_images
 from client.rules.request import Request
+from client.rules.score_release import releasable
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.evaluation_metrics import counts_from_metrics, counts_to_metrics
@@ -27,6 +28,8 @@ _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAG
 _SCORE = (messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM)
 _VERSION = re.compile(r"[0-9A-Za-z.+]{1,40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+# Of a clipped float32 vector's norm.
+_ROUNDING = 1e-4
 
 
 class Release(NamedTuple):
@@ -82,7 +85,7 @@ def release(reply: RecordDict, request: Request, rules: RulesSection, name: str)
     if kind == MessageType.TRAIN:
         allowed |= _training(metrics, rules)
         withheld += [messages.TRAIN_LOSS] if messages.TRAIN_LOSS not in allowed else []
-        content[messages.ARRAYS] = messages.tail_record(_change(reply))
+        content[messages.ARRAYS] = messages.tail_record(_change(reply, request.plan.privacy.update_clip_norm))
     if surplus := metrics.keys() - allowed.keys() - set(withheld):
         raise _stopped(f"metrics that are not on the closed list: {', '.join(sorted(surplus))}")
     content[messages.METRICS] = MetricRecord(dict(sorted(allowed.items())))
@@ -105,16 +108,15 @@ def _counts(metrics: MetricRecord, rules: RulesSection) -> tuple[dict[str, Metri
 
 
 def _scores(metrics: MetricRecord, plan: TrainingPlan, rules: RulesSection) -> tuple[dict[str, MetricValue], list[str]]:
-    """Return the evaluation counts as a whole, or none of them where they are over too few images or not shared."""
+    """Return the evaluation counts as coarse as the rules demand, or none of them where they may not be told."""
     confusion = metrics.get(messages.SCORE_CONFUSION)
     classes = math.isqrt(len(confusion)) if isinstance(confusion, list) else 0
     try:
         score = counts_from_metrics(dict(metrics), classes, plan.exchange.score_bins)
     except ValueError as error:
         raise _stopped(str(error)) from error
-    if "scores" not in rules.share or score.images < rules.suppress_below:
-        return {}, list(_SCORE)
-    return dict(counts_to_metrics(score)), []
+    told = releasable(score, rules) if "scores" in rules.share else None
+    return ({}, list(_SCORE)) if told is None else (dict(counts_to_metrics(told)), [])
 
 
 def _training(metrics: MetricRecord, rules: RulesSection) -> dict[str, MetricValue]:
@@ -126,13 +128,16 @@ def _training(metrics: MetricRecord, rules: RulesSection) -> dict[str, MetricVal
     return told | {messages.TRAIN_LOSS: loss} if "train_loss" in rules.share else told
 
 
-def _change(reply: RecordDict) -> NDArray[np.float32]:
+def _change(reply: RecordDict, limit: float) -> NDArray[np.float32]:
     try:
         change = messages.read_tail(reply)
     except ValueError as error:
         raise _stopped(str(error)) from error
     if not np.isfinite(change).all():
         raise _stopped("an update with NaN or infinity")
+    # What the plan promises, and a rule may have demanded, is measured in what leaves, whoever clipped it.
+    if limit and np.linalg.norm(change.astype(np.float64)) > limit * (1 + _ROUNDING):
+        raise _stopped(f"an update whose norm is above the {limit:g} that the plan allows")
     return change
 
 

@@ -1,7 +1,8 @@
 """`hospital.yaml`: where a hospital's data and state are, and what it allows. Nothing overrides it."""
 
+import math
 import re
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -10,6 +11,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from common.errors import InputError
 from common.plan.families import FAMILIES
+from common.plan.groups import fold_count
 from common.system.folders import user_path
 from common.system.yaml_file import read_yaml_file
 from common.system.yaml_section import Address, GivenPath, MemberName, Port, Section
@@ -28,13 +30,28 @@ class DataSection(Section):
     split_column: str = "split"
     patient_pattern: str = "auto"
     positive: str = Field("auto", description="name of the class that means disease")
+    split: Literal["own", "official"] = Field(
+        "own", description="own: drawn with this hospital's secret salt; official: the one that the data bring"
+    )
+    test_fraction: float = Field(0.2, gt=0, le=0.5, description="of the patients, tested and never trained on")
+    validation_fraction: float = Field(
+        0.15, gt=0, le=0.5, description="of the other patients, held back if a plan compares rounds by them"
+    )
+    fold: int = Field(0, ge=0, description="which of round(1/test_fraction) folds is tested")
+
+    @model_validator(mode="after")
+    def _check_fold(self) -> Self:
+        folds = fold_count(self.test_fraction)
+        if self.fold >= folds:
+            raise ValueError(f"fold = {self.fold}: test_fraction = {self.test_fraction} makes {folds}, from 0 on")
+        return self
 
 
 class LimitsSection(Section):
     """How much of the machine a training may use."""
 
     cpus: int = Field(0, ge=0, description="CPU cores; 0: all")
-    memory_gigabytes: float = Field(0, ge=0, description="of a training process; 0: no limit")
+    memory_gigabytes: float = Field(0, ge=0, description="of a training process; 0: three quarters of the machine's")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: a GPU when there is one")
 
 
@@ -59,14 +76,32 @@ class RequireSection(Section):
     )
 
 
+class BoundsSection(Section):
+    """What a plan may ask of the images and of this machine."""
+
+    smallest_size: int = Field(64, ge=32, le=1024, description="of the images that the network sees, in pixels")
+    largest_side: int = Field(640, ge=32, description="that images are read at, in pixels")
+    views: int = Field(50, ge=0, description="most augmented views of an image, in training and in a test")
+    freeze: Literal["none", "early", "all"] = Field("early", description="what must stay frozen at least")
+    learning_rate: float = Field(0.003, gt=0, description="largest")
+
+
+class TailsSection(Section):
+    """Where a global tail may come from, see `client.exposure.tail_origin`."""
+
+    step: float = Field(20, gt=0, description="farthest from the last one per round, in first own updates")
+    reach: float = Field(0.08, gt=0, description="farthest from the first one, root mean square of a tensor's weights")
+
+
 class RulesSection(Section):
     """What may run here, when, and what may leave."""
 
     apps: tuple[str, ...] = Field(description="SHA-256 of the Flower apps that may ask for training")
     families: tuple[str, ...] = Field(description="network families that may be trained")
     least_images: int = Field(20, ge=1, description="training images; with fewer the hospital trains nothing")
+    least_patients: int = Field(10, ge=1, description="training patients; with fewer the hospital trains nothing")
     suppress_below: int = Field(
-        3, ge=0, description="counts of fewer images are not told, and scores over fewer are not shared"
+        3, ge=0, description="counts of fewer images are not told, and fewer patients of a class are not scored"
     )
     share: tuple[Literal["train_loss", "scores"], ...] = Field(
         ("train_loss", "scores"), description="metrics that may leave"
@@ -77,6 +112,15 @@ class RulesSection(Section):
     rounds: int = Field(100, ge=1, description="most rounds of one federation")
     rounds_per_day: int = Field(200, ge=1, description="most trainings and tests in 24 hours, of all federations")
     require: RequireSection = RequireSection()
+    plans: Literal["within-rules", "approved"] = Field(
+        "within-rules", description="which plans are carried out; approved: those that a person here has approved"
+    )
+    classes: tuple[str, ...] = Field((), description="classes that a plan may name; empty: those that the images have")
+    bounds: BoundsSection = BoundsSection()
+    tails: TailsSection = TailsSection()
+    score_bins: int = Field(20, ge=2, le=50, description="finest resolution of a score")
+    tests: int = Field(3, ge=0, description="most tests of one federation")
+    federations: int = Field(30, ge=1, description="most federations in 30 days")
 
     @model_validator(mode="after")
     def _check_counts(self) -> Self:
@@ -113,8 +157,20 @@ class RulesSection(Section):
         return hours
 
     def allows_at(self, moment: datetime) -> bool:
-        """Say whether a training may start at a local time; a span may reach over midnight."""
+        """Say whether this hospital works at a local time; a span may reach over midnight."""
         return not self.hours or any(_within(span, moment.time()) for span in self.hours)
+
+    def seconds_left(self, moment: datetime) -> float:
+        """Return for how long this hospital works on from a local time: 0 outside its hours, infinity without any."""
+        if not self.hours:
+            return math.inf
+        end = moment
+        # Spans may touch or overlap; a day of them has no end.
+        while self.allows_at(end):
+            end = end.replace(second=0, microsecond=0) + timedelta(minutes=1)
+            if end - moment > timedelta(days=1):
+                return math.inf
+        return (end - moment).total_seconds()
 
 
 class HospitalFile(Section):
@@ -173,6 +229,21 @@ class HospitalFile(Section):
     def personal_layers(self) -> Path:
         """Folder of the layers that this hospital trains and that never leave it."""
         return self.state / "layers"
+
+    @cached_property
+    def federations(self) -> Path:
+        """Folder of what this hospital remembers of each federation."""
+        return self.state / "federations"
+
+    @cached_property
+    def plans(self) -> Path:
+        """Folder of the plans that were asked for, and which of them a person has approved."""
+        return self.state / "plans"
+
+    @cached_property
+    def split_salt(self) -> Path:
+        """The secret that the hospital's split is drawn with."""
+        return self.state / "split.salt"
 
     @cached_property
     def logs(self) -> Path:

@@ -5,7 +5,8 @@ import io
 import zipfile
 from datetime import datetime
 
-from client.rules.hospital_file import RulesSection
+from client.rules.hospital_file import BoundsSection, RulesSection
+from common.plan.families import FAMILIES
 from common.plan.training_plan import TrainingPlan
 from common.protocol.refusals import Failure, Rule
 
@@ -65,6 +66,37 @@ def check_plan(rules: RulesSection, plan: TrainingPlan) -> None:
     required = rules.require.update_clip_norm
     if required and not 0 < plan.privacy.update_clip_norm <= required:
         raise Refusal(Rule.CLIP_NORM)
+    _check_bounds(rules.bounds, plan)
+
+
+def _check_bounds(bounds: BoundsSection, plan: TrainingPlan) -> None:
+    family = FAMILIES[plan.model.family]
+    exceeded = {
+        Rule.SMALLEST_SIZE: plan.data.size < bounds.smallest_size,
+        Rule.LARGEST_SIDE: max(plan.data.size, plan.read_side) > bounds.largest_side,
+        Rule.VIEWS: max(plan.augmentation.views, plan.augmentation.tested) > bounds.views,
+        Rule.FREEZE: family.frozen_stages(plan.model.freeze) < family.frozen_stages(bounds.freeze),
+        Rule.LEARNING_RATE: plan.training.learning_rate > bounds.learning_rate,
+    }
+    for rule, too_much in exceeded.items():
+        if too_much:
+            raise Refusal(rule)
+
+
+def check_classes(rules: RulesSection, classes: tuple[str, ...], found: frozenset[str]) -> None:
+    """Refuse a plan that names a class that this hospital does not know.
+
+    Parameters
+    ----------
+    rules : RulesSection
+        Of this hospital.
+    classes : tuple of str
+        All classes of the federation.
+    found : frozenset of str
+        Those that this hospital's images have.
+    """
+    if set(classes) - (set(rules.classes) or found):
+        raise Refusal(Rule.CLASSES)
 
 
 def check_hours(rules: RulesSection, now: datetime) -> None:
@@ -77,6 +109,12 @@ def check_rounds_today(rules: RulesSection, done: int) -> None:
     """Refuse one more training or test if `done` of the last 24 hours are as many as allowed."""
     if done >= rules.rounds_per_day:
         raise Refusal(Rule.ROUNDS_PER_DAY)
+
+
+def check_patients(rules: RulesSection, train_patients: int) -> None:
+    """Refuse to train on too few patients, however many images each has."""
+    if train_patients < rules.least_patients:
+        raise Refusal(Rule.LEAST_PATIENTS)
 
 
 def check_images(rules: RulesSection, train_images: int) -> None:

@@ -1,12 +1,13 @@
 """What the audit log says about one message: what was asked, what was decided, how much was sent."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flwr.app import MessageType
 
-from client.rules.audit_log import AuditLog, Event
+from client.rules.audit_log import AuditHead, AuditLog, Event
 from common.protocol.refusals import Failure, Rule
 
 _ANSWERED = {
@@ -14,8 +15,8 @@ _ANSWERED = {
     MessageType.TRAIN: Event.TRAINED,
     MessageType.EVALUATE: Event.TESTED,
 }
-# Those that look at the images with a model of the server's choice.
-_WORK = frozenset({Event.TRAINED, Event.TESTED})
+# Flower's types of the messages that look at the images with a model of the server's choice.
+_WORK = frozenset({MessageType.TRAIN, MessageType.EVALUATE})
 
 ANSWERED_KINDS = frozenset(_ANSWERED)
 """Flower's message types that a hospital answers."""
@@ -52,16 +53,16 @@ class MessageAudit:
         """Record that the rules allow what is asked, before anything is done about it."""
         self._log.append(Event.REQUEST, **self._asked)
 
-    def answered(self, bytes_sent: int, withheld: tuple[str, ...], seconds: float) -> None:
-        """Record the reply that is about to leave, and how long it took."""
+    def answered(self, bytes_sent: int, withheld: tuple[str, ...], seconds: float) -> AuditHead:
+        """Record the reply that is about to leave, and how long it took; return the log's head."""
         event = _ANSWERED[self._asked["kind"]]
-        self._log.append(
+        return self._log.append(
             event, **self._asked, bytes_sent=bytes_sent, withheld=list(withheld), seconds=round(seconds, 1)
         )
 
-    def resent(self, bytes_sent: int, withheld: tuple[str, ...]) -> None:
-        """Record a reply that was computed before and is about to leave again."""
-        self._log.append(Event.RESENT, **self._asked, bytes_sent=bytes_sent, withheld=list(withheld))
+    def resent(self, bytes_sent: int, withheld: tuple[str, ...]) -> AuditHead:
+        """Record a reply that was computed before and is about to leave again; return the log's head."""
+        return self._log.append(Event.RESENT, **self._asked, bytes_sent=bytes_sent, withheld=list(withheld))
 
     def refused(self, rule: Rule) -> None:
         """Record that a rule said no."""
@@ -72,5 +73,10 @@ class MessageAudit:
         self._log.append(Event.FAILED, **self._asked, failure=failure.value)
 
     def work_of_last_day(self) -> int:
-        """Return how many trainings and tests this hospital did in the last 24 hours, for all federations."""
-        return self._log.count_since(_WORK, datetime.now(UTC) - timedelta(days=1))
+        """Return how many trainings and tests this hospital began in the last 24 hours, for all federations.
+
+        One that was given up counts; a reply that was sent again does not.
+        """
+        began = self._log.since(datetime.now(UTC) - timedelta(days=1))
+        work = Counter(record.get("event") for record in began if record.get("kind") in _WORK)
+        return work[Event.REQUEST] - work[Event.RESENT]

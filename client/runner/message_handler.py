@@ -12,8 +12,11 @@ from datetime import datetime
 
 from flwr.app import Error, Message, MessageType, RecordDict
 
+from client.exposure.federation_memory import FederationMemory
+from client.exposure.plan_approval import AskedPlans
+from client.exposure.tail_origin import InitialTail
 from client.flower.serialization import size_of
-from client.rules.audit_log import AuditLog
+from client.rules.audit_log import AuditHead, AuditLog
 from client.rules.egress_guard import Release, release
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import (
@@ -25,12 +28,13 @@ from client.rules.policy import (
     check_rounds_today,
     check_size,
 )
-from client.rules.request import Request, read_request
+from client.rules.request import Request, read_request, shown_kind
 from client.runner.kept_replies import KeptReplies
 from client.runner.message_audit import ANSWERED_KINDS, MessageAudit
 from common.errors import RarefedError
+from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
-from common.protocol.refusals import Failure, failure, refusal
+from common.protocol.refusals import Failure, Rule, failure, refusal
 
 REFUSED, FAILED = 4001, 4002
 """Codes of Flower's `Error`; those below 1000 are Flower's own."""
@@ -50,16 +54,26 @@ class MessageHandler:
         This hospital's file, as it is now.
     compute : callable
         Does the work that the rules allow.
+    initial_tail : callable
+        Returns where every training of a plan starts, by this hospital's own weights.
     file_problem : str or None
         Why the hospital's file can no longer be read; then nothing is answered but a failure.
     """
 
-    def __init__(self, hospital: HospitalFile, compute: ComputeReply, file_problem: str | None = None) -> None:
+    def __init__(
+        self,
+        hospital: HospitalFile,
+        compute: ComputeReply,
+        initial_tail: Callable[[TrainingPlan], InitialTail],
+        file_problem: str | None = None,
+    ) -> None:
         self._hospital = hospital
         self._compute = compute
         self._file_problem = file_problem
         self._log = AuditLog(hospital.audit_log)
         self._kept = KeptReplies(hospital.kept_replies)
+        self._plans = AskedPlans(hospital.plans)
+        self._federations = FederationMemory(hospital.federations, hospital.rules, initial_tail)
 
     def handle(self, message: Message, bundle: bytes, run_id: int) -> RecordDict | Error:
         """Answer a message.
@@ -78,7 +92,7 @@ class MessageHandler:
         RecordDict or Error
             What leaves: the content of a reply, or a code and words of the closed list of `common.protocol.refusals`.
         """
-        audit = MessageAudit(self._log, run_id, message.metadata.message_type)
+        audit = MessageAudit(self._log, run_id, shown_kind(message))
         try:
             return self._decide(message, bundle, audit)
         except RarefedError as error:
@@ -93,7 +107,7 @@ class MessageHandler:
             request = self._read(message, bundle, audit)
             kept = self._kept.find(request)
             if kept is None:
-                self._check_work(request, audit)
+                self._check_work(message, request, audit)
             audit.requested()
             return self._resend(kept, request, audit) if kept else self._work(message, request, audit)
         except Refusal as no:
@@ -121,13 +135,26 @@ class MessageHandler:
         audit.note({key: request.config[key] for key in (messages.ROUND, messages.SPLIT) if key in request.config})
         audit.note({"bytes_received": size_of(message.content)})
         check_plan(rules, request.plan)
+        try:
+            self._plans.remember(request.plan)
+        except OSError as error:
+            raise HospitalFailure(Failure.STATE, f"the plan cannot be kept: {error}") from error
+        if rules.plans == "approved" and not self._plans.approved(request.plan.digest):
+            raise Refusal(Rule.PLANS)
         return request
 
-    def _check_work(self, request: Request, audit: MessageAudit) -> None:
+    def _check_work(self, message: Message, request: Request, audit: MessageAudit) -> None:
         """Refuse a training or a test that was not done before, if it comes at the wrong hour or is one too many."""
-        if request.kind != MessageType.QUERY:
-            check_hours(self._hospital.rules, datetime.now())
-            check_rounds_today(self._hospital.rules, audit.work_of_last_day())
+        # A query too: to count images is to decode them all.
+        check_hours(self._hospital.rules, datetime.now())
+        if request.kind == MessageType.QUERY:
+            return
+        check_rounds_today(self._hospital.rules, audit.work_of_last_day())
+        try:
+            tail = messages.read_tail(message.content)
+        except ValueError as error:
+            raise HospitalFailure(Failure.BAD_MESSAGE, str(error)) from error
+        self._federations.admit(request, tail)
 
     def _work(self, message: Message, request: Request, audit: MessageAudit) -> RecordDict:
         """Compute a reply, and return what of it may leave."""
@@ -136,28 +163,46 @@ class MessageHandler:
         left = message.metadata.created_at + limit - time.time()
         if left <= 0:
             raise HospitalFailure(Failure.TIME, f"the message is older than {limit:.0f} s, as long as the server waits")
-        reply = self._compute(message, min(left, limit))
+        open_for = self._hospital.rules.seconds_left(datetime.now())
+        try:
+            reply = self._compute(message, min(left, limit, open_for))
+        except HospitalFailure as problem:
+            if problem.kind == Failure.TIME and open_for < min(left, limit):
+                raise Refusal(Rule.HOURS) from problem
+            raise
         released, size = self._release(reply, request)
-        audit.answered(size, released.withheld, time.monotonic() - started)
+        if request.kind == MessageType.TRAIN:
+            self._federations.learn(request, messages.read_tail(reply))
+        head = audit.answered(size, released.withheld, time.monotonic() - started)
         if request.kind != MessageType.QUERY:
             try:
                 self._kept.keep(request, reply)
             except OSError as error:
                 # It leaves all the same; only if it is lost on its way, it must be computed again.
                 _say(audit, f"the reply could not be kept in {self._hospital.kept_replies}: {error.strerror}")
+        _tell_head(released.content, head)
         return released.content
 
     def _resend(self, kept: RecordDict, request: Request, audit: MessageAudit) -> RecordDict:
         """Return what of a reply that was computed before may leave, by the rules as they are now."""
         released, size = self._release(kept, request)
-        audit.resent(size, released.withheld)
+        _tell_head(released.content, audit.resent(size, released.withheld))
         return released.content
 
     def _release(self, reply: RecordDict, request: Request) -> tuple[Release, int]:
         released = release(reply, request, self._hospital.rules, self._hospital.name)
+        _tell_head(released.content, AuditHead(0, ""))
         size = size_of(released.content)
         check_size(self._hospital.rules, size)
         return released, size
+
+
+def _tell_head(content: RecordDict, head: AuditHead) -> None:
+    """Write the head of the audit log that knows of a reply into the reply: the server is a witness of the log.
+
+    Always in as many characters, so that the log can say how large the reply is.
+    """
+    content.config_records[messages.CONFIG][messages.AUDIT_HEAD] = f"{head.records:012}:{head.hash:0>64}"
 
 
 def _say(audit: MessageAudit, line: str) -> None:

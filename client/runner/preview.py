@@ -11,6 +11,7 @@ from flwr.app import ConfigRecord, Context, Message, MessageType, MetricRecord, 
 from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
+from client.exposure.split_salt import split_seed
 from client.rules.egress_guard import release
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure, Refusal, check_hours, check_plan
@@ -79,13 +80,12 @@ def _answer(
 ) -> Preview:
     try:
         check_plan(hospital.rules, plan)
-        if kind != MessageType.QUERY:
-            check_hours(hospital.rules, datetime.now())
+        check_hours(hospital.rules, datetime.now())
         tail = None
         details = ""
         if kind != MessageType.QUERY:
             own = local_plan(plan, hospital)
-            site = local_site(own, hospital)
+            site = local_site(own, hospital, split_seed(hospital.split_salt))
             tail = workbench(own, len(site.classes)).initial_tail
             if kind == MessageType.TRAIN:
                 records = (*site.split.train, *site.split.validation, *site.split.test)

@@ -31,12 +31,14 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
+from client.exposure.tail_origin import initial_tail
 from client.flower.heartbeat import set_heartbeat
 from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile, read_hospital_file
 from client.runner.local_app import local_client_app
 from client.runner.message_handler import MessageHandler
 from client.runner.training_process import TrainingProcess
+from client.training.local_data import local_plan
 from common.errors import RarefedError
 from common.processes.parent_death import die_with_parent
 
@@ -58,7 +60,9 @@ class FlowerTask:
         app = local_client_app(hospital, hospital.personal_layers)
         # Before this process has threads: what is forked from it must not inherit a lock that one of them holds.
         self._training = TrainingProcess(partial(_answer, app), hospital.limits)
-        self._handler = MessageHandler(hospital, self._compute, file_problem)
+        self._handler = MessageHandler(
+            hospital, self._compute, lambda plan: initial_tail(local_plan(plan, hospital)), file_problem
+        )
         self._client = RuntimeHttpClient.from_server_address(
             server_address=spec.runtime_api_address,
             insecure=True,  # loopback, between two processes of one user

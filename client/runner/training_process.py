@@ -20,10 +20,13 @@ from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure, Refusal
 from common.processes.parent_death import die_with_parent
 from common.protocol.refusals import Failure, Rule
+from common.system.resources import memory_gigabytes
 
 Compute = Callable[[bytes], bytes]
 """From a serialised message to a serialised reply."""
 
+# What a server asks for must not take the machine from the hospital.
+_SHARE_OF_MEMORY = 0.75
 _OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "not enough memory")
 
 
@@ -120,10 +123,9 @@ def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:
 
 
 def _limit(limits: LimitsSection) -> None:
-    if limits.memory_gigabytes:
-        size = int(limits.memory_gigabytes * 2**30)
-        # Not the address space: libraries map far more of it than they ever use.
-        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    size = int((limits.memory_gigabytes or _SHARE_OF_MEMORY * memory_gigabytes()) * 2**30)
+    # Not the address space: libraries map far more of it than they ever use.
+    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
     available = sorted(os.sched_getaffinity(0))
     if 0 < limits.cpus < len(available):
         os.sched_setaffinity(0, random.sample(available, limits.cpus))

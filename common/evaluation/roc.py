@@ -1,4 +1,4 @@
-"""ROC curves and AUC: from scores, or from histograms that hospitals can add up without showing a single score."""
+"""ROC curves and AUC: from scores, or from histograms that hospitals can add up."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Score histograms: enough for a ROC curve, and hospitals can add them up without revealing a single score."""
+"""Score histograms: enough for a ROC curve, and hospitals can add them up."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class ScoreHistogram:
     Hospitals send these instead of scores; the sum over hospitals gives a global ROC curve and AUC. A positive and a
     negative in different bins are ordered as their scores order them; a pair that shares a bin counts one half, where
     its scores say 0, 1/2 or 1. So the binned AUC differs from the exact one by at most half the share of pairs that
-    share a bin. A bin with a count of one still reveals one unnamed image's score to within 1 / bins;
-    fewer bins reveal less.
+    share a bin. A bin with a count of one is one image's score to within 1 / bins: before a
+    histogram leaves a hospital, `client.rules.score_release` merges such bins.
 
     Attributes
     ----------

@@ -125,7 +125,7 @@ def build_model(plan: TrainingPlan, classes: int) -> Classifier:
     if weights is not None:
         network.load_state_dict(weights.state_dict())
     settings = pretrained_settings(family)
-    frozen = _frozen_stages(family, plan.model.freeze)
+    frozen = family.frozen_stages(plan.model.freeze)
     stages = [(stage.name, _sequence(network, stage.modules)) for stage in family.stages]
     return Classifier(
         nn.Sequential(OrderedDict(stages[:frozen])),
@@ -137,14 +137,6 @@ def build_model(plan: TrainingPlan, classes: int) -> Classifier:
         std=tuple(settings["std"]),
         freeze_batch_norm=plan.model.batch_norm == "frozen",
     ).eval()
-
-
-def _frozen_stages(family: Family, freeze: str) -> int:
-    if freeze == "none":
-        return 0
-    if freeze == "all":
-        return len(family.stages)
-    return family.stage_names.index(family.early if freeze == "early" else freeze) + 1
 
 
 def _sequence(network: nn.Module, paths: tuple[str, ...]) -> nn.Module:

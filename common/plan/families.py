@@ -61,6 +61,14 @@ class Family:
         """The names `model.freeze` understands besides "none", "early" and "all"."""
         return tuple(stage.name for stage in self.stages)
 
+    def frozen_stages(self, freeze: str) -> int:
+        """Return how many stages `model.freeze` freezes: "none", "early", "all" or the name of the last one."""
+        if freeze == "none":
+            return 0
+        if freeze == "all":
+            return len(self.stages)
+        return self.stage_names.index(self.early if freeze == "early" else freeze) + 1
+
     @property
     def late(self) -> str:
         """Last frozen stage of a smaller tail: that behind `early`, or `early` where only the head would be left."""

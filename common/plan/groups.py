@@ -221,7 +221,7 @@ class FederationPlan(PlanGroup):
 class ExchangePlan(PlanGroup):
     """The form of what travels."""
 
-    score_bins: int = Field(50, ge=2, le=1000, description="resolution of the score histograms; never a score itself")
+    score_bins: int = Field(50, ge=2, le=1000, description="resolution of the score histograms; a hospital tells less")
 
 
 class PrivacyPlan(PlanGroup):

@@ -17,12 +17,23 @@ class Rule(StrEnum):
     APP_CODE = "app_code"  # not a field: an app that carries code is refused everywhere
     FAMILIES = "families"
     LEAST_IMAGES = "least_images"
+    LEAST_PATIENTS = "least_patients"
     HOURS = "hours"
     LOCAL_EPOCHS = "local_epochs"
     ROUNDS = "rounds"
     ROUNDS_PER_DAY = "rounds_per_day"
     MEGABYTES_PER_ROUND = "megabytes_per_round"
     CLIP_NORM = "require.update_clip_norm"
+    PLANS = "plans"
+    CLASSES = "classes"
+    SMALLEST_SIZE = "bounds.smallest_size"
+    LARGEST_SIDE = "bounds.largest_side"
+    VIEWS = "bounds.views"
+    FREEZE = "bounds.freeze"
+    LEARNING_RATE = "bounds.learning_rate"
+    TAILS = "tails"
+    TESTS = "tests"
+    FEDERATIONS = "federations"
 
 
 class Failure(StrEnum):

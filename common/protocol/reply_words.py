@@ -31,6 +31,7 @@ _FLOWER = {
 _LONGEST_VERSION = 32
 _VERSION = re.compile(r"\d+(\.\d+){0,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_HEAD = re.compile(r"[0-9]{12}:[0-9a-f]{64}")
 
 
 def failure_word(code: int, reason: str) -> str:
@@ -52,6 +53,11 @@ def version_word(value: object) -> str:
 def digest_word(value: object) -> str:
     """Return a SHA-256 as 64 hexadecimal digits, if it is one."""
     return value if isinstance(value, str) and _DIGEST.fullmatch(value) else UNKNOWN
+
+
+def head_word(value: object) -> str:
+    """Return the head of an audit log, RECORDS:HASH, if it is one; else an empty text."""
+    return value if isinstance(value, str) and _HEAD.fullmatch(value) else ""
 
 
 def number_word(value: object) -> str:

@@ -169,7 +169,14 @@ def _report_to_json(report: RoundReport) -> dict[str, Any]:
         "round": report.round,
         "seconds": report.seconds,
         "sites": {
-            name: [site.images, site.train_loss, site.change_norm, _counts_to_json(site.evaluation), site.weight]
+            name: {
+                "images": site.images,
+                "train_loss": site.train_loss,
+                "change_norm": site.change_norm,
+                "evaluation": _counts_to_json(site.evaluation),
+                "weight": site.weight,
+                "audit_head": site.audit_head,
+            }
             for name, site in report.sites.items()
         },
         "failures": report.failures,
@@ -181,8 +188,8 @@ def _report_to_json(report: RoundReport) -> dict[str, Any]:
 
 def _report_from_json(entry: dict[str, Any]) -> RoundReport:
     sites = {
-        name: SiteReport(images, train_loss, change_norm, _counts_from_json(score), weight)
-        for name, (images, train_loss, change_norm, score, weight) in entry["sites"].items()
+        name: SiteReport(**{**told, "evaluation": _counts_from_json(told["evaluation"])})
+        for name, told in entry["sites"].items()
     }
     return RoundReport(
         entry["round"],

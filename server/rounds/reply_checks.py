@@ -16,7 +16,15 @@ from common.models.tail_layout import TailLayout
 from common.protocol import messages
 from common.protocol.evaluation_metrics import counts_from_metrics
 from common.protocol.receipt import RECEIPT
-from common.protocol.reply_words import UNKNOWN, digest_word, failure_word, key_words, number_word, version_word
+from common.protocol.reply_words import (
+    UNKNOWN,
+    digest_word,
+    failure_word,
+    head_word,
+    key_words,
+    number_word,
+    version_word,
+)
 
 # The closed list of metrics that a reply may hold.
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
@@ -68,6 +76,8 @@ class SiteReport:
         Of the tail that the round started from, on its validation images; None where a hospital does not share it.
     weight : int
         Its weight in the average: `images`, bounded by what is usual in the round; 0 before that is known.
+    audit_head : str
+        Number and hash of the last record of its audit log, to which the server is a witness; "" in a simulation.
     """
 
     images: int
@@ -75,6 +85,7 @@ class SiteReport:
     change_norm: float
     evaluation: EvaluationCounts | None
     weight: int = 0
+    audit_head: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,8 @@ def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int
     if train_loss is not None and not (isinstance(train_loss, float) and 0 <= train_loss <= messages.LARGEST_LOSS):
         raise BadReply(f"{messages.TRAIN_LOSS} is {number_word(train_loss)}")
     evaluation = _evaluation(metrics, site.validation_images, classes, bins)
-    return Update(change, SiteReport(images, train_loss, _norm(change), evaluation))
+    head = head_word(_words(reply).get(messages.AUDIT_HEAD))
+    return Update(change, SiteReport(images, train_loss, _norm(change), evaluation, audit_head=head))
 
 
 def read_evaluation(reply: Message, images: int | None, classes: int, bins: int) -> EvaluationCounts | None:
@@ -157,7 +169,7 @@ def _metrics(
         raise BadReply(f"no {messages.METRICS} record")
     config = _words(reply)
     surplus = reply.content.keys() - records - {messages.METRICS, messages.CONFIG}
-    surplus |= (metrics.keys() - metrics_allowed) | (config.keys() - words - set(RECEIPT))
+    surplus |= (metrics.keys() - metrics_allowed) | (config.keys() - words - {*RECEIPT, messages.AUDIT_HEAD})
     if surplus:
         raise BadReply(f"holds what was not asked for: {key_words(surplus)}")
     return metrics

@@ -27,6 +27,7 @@ def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:
                 "weight": site.weight,
                 "train_loss": site.train_loss,
                 "change_norm": site.change_norm,
+                "audit_head": site.audit_head,
             }
             for name, site in report.sites.items()
         },

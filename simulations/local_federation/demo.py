@@ -68,7 +68,7 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     least = min(len(site.split.train) for site in consortium.sites)
     rules = dict.fromkeys(images, _RULES | {"least_images": min(_RULES["least_images"], least)})
     with interrupt_once(), Rehearsal(folder, images, say, runs, rules) as rehearsal:
-        _bring_online(rehearsal, chapter)
+        _bring_online(rehearsal, plan, consortium.dataset.classes, chapter)
         chapter("the coordinator launches the federation")
         if rehearsal.server.run(_plan_to_launch(plan, consortium.dataset.classes)):
             raise RunError(f"the federation failed; the logs are in {folder}")
@@ -87,7 +87,9 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     return read_summary(run)
 
 
-def _bring_online(rehearsal: Rehearsal, chapter: Callable[[str], None]) -> None:
+def _bring_online(
+    rehearsal: Rehearsal, plan: TrainingPlan, classes: tuple[str, ...], chapter: Callable[[str], None]
+) -> None:
     """Provision and start the server, have every hospital join, and start their daemons."""
     hospitals = rehearsal.hospitals.values()
     chapter("the coordinator provisions: CA, certificates, a start kit a hospital")
@@ -95,6 +97,9 @@ def _bring_online(rehearsal: Rehearsal, chapter: Callable[[str], None]) -> None:
     chapter("each hospital fills in hospital.yaml and makes its own key; the coordinator approves it")
     for hospital in hospitals:
         rehearsal.join(hospital.name)
+        # The split is the hospital's own to choose; here it chooses as the plan of a simulation would.
+        split = {key: getattr(plan.data, key) for key in ("split", "test_fraction", "fold")}
+        hospital.change({"data": split, "rules": {"classes": list(classes)}})
     chapter("the server starts")
     rehearsal.server.start()
     chapter("each hospital checks its machine, its connection and its images")

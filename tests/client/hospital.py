@@ -15,7 +15,7 @@ def rules(**changes: Any) -> RulesSection:
     return RulesSection.model_validate(given)
 
 
-def write_hospital(folder: Path, data: Path, **changes: Any) -> HospitalFile:
+def write_hospital(folder: Path, data: Path, /, **changes: Any) -> HospitalFile:
     """Write and read a `hospital.yaml`; `changes` are top-level fields."""
     content: dict[str, Any] = {
         "name": "north",

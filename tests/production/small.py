@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from common.plan.training_plan import TrainingPlan
 from simulations.local_federation.rehearsal import Rehearsal
 from tests.federation.data import label, picture
 from tests.places import ROOT
@@ -32,7 +33,8 @@ PLAN: dict[str, Any] = {
     "federation.wait_seconds": 60.0,
     "training.learning_rate": 1e-3,
 }
-RULES = {"least_images": 5, "suppress_below": 0}
+# Images of 32 pixels, and more federations than a hospital takes part in within a month.
+RULES = {"least_images": 5, "suppress_below": 0, "federations": 1000, "bounds": {"smallest_size": 32}}
 
 
 def write_images(folder: Path, number: int) -> Path:
@@ -83,6 +85,9 @@ def joined_consortium(
         for hospital in hospitals:
             rehearsal.join(hospital)
             rehearsal.hospitals[hospital].change(settings or {})
+            # A salt that is not secret, so that a simulation can draw the same split.
+            seed = TrainingPlan.from_flat(PLAN).training.seed
+            (rehearsal.hospitals[hospital].folder / "state" / "split.salt").write_text(f"{seed:x}")
         rehearsal.server.start()
         yield rehearsal
 

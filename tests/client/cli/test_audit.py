@@ -46,7 +46,7 @@ def test_the_last_records_as_json(hospital: HospitalFile, last: str, numbers: li
 
 def test_verify_prints_the_head(hospital: HospitalFile) -> None:
     head = AuditLog(hospital.audit_log).verify()
-    assert audit(hospital, "verify").stdout == f"3 records, unbroken; head {head.hash}\n"
+    assert audit(hospital, "verify").stdout == f"3 records, unbroken; head {head}\n"
     assert json.loads(audit(hospital, "verify", "--json").stdout) == {"records": 3, "hash": head.hash}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from client.rules import audit_log
 from client.rules.audit_log import AuditLog, Event
 from common.errors import InputError, RunError
 
@@ -85,12 +86,43 @@ def test_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         AuditLog(tmp_path / "absent" / "audit.jsonl").append(Event.REQUEST)
 
 
-def test_events_of_the_last_day_are_counted(tmp_path: Path) -> None:
+def test_records_of_the_last_day_come_latest_first(tmp_path: Path) -> None:
     log = fill(tmp_path / "audit.jsonl")
     now = datetime.now(UTC)
-    assert log.count_since({Event.REQUEST}, now - timedelta(days=1)) == 5
-    assert log.count_since({Event.REQUEST}, now + timedelta(minutes=1)) == 0
-    assert log.count_since({Event.TRAINED}, now - timedelta(days=1)) == 0
+    assert [record["record"] for record in log.since(now - timedelta(days=1))] == [5, 4, 3, 2, 1]
+    assert log.since(now + timedelta(minutes=1)) == []
+
+
+def test_a_clock_that_was_once_ahead_keeps_no_record_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "audit.jsonl"
+    past = [datetime.now(UTC) + timedelta(days=days) for days in (400, -3)]
+    for moment in past:
+        monkeypatch.setattr(audit_log, "datetime", type("Clock", (datetime,), {"now": lambda zone, at=moment: at}))
+        AuditLog(path).append(Event.REQUEST)
+    monkeypatch.undo()
+    assert AuditLog(path).since(datetime.now(UTC) - timedelta(days=1)) == []
+    AuditLog(path).append(Event.REQUEST)
+    assert [record["record"] for record in AuditLog(path).since(datetime.now(UTC) - timedelta(days=1))] == [3]
+
+
+def test_records_cut_off_at_the_end_are_missed(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = fill(path)
+    told = log.verify()
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    with pytest.raises(InputError, match=r"records 4 to 5 were written and are gone from its end"):
+        log.verify()
+    path.with_suffix(".head").unlink()
+    assert log.verify().records == 3, "who cuts both files leaves no trace in them"
+    with pytest.raises(InputError, match=r"records 4 to 5 were written and are gone from its end"):
+        log.verify(told)
+    log.append(Event.TRAINED)
+    log.append(Event.TRAINED)
+    with pytest.raises(InputError, match="record 5 is another than the one that was told"):
+        log.verify(told)
+    path.unlink()
+    with pytest.raises(InputError, match="gone from its end"):
+        log.verify()
 
 
 def _append(path: Path) -> None:

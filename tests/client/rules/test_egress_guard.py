@@ -21,7 +21,7 @@ RECEIPT = receipt_of(ASKED)
 SCORE: dict[str, Any] = {
     messages.SCORE_LOSS: 0.7,
     messages.SCORE_CONFUSION: [1, 0, 1, 1],
-    messages.SCORE_HISTOGRAM: [0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1],
+    messages.SCORE_HISTOGRAM: [1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1],
 }
 TRAINED = {messages.IMAGES: 10, messages.TRAIN_LOSS: 0.5, **SCORE}
 COUNTS = {messages.TRAIN_IMAGES: 10, messages.VALIDATION_IMAGES: 2, messages.TEST_IMAGES: 4}
@@ -45,7 +45,7 @@ def introduced(identity: dict[str, Any] | None = None, counts: dict[str, Any] | 
 
 
 def let(reply: RecordDict, kind: str = "train", **changes: Any) -> Release:
-    return release(reply, Request(kind, PLAN, ASKED), rules(**changes), "north")
+    return release(reply, Request(kind, PLAN, ASKED), rules(**{"suppress_below": 1, **changes}), "north")
 
 
 def test_an_honest_update_leaves_as_it_is() -> None:

@@ -1,21 +1,25 @@
 """What leaves in answer to a message, and which records the audit log holds of it, for every way that it can end."""
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Error, Message, MetricRecord, RecordDict
+from numpy.typing import NDArray
 
+from client.exposure.plan_approval import AskedPlans
+from client.exposure.tail_origin import InitialTail
 from client.flower.serialization import size_of
-from client.rules.audit_log import AuditLog, Event
+from client.rules.audit_log import AuditHead, AuditLog, Event
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure, Refusal
 from client.runner.kept_replies import KeptReplies
 from client.runner.message_handler import FAILED, REFUSED, MessageHandler
 from common.errors import RunError
+from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.receipt import receipt_of
@@ -27,13 +31,14 @@ BUNDLE = bundle()
 DIGEST = hashlib.sha256(BUNDLE).hexdigest()
 PLAN = TrainingPlan.from_flat({"exchange.score_bins": 4})
 TAIL = np.arange(3, dtype=np.float32)
+INITIAL = InitialTail(TailLayout(("weight",), ((3,),)), TAIL)
 PATIENT = "/data/MUELLER_ANNA.dcm"
 _LATER = (datetime.now().hour + 6) % 24
 NOT_NOW = [f"{_LATER:02}:00-{_LATER:02}:30"]
 SCORE: dict[str, Any] = {
     messages.SCORE_LOSS: 0.7,
     messages.SCORE_CONFUSION: [1, 0, 1, 1],
-    messages.SCORE_HISTOGRAM: [0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1],
+    messages.SCORE_HISTOGRAM: [1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1],
 }
 METRICS: dict[str, dict[str, Any]] = {
     "query": {messages.TRAIN_IMAGES: 10, messages.VALIDATION_IMAGES: 2, messages.TEST_IMAGES: 4},
@@ -86,7 +91,7 @@ class Hospital:
         return reply
 
     def answer(self, message: Message, app: bytes = BUNDLE, problem: str | None = None) -> RecordDict | Error:
-        return MessageHandler(self.file, self.compute, problem).handle(message, app, 7)
+        return MessageHandler(self.file, self.compute, lambda plan: INITIAL, problem).handle(message, app, 7)
 
     def records(self) -> list[dict[str, Any]]:
         return list(self.log.records())
@@ -95,9 +100,11 @@ class Hospital:
         return [record["event"] for record in self.records()]
 
 
-def ask(kind: str = "train", plan: TrainingPlan = PLAN, **words: int | str) -> Message:
+def ask(
+    kind: str = "train", plan: TrainingPlan = PLAN, tail: NDArray[np.float32] = TAIL, **words: int | str
+) -> Message:
     config: dict[str, int | str] = {messages.FEDERATION: "f1", messages.ROUND: 2, **words}
-    content = messages.request_content(plan, config, None if kind == "query" else TAIL)
+    content = messages.request_content(plan, config, None if kind == "query" else tail)
     return Message(content, dst_node_id=1, message_type=kind)
 
 
@@ -197,8 +204,37 @@ def test_the_rounds_of_a_day_are_counted_over_trainings_and_tests(tmp_path: Path
     assert isinstance(hospital.answer(ask("query")), RecordDict)
 
 
-def test_a_query_is_answered_at_any_hour(tmp_path: Path) -> None:
-    assert isinstance(Hospital(tmp_path, hours=NOT_NOW).answer(ask("query")), RecordDict)
+def test_a_query_has_hours_too(tmp_path: Path) -> None:
+    """To say how many images there are, all of them are decoded."""
+    assert_error(Hospital(tmp_path, hours=NOT_NOW).answer(ask("query")), REFUSED, "refused by rule hours")
+
+
+def test_a_training_ends_with_the_hours(tmp_path: Path) -> None:
+    start = datetime.now() - timedelta(hours=1)
+    end = datetime.now() + timedelta(minutes=3)
+    late = HospitalFailure(Failure.TIME, "too slow")
+    hospital = Hospital(tmp_path, raised=late, hours=[f"{start:%H:%M}-{end:%H:%M}"])
+    assert_error(hospital.answer(ask()), REFUSED, "refused by rule hours")
+    ((_, seconds),) = hospital.computed
+    assert 60 < seconds <= 180
+
+
+def test_work_that_was_begun_counts_and_a_reply_that_is_sent_again_does_not(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path, rounds_per_day=2)
+    hospital.answer(ask())
+    hospital.answer(ask())
+    broken = Hospital(tmp_path, raised=HospitalFailure(Failure.CRASH, PATIENT), rounds_per_day=2)
+    assert_error(broken.answer(ask("evaluate")), FAILED, "failed: crash")
+    assert_error(hospital.answer(ask(**{messages.ROUND: 3})), REFUSED, "refused by rule rounds_per_day")
+
+
+def test_the_server_is_a_witness_of_the_log(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path)
+    answers = [hospital.answer(ask(kind)) for kind in ("query", "train", "train")]
+    told = [answer[messages.CONFIG][messages.AUDIT_HEAD] for answer in answers if isinstance(answer, RecordDict)]
+    heads = [AuditHead.read(str(each)) for each in told]
+    assert [head.records for head in heads] == [2, 4, 6]
+    assert hospital.log.verify(*heads) == heads[-1]
 
 
 @pytest.mark.parametrize(
@@ -359,3 +395,20 @@ def test_a_reply_is_kept_once_the_log_tells_of_it(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(KeptReplies, "keep", lambda self, request, reply: kept.append(hospital.events()))
     hospital.answer(ask())
     assert kept == [[Event.REQUEST, Event.TRAINED]]
+
+
+def test_a_plan_that_needs_an_approval_waits_for_it(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path, plans="approved")
+    assert_error(hospital.answer(ask("query")), REFUSED, "refused by rule plans")
+    plans = AskedPlans(hospital.file.plans)
+    assert [plan.changes for plan in plans.listed()] == [{"exchange.score_bins": 4}]
+    plans.approve(PLAN.digest)
+    assert isinstance(hospital.answer(ask("query")), RecordDict)
+    assert [record.get("rule") for record in hospital.records()] == [Rule.PLANS, None, None]
+
+
+def test_a_tail_of_unknown_origin_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path)
+    assert_error(hospital.answer(ask(plan=PLAN, tail=TAIL + 7)), REFUSED, "refused by rule tails")
+    assert hospital.computed == []
+    assert hospital.events() == [Event.REFUSED]

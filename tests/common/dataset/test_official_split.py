@@ -162,14 +162,15 @@ def test_a_site_without_training_images_is_refused(tmp_path: Path) -> None:
 def test_a_hospital_splits_what_it_was_handed_as_the_simulation_does(tmp_path: Path) -> None:
     found = consortium(manifest(tmp_path / "data", ["train"] * 12 + ["test"] * 4))
     place = hand_out(found, tmp_path / "hospitals")["north"]
-    hospital = write_hospital(tmp_path / "north", place)
-    flat: dict[str, Scalar] = {"data.split": "official", "data.size": 32, "model.weights": "none"}
+    hospital = write_hospital(tmp_path / "north", place, data={"path": str(place), "split": "official"})
+    flat: dict[str, Scalar] = {"data.size": 64, "model.weights": "none"}
     plan = local_plan(TrainingPlan.from_flat(flat), hospital)
-    assert names(local_site(plan, hospital).split) == names(found.sites[0].split)
+    assert names(local_site(plan, hospital, seed=7).split) == names(found.sites[0].split)
 
 
 def test_a_hospital_without_a_split_says_so(tmp_path: Path) -> None:
-    hospital = write_hospital(tmp_path / "north", manifest(tmp_path / "data", [""] * 16))
-    plan = local_plan(TrainingPlan.from_flat({"data.split": "official"}), hospital)
+    data = manifest(tmp_path / "data", [""] * 16)
+    hospital = write_hospital(tmp_path / "north", data, data={"path": str(data), "split": "official"})
+    plan = local_plan(TrainingPlan(), hospital)
     with pytest.raises(HospitalFailure, match="brings no split"):
-        local_site(plan, hospital)
+        local_site(plan, hospital, seed=7)

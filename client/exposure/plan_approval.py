@@ -1,0 +1,111 @@
+"""The plans that were asked of this hospital, and which of them a person here has approved."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from common.errors import InputError
+from common.plan.groups import Scalar
+from common.plan.training_plan import TrainingPlan
+from common.system.files import all_but_newest, write_bytes_atomically
+
+# A server may send as many plans as it likes; those that nobody approved give way to newer ones.
+_KEEP = 50
+_LEAST_DIGITS = 8
+_APPROVED = ".approved"
+
+
+class AskedPlan(NamedTuple):
+    """A plan that a server asked for.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the plan.
+    approved : bool
+        Whether a person has approved it.
+    changes : dict
+        Its keys that differ from rarefed's defaults, with their values.
+    """
+
+    digest: str
+    approved: bool
+    changes: dict[str, Scalar]
+
+
+class AskedPlans:
+    """Keeps each plan in a file named by its digest, and beside it an empty one if it is approved.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds nothing else; made when the first plan comes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def remember(self, plan: TrainingPlan) -> None:
+        """Keep a plan that was asked for.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        path = self._path(plan.digest)
+        if path.exists():
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_bytes_atomically(path, plan.to_json().encode("utf-8", "surrogatepass"), mode=0o600)
+        waiting = [each for each in self._folder.glob("*.json") if not self.approved(each.stem)]
+        for old in all_but_newest(waiting, _KEEP):
+            old.unlink(missing_ok=True)
+
+    def approved(self, digest: str) -> bool:
+        """Say whether a person has approved the plan of this digest."""
+        return self._path(digest).with_suffix(_APPROVED).exists()
+
+    def approve(self, digest: str) -> None:
+        """Approve the plan of this digest."""
+        write_bytes_atomically(self._path(digest).with_suffix(_APPROVED), b"", mode=0o600)
+
+    def find(self, beginning: str) -> AskedPlan:
+        """Return the one plan whose digest begins so.
+
+        Raises
+        ------
+        InputError
+            If there is none, or several, or fewer than eight digits are given.
+        """
+        if len(beginning) < _LEAST_DIGITS:
+            raise InputError(f"{beginning!r}: give at least {_LEAST_DIGITS} digits of the plan's digest")
+        found = [plan for plan in self.listed() if plan.digest.startswith(beginning.lower())]
+        if len(found) != 1:
+            raise InputError(
+                f"{len(found) or 'no'} plans were asked for whose digest begins with {beginning!r}: "
+                "`rarefed-hospital plans` lists them"
+            )
+        return found[0]
+
+    def listed(self) -> list[AskedPlan]:
+        """Return all plans that are kept, the latest first; raises `InputError` for one that was changed since."""
+        defaults = TrainingPlan().flat()
+        plans = []
+        for path in all_but_newest(self._folder.glob("*.json"), 0):
+            plan = _read(path)
+            changes = {key: value for key, value in plan.flat().items() if value != defaults[key]}
+            plans.append(AskedPlan(plan.digest, self.approved(plan.digest), changes))
+        return plans
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest}.json"
+
+
+def _read(path: Path) -> TrainingPlan:
+    try:
+        plan = TrainingPlan.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, InputError) as error:
+        raise InputError(f"{path} cannot be read, or is a plan of another rarefed: remove it") from error
+    if plan.digest != path.stem:
+        raise InputError(f"{path} holds another plan than its name says: remove it")
+    return plan
