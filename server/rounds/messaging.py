@@ -331,8 +331,10 @@ class Messenger:
         gone: set[str] = set()
         deadline = time.monotonic() + self._plan.federation.round_seconds
         names = self._send(question, members)
+        pending = dict(names)
         while True:
-            for message_id, reply in self._look(names):
+            # Not those that have answered: Flower may hand over a reply again.
+            for message_id, reply in self._look(pending):
                 name = names[message_id]
                 if name in replies:
                     self._repeated[name] += 1

@@ -40,6 +40,7 @@ def test_late_replies_are_discarded_and_counted() -> None:
     result = federate(*hospitals, transport=transport, changes=changes)
     assert result.rounds[0].failures == {"south": "no reply in time"}
     assert [report.late for report in result.rounds] == [{}, {"south": 1}, {}]
+    assert [report.repeated for report in result.rounds] == [{}] * 3, "whoever has answered is not looked at again"
     assert result.tail.tolist() == [1.0 + 2.0 + 2.0] * 3
 
 
