@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from client.preflight.findings import Finding, failed, passed, warn
 from client.rules.hospital_file import HospitalFile
+from common.processes.confinement import landlock_version
 from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
 
 _FLOWER = "1.42."
@@ -103,6 +104,18 @@ def check_node_key(hospital: HospitalFile) -> Finding:
     return passed("node key", f"{hospital.node_key} is readable by its owner only")
 
 
+def check_sandbox(hospital: HospitalFile) -> Finding:
+    """Check that the process that reads images can be confined: a hostile image may take it over."""
+    wanted, version = hospital.limits.sandbox, landlock_version()
+    if wanted == "off":
+        return warn("sandbox", "limits.sandbox is off", "set it to auto, so that no image can reach the node key")
+    if version:
+        return passed("sandbox", f"the process that reads images is confined (Landlock, version {version})")
+    mend = "use a Linux kernel of 5.13 or newer with Landlock, or run the daemon in the kit's container"
+    found = "this kernel has no Landlock: what a hostile image runs could read the node key"
+    return failed("sandbox", found, mend) if wanted == "require" else warn("sandbox", found, mend)
+
+
 def _version(distribution: str) -> str:
     try:
         return version(distribution)
@@ -118,5 +131,6 @@ MACHINE_CHECKS = (
     check_state_folder,
     check_node_key,
     check_data_folder,
+    check_sandbox,
 )
 """In the order in which they are reported."""

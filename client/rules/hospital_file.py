@@ -53,6 +53,9 @@ class LimitsSection(Section):
     cpus: int = Field(0, ge=0, description="CPU cores; 0: all")
     memory_gigabytes: float = Field(0, ge=0, description="of a training process; 0: three quarters of the machine's")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: a GPU when there is one")
+    sandbox: Literal["auto", "require", "off"] = Field(
+        "auto", description="of the process that reads images; auto: as far as the kernel has one; require: or nothing"
+    )
 
 
 class PortsSection(Section):

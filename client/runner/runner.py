@@ -11,6 +11,7 @@ tests/client/flower/test_flower_seam.py fails.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -31,16 +32,20 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
+from client.exposure.split_salt import split_seed
 from client.exposure.tail_origin import initial_tail
 from client.flower.heartbeat import set_heartbeat
 from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile, read_hospital_file
+from client.rules.policy import HospitalFailure
 from client.runner.local_app import local_client_app
 from client.runner.message_handler import MessageHandler
 from client.runner.training_process import TrainingProcess
 from client.training.local_data import local_plan
 from common.errors import RarefedError
+from common.processes.confinement import Confinement
 from common.processes.parent_death import die_with_parent
+from common.system.folders import cache_folder
 
 
 class FlowerTask:
@@ -59,7 +64,7 @@ class FlowerTask:
     def __init__(self, hospital: HospitalFile, spec: ExecutionSpec, file_problem: str | None = None) -> None:
         app = local_client_app(hospital, hospital.personal_layers)
         # Before this process has threads: what is forked from it must not inherit a lock that one of them holds.
-        self._training = TrainingProcess(partial(_answer, app), hospital.limits)
+        self._training = TrainingProcess(partial(_answer, app), hospital.limits, _files_of_training(hospital))
         self._handler = MessageHandler(
             hospital, self._compute, lambda plan: initial_tail(local_plan(plan, hospital)), file_problem
         )
@@ -92,6 +97,18 @@ class FlowerTask:
 
     def _compute(self, message: Message, seconds: float) -> RecordDict:
         return message_from_bytes(self._training.answer(message_to_bytes(message), seconds)).content
+
+
+def _files_of_training(hospital: HospitalFile) -> Confinement:
+    """Return what the process that trains may use; makes what it could not make itself."""
+    cache = cache_folder()
+    with contextlib.suppress(HospitalFailure, OSError):
+        for folder in (cache, hospital.personal_layers):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        split_seed(hospital.split_salt)
+    # Images and weights may lie there too, if the hospital put them there.
+    readable = (hospital.split_salt, hospital.data.path, *((Path(hospital.weights),) if hospital.weights else ()))
+    return Confinement(hospital.state, (cache, hospital.personal_layers), readable)
 
 
 class _ForkingExecutor:

@@ -13,11 +13,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure, Refusal
+from common.processes.confinement import Confinement, confine
 from common.processes.parent_death import die_with_parent
 from common.protocol.refusals import Failure, Rule
 from common.system.resources import memory_gigabytes
@@ -39,14 +41,16 @@ class TrainingProcess:
         Answers the message; runs in the new process.
     limits : LimitsSection
         How much of the machine it may use.
+    files : Confinement or None
+        What it may use of the files; None: it is not confined.
     """
 
-    def __init__(self, compute: Compute, limits: LimitsSection) -> None:
+    def __init__(self, compute: Compute, limits: LimitsSection, files: Confinement | None = None) -> None:
         self._pipe, theirs = Pipe()
         self._pid = os.fork()
         if not self._pid:
             self._pipe.close()
-            _work(theirs, compute, limits)
+            _work(theirs, compute, limits, files)
         theirs.close()
 
     def answer(self, message: bytes, seconds: float) -> bytes:
@@ -92,10 +96,15 @@ class TrainingProcess:
         return HospitalFailure(Failure.CRASH, f"the training process died (exit {ending})")
 
 
-def _work(pipe: Connection, compute: Compute, limits: LimitsSection) -> None:
+def _work(pipe: Connection, compute: Compute, limits: LimitsSection, files: Confinement | None) -> None:
     try:
         die_with_parent()
         _limit(limits)
+        missing = confine(files, [pipe.fileno()]) if files and limits.sandbox != "off" else None
+        if missing and limits.sandbox == "require":
+            compute = partial(_refuse_unconfined, missing)
+        elif missing:
+            print(f"the process that reads images is not wholly confined: {missing}", file=sys.stderr)
         kind, word, content = _answer(pipe.recv_bytes(), compute)
         pipe.send_bytes(f"{kind} {word}".encode())
         pipe.send_bytes(content)
@@ -120,6 +129,10 @@ def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:
         out_of_memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
         kind = Failure.MEMORY if out_of_memory else Failure.TRAINING
         return "failure", kind, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+
+
+def _refuse_unconfined(missing: str, message: bytes) -> bytes:
+    raise HospitalFailure(Failure.STATE, f"limits.sandbox = require, and {missing}")
 
 
 def _limit(limits: LimitsSection) -> None:

@@ -28,7 +28,12 @@ ALL_MUST: dict[str, Any] = PLAN | {
     "federation.select": "last",
 }
 # The server takes a silent hospital for dead after twice the heartbeat; and many runs fit in a day here.
-SETTINGS: dict[str, Any] = {"heartbeat_seconds": 10, "rules": {"rounds_per_day": 100_000}}
+SETTINGS: dict[str, Any] = {
+    "heartbeat_seconds": 10,
+    "rules": {"rounds_per_day": 100_000},
+    # A process at an armed point leaves a mark in a folder of this test.
+    "limits": {"sandbox": "off"},
+}
 
 
 class Stage:

@@ -26,6 +26,7 @@ def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HospitalFile:
     hospital = write_hospital(tmp_path / "hospital", data)
     hospital.node_key.touch(mode=0o600)
     monkeypatch.setattr(machine, "memory_gigabytes", lambda: 16.0)
+    monkeypatch.setattr(machine, "landlock_version", lambda: 7)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: Usage(200e9, 100e9, 100e9))
     monkeypatch.setattr(os, "access", lambda _, wanted: not wanted & os.W_OK)  # root may always write
@@ -111,3 +112,20 @@ def test_the_node_key(sound: HospitalFile) -> None:
     assert "mode 640" in machine.check_node_key(sound).found
     sound.node_key.unlink()
     assert "enroll" in machine.check_node_key(sound).mend
+
+
+@pytest.mark.parametrize(
+    ("wanted", "version", "status"),
+    [
+        ("auto", 0, Status.WARN),
+        ("require", 0, Status.FAILED),
+        ("require", 1, Status.PASSED),
+        ("off", 7, Status.WARN),
+    ],
+)
+def test_a_kernel_without_a_sandbox(
+    sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, wanted: str, version: int, status: Status
+) -> None:
+    monkeypatch.setattr(machine, "landlock_version", lambda: version)
+    limits = sound.limits.model_copy(update={"sandbox": wanted})
+    assert machine.check_sandbox(sound.model_copy(update={"limits": limits})).status == status

@@ -1,0 +1,168 @@
+"""Confines the process that decodes images: a hostile image may take it over, and then finds nothing worth having.
+
+Linux's Landlock (kernel 5.13 or newer) takes away files and TCP, a seccomp filter every new socket and the calls that
+look into other processes. Both hold for good, and for all that the process starts. There is no well-kept library for
+either that brings no compiled code; so the few calls are made here, as documented in `landlock(7)` and `seccomp(2)`.
+"""
+
+import contextlib
+import ctypes
+import os
+import platform
+import resource
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_VERSION_FLAG, _PATH_BENEATH = 1, 1
+_NO_NEW_PRIVILEGES, _SET_DUMPABLE, _SET_SECCOMP, _FILTER = 38, 4, 22, 2
+
+# Rights of files and folders, by the version of Landlock that knows them.
+_READ = 0b1101  # execute, read a file, read a folder
+_ALL = (1 << 13) - 1
+_REFER, _TRUNCATE = 1 << 13, 1 << 14
+_OF_FILES = 0b111 | _TRUNCATE  # those that make sense for what is no folder
+_TCP = 0b11  # bind, connect
+_SCOPES = 0b11  # abstract sockets, signals
+
+# socket, ptrace, process_vm_readv and _writev, bpf, perf_event_open, userfaultfd, keyctl, add_key, request_key, mount,
+# unshare, setns, pidfd_getfd, io_uring_setup, by number.
+_FORBIDDEN = {
+    "x86_64": (0xC000003E, (41, 101, 310, 311, 321, 298, 323, 250, 248, 249, 165, 272, 308, 438, 425)),
+    "aarch64": (0xC00000B7, (198, 117, 270, 271, 280, 241, 282, 219, 217, 218, 40, 97, 268, 438, 425)),
+}
+_NOT_PERMITTED = 1
+
+
+class Confinement(NamedTuple):
+    """What a confined process may use of the files.
+
+    Attributes
+    ----------
+    hidden : Path
+        The folder of which nothing may be read, except what the others name.
+    writable : tuple of Path
+        Folders that alone may be written to, beside devices.
+    readable : tuple of Path
+        Files and folders below `hidden` that may be read.
+    """
+
+    hidden: Path
+    writable: tuple[Path, ...]
+    readable: tuple[Path, ...]
+
+
+def landlock_version() -> int:
+    """Return the version of this kernel's Landlock; 0 where there is none."""
+    return max(0, _syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG))
+
+
+def confine(files: Confinement, kept: Sequence[int]) -> str | None:
+    """Confine this process, for good.
+
+    Parameters
+    ----------
+    files : Confinement
+    kept : sequence of int
+        File descriptors that stay open, beside the standard ones.
+
+    Returns
+    -------
+    str or None
+        What this machine has not: then that part, and no other, is missing.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    _close_all_but(kept)
+    missing = [what for what in (_restrict_files(files), _forbid_calls()) if what]
+    return "; ".join(missing) or None
+
+
+def _restrict_files(files: Confinement) -> str | None:
+    version = landlock_version()
+    if not version:
+        return "this kernel has no Landlock (5.13 or newer, and not switched off)"
+    rights = _ALL | (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)
+    parts = [rights, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0]
+    attributes = struct.pack("QQQ", *parts)[: 24 if version >= 6 else 16 if version >= 4 else 8]
+    ruleset = _syscall(_CREATE_RULESET, attributes, len(attributes), 0)
+    if ruleset < 0:
+        return f"Landlock: {os.strerror(ctypes.get_errno())}"
+    try:
+        for path in (*_beside(files.hidden.resolve()), *files.readable):
+            _allow(ruleset, path, _READ)
+        for path in (*files.writable, Path("/dev")):
+            _allow(ruleset, path, rights)
+        if _syscall(_RESTRICT_SELF, ruleset, 0):
+            return f"Landlock: {os.strerror(ctypes.get_errno())}"
+    finally:
+        os.close(ruleset)
+    return None
+
+
+def _beside(hidden: Path) -> Iterator[Path]:
+    """Yield all that lies beside a folder, and beside each of the folders that it is in.
+
+    Without links, one of which may lead back to such a folder: where they lead to is yielded for itself.
+    """
+    while hidden != hidden.parent:
+        with contextlib.suppress(OSError):
+            yield from (path for path in hidden.parent.iterdir() if path != hidden and not path.is_symlink())
+        hidden = hidden.parent
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    """Allow rights below a path; what cannot be opened could not be used anyway."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            if not path.is_dir():
+                rights &= _OF_FILES
+            _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
+        finally:
+            os.close(descriptor)
+
+
+def _forbid_calls() -> str | None:
+    architecture, numbers = _FORBIDDEN.get(platform.machine(), (0, ()))
+    if not numbers or sys.platform != "linux":
+        return f"no list of system calls of {platform.machine()}"
+    # Berkeley packet filter: load the architecture, compare; load the call's number, compare each; else allow.
+    load, equal, answer = 0x20, 0x15, 0x06
+    allow, refuse = 0x7FFF0000, 0x00050000 | _NOT_PERMITTED
+    program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, allow), (load, 0, 0, 0)]
+    left = len(numbers)
+    for number in numbers:
+        program.append((equal, left, 0, number))
+        left -= 1
+    program += [(answer, 0, 0, allow), (answer, 0, 0, refuse)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    header = ctypes.create_string_buffer(struct.pack("H6xP", len(program), ctypes.addressof(code)))
+    if _libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(header), 0, 0):
+        return f"seccomp: {os.strerror(ctypes.get_errno())}"
+    return None
+
+
+def _close_all_but(kept: Sequence[int]) -> None:
+    opened = Path("/proc/self/fd")
+    for number in [int(each.name) for each in opened.iterdir()] if opened.exists() else []:
+        if number > 2 and number not in kept:
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+
+def _syscall(number: int, *arguments: object) -> int:
+    if sys.platform != "linux":
+        return -1
+    return int(_libc.syscall(ctypes.c_long(number), *(_argument(each) for each in arguments)))
+
+
+def _argument(value: object) -> object:
+    return ctypes.c_long(value) if isinstance(value, int) else value
+
+
+_libc = ctypes.CDLL(None, use_errno=True)

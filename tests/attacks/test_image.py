@@ -1,0 +1,104 @@
+"""A hostile image: it runs code of its own in the process that decodes it, and looks for what is worth having."""
+
+import json
+import os
+import resource
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from client.rules.hospital_file import LimitsSection
+from client.rules.policy import HospitalFailure
+from client.runner import training_process
+from client.runner.training_process import TrainingProcess
+from common.processes.confinement import Confinement, landlock_version
+from common.protocol.refusals import Failure
+
+pytestmark = pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    state = tmp_path / "hospital" / "state"
+    (state / "cache").mkdir(parents=True)
+    for name in ("node.key", "audit.jsonl", "split.salt", "runner.secret"):
+        (state / name).write_text("secret")
+    return state
+
+
+def attempt(action: Callable[[], object]) -> str:
+    try:
+        return f"done: {action()!r:.80}"
+    except OSError as error:
+        return type(error).__name__
+
+
+def run(state: Path, actions: dict[str, Callable[[], object]], **limits: Any) -> dict[str, str]:
+    """Have a training process try what hostile code would."""
+    files = Confinement(state, (state / "cache",), (state / "split.salt",))
+
+    def hostile(_: bytes) -> bytes:
+        return json.dumps({name: attempt(action) for name, action in actions.items()}).encode()
+
+    process = TrainingProcess(hostile, LimitsSection.model_validate(limits), files)
+    try:
+        return dict(json.loads(process.answer(b"", 60)))
+    finally:
+        process.stop()
+
+
+def test_hostile_code_finds_neither_key_nor_log_nor_socket(state: Path) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        address, inherited = listening.getsockname(), listening.fileno()
+        told = run(
+            state,
+            {
+                "key": (state / "node.key").read_text,
+                "log": (state / "audit.jsonl").read_text,
+                "secret": (state / "runner.secret").read_text,
+                "list": lambda: list(state.iterdir()),
+                "change the log": lambda: (state / "audit.jsonl").write_text(""),
+                "write beside it": lambda: (state.parent / "hospital.yaml").write_text(""),
+                "link": lambda: os.link(state / "node.key", state / "cache" / "key"),
+                "rename": lambda: (state / "node.key").rename(state / "cache" / "key"),
+                "tcp": lambda: socket.create_connection(address, 5),
+                "udp": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+                "unix": lambda: socket.socket(socket.AF_UNIX),
+                "inherited": lambda: os.fstat(inherited),
+                "memory of the parent": Path(f"/proc/{os.getpid()}/mem").read_bytes,
+                "kill": lambda: os.kill(os.getppid(), 0),
+            },
+        )
+    assert {name: what for name, what in told.items() if what.startswith("done")} == {}
+    assert (state / "node.key").read_text() == "secret"
+
+
+def test_what_a_training_needs_is_there(state: Path) -> None:
+    image = state.parent.parent / "image.png"
+    image.write_bytes(b"image")
+    told = run(
+        state,
+        {
+            "image": image.read_bytes,
+            "salt": (state / "split.salt").read_text,
+            "cache": lambda: (state / "cache" / "activations").write_bytes(b"1"),
+            "torch": lambda: torch.ones(200, 200).mm(torch.ones(200, 200)).sum().item(),
+            "no core": lambda: resource.getrlimit(resource.RLIMIT_CORE),
+        },
+    )
+    assert all(what.startswith("done") for what in told.values()), told
+    assert told["no core"] == "done: (0, 0)"
+
+
+def test_a_hospital_may_insist_on_the_sandbox(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_process, "confine", lambda files, kept: "this kernel has no Landlock")
+    assert run(state, {"key": (state / "node.key").read_text})["key"] == "done: 'secret'"
+    with pytest.raises(HospitalFailure, match=r"limits\.sandbox = require, and this kernel has no Landlock") as refused:
+        run(state, {"key": (state / "node.key").read_text}, sandbox="require")
+    assert refused.value.kind == Failure.STATE
