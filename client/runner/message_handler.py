@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from datetime import datetime
 
-from flwr.app import Error, Message, MessageType, RecordDict
+from flwr.app import ConfigRecord, Error, Message, MessageType, RecordDict
 
 from client.exposure.federation_memory import FederationMemory
 from client.exposure.plan_approval import AskedPlans
@@ -202,7 +202,9 @@ def _tell_head(content: RecordDict, head: AuditHead) -> None:
 
     Always in as many characters, so that the log can say how large the reply is.
     """
-    content.config_records[messages.CONFIG][messages.AUDIT_HEAD] = f"{head.records:012}:{head.hash:0>64}"
+    words = content.get(messages.CONFIG)
+    if isinstance(words, ConfigRecord):
+        words[messages.AUDIT_HEAD] = f"{head.records:012}:{head.hash:0>64}"
 
 
 def _say(audit: MessageAudit, line: str) -> None:
