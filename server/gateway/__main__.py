@@ -6,9 +6,8 @@ import signal
 import socket
 import ssl
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import httpx
 import typer
@@ -19,13 +18,28 @@ from common.system.command_line import run_command_line
 from server.gateway.app import Gateway
 from server.gateway.connection import Connection
 from server.gateway.limits import Limits, limits_with
+from server.gateway.lobby import Lobby
 from server.gateway.log import limit_log_rate
+from server.gateway.member_keys import MemberKeys
+from server.gateway.reception import Reception
+from server.members.server_folder import ServerFolder
 
 _CONNECT_SECONDS = 5
-_BACKLOG = 128
+_BACKLOG = 1024
 _MOST_FILES = 2**16
 
 app = typer.Typer(add_completion=False)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without sockets of its own: it keeps the answers' date, and ends connections at its stop."""
+
+    reception: Reception
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody any more, then end what goes on."""
+        self.reception.close()
+        await super().shutdown(sockets)
 
 
 @app.command()
@@ -34,6 +48,7 @@ def _serve(
     upstream_ca: Annotated[Path, typer.Option(help="The CA of the SuperLink's certificate (PEM).")],
     certificate: Annotated[Path, typer.Option(help="The federation's server certificate, with its chain (PEM).")],
     key: Annotated[Path, typer.Option(help="The certificate's key (PEM, not encrypted).")],
+    folder: Annotated[Path, typer.Option(help="The server's folder: its registry says which hospitals are let in.")],
     listen: Annotated[str, typer.Option(help="The address to listen on.")] = "0.0.0.0",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8443,
     ca_for_clients: Annotated[Path | None, typer.Option(help="Let in only certificates of this CA (PEM).")] = None,
@@ -45,6 +60,9 @@ def _serve(
     trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _trust(trusted, upstream_ca)
     tls = _server_tls(certificate, key, ca_for_clients)
+    members = ServerFolder(folder.absolute())
+    if not members.hospitals.is_dir():
+        raise InputError(f"--folder {folder}: has no registry of hospitals: `rarefed-server provision` makes one")
     listener = _listen(listen, port)
     limit_log_rate()
     _raise_file_limit()
@@ -53,11 +71,16 @@ def _serve(
         signal.signal(stop, lambda *_: sys.exit(0))
     host, taken = listener.getsockname()[:2]
     print(f"gateway: listening on {host} port {taken}, in front of {base}", flush=True)
-    asyncio.run(_run(base, trusted, tls, listener, limits))
+    asyncio.run(_run(base, trusted, tls, listener, MemberKeys(members), limits))
 
 
 async def _run(
-    base: str, trusted: ssl.SSLContext, tls: ssl.SSLContext, listener: socket.socket, limits: Limits
+    base: str,
+    trusted: ssl.SSLContext,
+    tls: ssl.SSLContext,
+    listener: socket.socket,
+    keys: MemberKeys,
+    limits: Limits,
 ) -> None:
     client = httpx.AsyncClient(
         base_url=base,
@@ -67,24 +90,33 @@ async def _run(
         headers={"user-agent": "rarefed-gateway", "accept-encoding": "identity"},
         timeout=httpx.Timeout(limits.upstream_seconds, connect=_CONNECT_SECONDS),
         # The SuperLink closes idle connections after 5 s, and a request on a connection that it is closing would fail.
-        limits=httpx.Limits(max_connections=limits.requests, keepalive_expiry=2),
+        # How many there are is bounded by the places for requests.
+        limits=httpx.Limits(max_connections=None, keepalive_expiry=2),
     )
     async with client:
+        lobby = Lobby(limits)
         config = uvicorn.Config(
-            Gateway(client, limits),
-            # uvicorn calls this as it would call the class.
-            http=cast(type[asyncio.Protocol], partial(Connection, limits=limits)),
+            Gateway(client, keys, lobby, limits),
+            http="h11",
             ws="none",
             lifespan="off",
-            ssl_context_factory=lambda *_: tls,
             timeout_graceful_shutdown=limits.stop_seconds,
-            # Otherwise callers could choose the address that is counted, by the header X-Forwarded-For.
+            # Otherwise callers could choose their address in the log, by the header X-Forwarded-For.
             proxy_headers=False,
             server_header=False,
             access_log=False,
             log_config=None,
         )
-        await uvicorn.Server(config).serve(sockets=[listener])
+        server = _Server(config)
+        server.reception = Reception(
+            listener,
+            tls,
+            lobby,
+            limits,
+            lambda visit: Connection(config, server.server_state, visit, lobby, limits),
+        )
+        server.reception.open()
+        await server.serve(sockets=[])
 
 
 def _base_url(upstream: str) -> str:
@@ -138,7 +170,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _raise_file_limit() -> None:
-    """Make room for connections that never finish their TLS handshake: they take files, and are not counted."""
+    """Make room for connections: each takes a file."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

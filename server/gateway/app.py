@@ -7,7 +7,11 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from server.gateway.call import Call
-from server.gateway.limits import Limits, Places, RateTable
+from server.gateway.counters import Places, RateTable
+from server.gateway.health import Health
+from server.gateway.limits import Limits
+from server.gateway.lobby import Lobby
+from server.gateway.member_keys import MemberKeys
 from server.gateway.refusal import RefusedError
 
 _log = logging.getLogger(__name__)
@@ -45,9 +49,15 @@ REQUEST_HEADERS = frozenset(
 RESPONSE_HEADERS = frozenset({b"content-type", b"flwr-version-incompatibility-message"})
 
 _TEXT = (b"content-type", b"text/plain")
+_JSON = (b"content-type", b"application/json")
 _RETRY_AFTER = (b"retry-after", b"5")
-_HEALTH_SECONDS = 3
 _LONGEST_TARGET_IN_LOG = 80
+
+# What the SuperLink answers to a node that it does not know. By this number a hospital's daemon knows that its key was
+# refused, and says so.
+_ACTIVATE = "/v1/fleet/activate-node"
+_ACTIVATION_FAILED = b'{"code":2004,"detail":"Failed to activate SuperNode."}'
+_NOT_AUTHENTICATED = b'{"detail":"Invalid SuperNode authentication"}'
 
 
 class Gateway:
@@ -57,14 +67,24 @@ class Gateway:
     ----------
     upstream : httpx.AsyncClient
         Client of the SuperLink, with its address as base URL, its CA and the time limit.
+    keys : MemberKeys
+        The approved hospitals' keys.
+    lobby : Lobby
+        Where the connections are counted.
     limits : Limits
-        How much is accepted per address and altogether.
+        How much is accepted.
     """
 
-    def __init__(self, upstream: httpx.AsyncClient, limits: Limits) -> None:
+    def __init__(self, upstream: httpx.AsyncClient, keys: MemberKeys, lobby: Lobby, limits: Limits) -> None:
         self._upstream = upstream
+        self._keys = keys
+        self._lobby = lobby
         self._limits = limits
-        self._rates = RateTable(limits)
+        self._health = Health(upstream)
+        self._strangers = RateTable(limits.rate, limits.burst, limits.addresses)
+        # Names of approved hospitals, which are few.
+        self._hospitals = RateTable(limits.rate, limits.burst, limits.addresses)
+        self._bytes = RateTable(limits.bytes_per_hour / 3600, limits.bytes_per_hour, limits.addresses)
         self._places = Places(limits)
         self._routes = {route.encode(): route for route in FLEET_ROUTES}
 
@@ -83,27 +103,43 @@ class Gateway:
             await self._refuse(call, RefusedError(503, "a fault of the gateway"))
 
     async def _handle(self, call: Call) -> None:
-        if not self._rates.admits(call.address):
+        hospital = call.hospital = self._signer(call)
+        admitted = self._hospitals.admits(hospital) if hospital else self._strangers.admits(call.visit.address)
+        if not admitted:
             raise RefusedError(503, "too many requests a second")
         route = self._routes.get(call.target)
         if call.target != b"/health" and route is None:
             raise RefusedError(404, "no such route")
         if call.method != ("GET" if route is None else "POST"):
             raise RefusedError(405, "method not allowed")
-        with self._places.taken(call.address):
-            if route is None:
-                await self._say_health(call)
-            else:
-                await self._forward(call, route)
+        if route is None:
+            await self._health.check()
+            await call.answer(200, [_TEXT], b"ok\n", self._limits.silence_seconds)
+        elif hospital is None:
+            # Before a byte of the body is waited for, and before any place is taken.
+            raise self._shut_out(call, route)
+        else:
+            self._lobby.admit(call.visit, hospital)
+            with self._places.taken(hospital):
+                await self._forward(call, route, hospital)
 
-    async def _say_health(self, call: Call) -> None:
-        reply = await self._ask(self._upstream.build_request("GET", "/health", timeout=_HEALTH_SECONDS))
-        if not reply.is_success:
-            raise RefusedError(503, f"upstream answered {reply.status_code}")
-        await call.answer(200, [_TEXT], b"ok\n", self._limits.transfer_seconds)
+    def _signer(self, call: Call) -> str | None:
+        names = (b"flwr-public-key", b"flwr-timestamp", b"flwr-signature")
+        return self._keys.signer(*(call.header(name) for name in names))
 
-    async def _forward(self, call: Call, route: str) -> None:
-        body = await call.read_body(self._limits.body_bytes, self._limits.transfer_seconds)
+    def _shut_out(self, call: Call, route: str) -> RefusedError:
+        if self._keys.knows(call.header(b"flwr-public-key")):
+            return RefusedError(401, "signature or clock of a hospital is wrong", _NOT_AUTHENTICATED)
+        if route == _ACTIVATE:
+            return RefusedError(412, "no approved hospital's key", _ACTIVATION_FAILED)
+        return RefusedError(401, "no approved hospital's key", _NOT_AUTHENTICATED)
+
+    async def _forward(self, call: Call, route: str, hospital: str) -> None:
+        def count(size: int) -> None:
+            if not self._bytes.admits(hospital, size):
+                raise RefusedError(503, f"{hospital} has sent its bytes of this hour")
+
+        body = await call.read_body(self._limits, count)
         headers = call.headers(REQUEST_HEADERS)
         reply = await self._ask(self._upstream.build_request("POST", route, headers=headers, content=body))
         if not (reply.is_success or reply.is_client_error):
@@ -119,6 +155,8 @@ class Gateway:
 
     async def _refuse(self, call: Call, refusal: RefusedError) -> None:
         target = ascii(call.target[:_LONGEST_TARGET_IN_LOG])
-        _log.warning("%s %s %s: %d %s", call.address, call.method[:8], target, refusal.status, refusal.reason)
+        who = f"{call.visit.address} {call.hospital or 'stranger'}"
+        _log.warning("%s %s %s: %d %s", who, call.method[:8], target, refusal.status, refusal.reason)
+        kind = _JSON if refusal.body.startswith(b"{") else _TEXT
         retry = [_RETRY_AFTER] if refusal.status == 503 else []
-        await call.refuse(refusal.status, [_TEXT, *retry], b"refused\n")
+        await call.refuse(refusal.status, [kind, *retry], refusal.body)

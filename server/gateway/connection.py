@@ -1,18 +1,15 @@
-"""uvicorn's HTTP connection with timeouts and connection limits."""
+"""uvicorn's HTTP connection with timeouts."""
 
 import asyncio
-import logging
 from email.utils import formatdate
-from typing import Any
 
 import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from server.gateway.limits import Limits, counted_as
-
-_log = logging.getLogger(__name__)
+from server.gateway.limits import Limits
+from server.gateway.lobby import Lobby, Visit
 
 # How long a caller may take to answer the end of TLS (close_notify). Idle clients never do, and asyncio waits for 30 s.
 _CLOSE_SECONDS = 1
@@ -21,51 +18,42 @@ _CLOSE_SECONDS = 1
 class Connection(H11Protocol):
     """One connection, from the end of its TLS handshake on.
 
-    uvicorn waits without limit for the first request of a connection and for the rest of a request's head, and accepts
-    any number of connections. This class closes a connection that is too slow or one too many.
+    uvicorn waits without limit for the first request of a connection and for the rest of a request's head. This class
+    closes a connection that is too slow. The app finds the visit in the request's `scope["state"]`.
 
     Parameters
     ----------
+    config, server_state
+        uvicorn's.
+    visit : Visit
+        Counted in the lobby already.
+    lobby : Lobby
+        Which the visit leaves when the connection ends.
     limits : Limits
-        Its `head_seconds`, `connections` and `connections_per_address`.
-    config, server_state, app_state, _loop
-        As uvicorn passes them.
+        Its `head_seconds`.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limits: Limits,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, config: Config, server_state: ServerState, visit: Visit, lobby: Lobby, limits: Limits) -> None:
+        super().__init__(config, server_state, {"visit": visit})
+        self._visit = visit
+        self._lobby = lobby
         self._limits = limits
         self._head_deadline: asyncio.TimerHandle | None = None
         self._hung_up = False
 
-    @property
-    def _address(self) -> str:
-        return counted_as(self.client[0]) if self.client else "unknown"
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Start the timeout for a request, or close the connection if there are too many."""
+        """Start the timeout for a request."""
         super().connection_made(transport)
-        open_now = [other._address for other in self.connections if isinstance(other, Connection)]
-        of_address = open_now.count(self._address)
-        if len(open_now) > self._limits.connections or of_address > self._limits.connections_per_address:
-            _log.warning("%s: hung up: too many connections", self._address)
-            self._hang_up()
-        elif self.client is None:  # gone before its address could be read
+        self._visit.hang_up = transport.abort
+        if self.client is None:  # gone before its address could be read
             self._hang_up()
         else:
             self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timeout."""
+        """Stop the timeout, and end the visit."""
         super().connection_lost(exc)
+        self._lobby.leave(self._visit)
         self._stop_watching()
 
     def data_received(self, data: bytes) -> None:

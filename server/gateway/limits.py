@@ -1,38 +1,50 @@
-"""How much the gateway accepts per address and altogether, and the counters that enforce it."""
+"""How much the gateway accepts of a hospital, of an address's strangers, and altogether."""
 
 import ipaddress
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from common.errors import InputError
-from server.gateway.refusal import RefusedError
 
 
 @dataclass(frozen=True)
 class Limits:
     """The gateway's limits; the defaults fit several hospitals with 100 MB models behind one address.
 
+    A *stranger* is whoever has not yet signed a request with the key of an approved hospital. Strangers are counted by
+    address, hospitals by name, and no number of strangers takes what is a hospital's.
+
     Attributes
     ----------
     body_bytes : int
         The largest request body. Flower cuts arrays into objects of 5 MiB.
+    bytes_per_hour : int
+        What a hospital may send over time, and at once after an hour of silence.
     rate, burst : float, int
-        Requests per second and address over time, and at once. A round takes a few dozen requests, an idle node sends
-        one in 3 s.
-    requests, requests_per_address : int
-        Requests in progress at a time. `requests` times `body_bytes` bounds the memory.
-    connections, connections_per_address : int
-        Open connections at a time; a SuperNode has up to six.
+        Requests per second of a hospital, or of an address's strangers, over time, and at once. A round takes a few
+        dozen requests, an idle node sends one in 3 s.
+    requests, requests_per_hospital, own_requests : int
+        Hospitals' requests in progress at a time. The first `own_requests` of a hospital are always let in, whatever
+        others have in hand. `requests` and all hospitals' own, times `body_bytes`, bound the memory.
+    connections_per_hospital : int
+        Open connections of a hospital; a SuperNode has up to six.
+    strangers, strangers_per_address : int
+        Strangers' open connections, from the moment that they are accepted, before TLS. One too many costs the address
+        that has most its oldest.
+    handshake_rate, handshake_burst : float, int
+        Connections accepted of an address per second over time, and at once: a TLS handshake costs this machine more
+        than its caller.
     addresses : int
         Addresses whose rate is remembered; the one that has been quiet longest is forgotten first.
+    handshake_seconds : float
+        How long a connection may take until TLS stands.
     head_seconds : float
         How long a connection may stay without a whole request head, also between two requests: longer than the 5 s for
         which a SuperNode keeps it idle.
+    silence_seconds : float
+        How long a body may pause.
     transfer_seconds : float
-        How long a body may take to arrive, and an answer to be taken.
+        How long a body may take to arrive, and an answer to be taken. At 1 Mbit/s, six objects of 5 MiB that are sent
+        side by side take 252 s.
     upstream_seconds : float
         How long the SuperLink may take; less than the 30 s that a SuperNode waits, so that it gets an answer.
     stop_seconds : int
@@ -40,15 +52,22 @@ class Limits:
     """
 
     body_bytes: int = 8 * 2**20
+    bytes_per_hour: int = 4 * 2**30
     rate: float = 50.0
     burst: int = 500
     requests: int = 64
-    requests_per_address: int = 16
-    connections: int = 512
-    connections_per_address: int = 64
+    requests_per_hospital: int = 16
+    own_requests: int = 2
+    connections_per_hospital: int = 32
+    strangers: int = 256
+    strangers_per_address: int = 64
+    handshake_rate: float = 50.0
+    handshake_burst: int = 500
     addresses: int = 4096
+    handshake_seconds: float = 10.0
     head_seconds: float = 20.0
-    transfer_seconds: float = 120.0
+    silence_seconds: float = 20.0
+    transfer_seconds: float = 300.0
     upstream_seconds: float = 25.0
     stop_seconds: int = 10
 
@@ -86,58 +105,3 @@ def counted_as(host: str) -> str:
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address.packed, 64), strict=False))
-
-
-class RateTable:
-    """One token bucket per address, for a bounded number of addresses.
-
-    Parameters
-    ----------
-    limits : Limits
-        Its `rate`, `burst` and `addresses`.
-    now : callable
-        Returns the time in seconds, and never goes back.
-    """
-
-    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
-        self._now = now
-        self._buckets: dict[str, tuple[float, float]] = {}
-
-    def __len__(self) -> int:
-        return len(self._buckets)
-
-    def admits(self, address: str) -> bool:
-        """Count a request, and say whether its address may make it."""
-        now = self._now()
-        tokens, then = self._buckets.pop(address, (float(self._limits.burst), now))
-        tokens = min(float(self._limits.burst), tokens + (now - then) * self._limits.rate)
-        admitted = tokens >= 1
-        # Put back at the end, so that the first of the table is the one that has been quiet longest.
-        self._buckets[address] = (tokens - admitted, now)
-        if len(self._buckets) > self._limits.addresses:
-            del self._buckets[next(iter(self._buckets))]
-        return admitted
-
-
-class Places:
-    """Counts the requests in progress, and refuses those beyond the limits per address and altogether."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._taken: Counter[str] = Counter()
-
-    @contextmanager
-    def taken(self, address: str) -> Iterator[None]:
-        """Count a request as in progress within the block; raises `RefusedError` if there are too many."""
-        if self._taken.total() >= self._limits.requests:
-            raise RefusedError(503, "too many requests in hand")
-        if self._taken[address] >= self._limits.requests_per_address:
-            raise RefusedError(503, "too many requests in hand for one address")
-        self._taken[address] += 1
-        try:
-            yield
-        finally:
-            self._taken[address] -= 1
-            if not self._taken[address]:
-                del self._taken[address]

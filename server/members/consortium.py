@@ -17,6 +17,9 @@ class ServerSection(Section):
     port: Port = Field(8443, description="of the gateway, the only port that hospitals reach")
     listen: ListeningAddress = Field("0.0.0.0", description="address that the gateway listens on")
     gateway: bool = Field(True, description="false: another proxy stands in front of the SuperLink; see deploy/")
+    gigabytes_per_hour: float = Field(
+        4.0, ge=0.1, allow_inf_nan=False, description="what one hospital may send over time, counted by the gateway"
+    )
     superlink_port: Port = Field(9091, description="of Flower's SuperLink, on loopback")
     runs: GivenPath = Field(Path("runs"), description="folder of the run folders, relative to the server's folder")
 

@@ -94,6 +94,7 @@ def _gateway(folder: ServerFolder, consortium: Consortium, environment: dict[str
         *(*_module("server.gateway"), "--listen", server.listen, "--port", str(server.port)),
         *("--upstream", f"https://{superlink_address(consortium)}", "--upstream-ca", str(ca)),
         *("--certificate", str(folder.certificate("gateway")), "--key", str(folder.key("gateway"))),
+        *("--folder", str(folder.root), "--limit", f"bytes_per_hour={int(server.gigabytes_per_hour * 1e9)}"),
     ]
 
     def answers() -> bool:

@@ -10,14 +10,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.certificate_usage import CA_USAGE
+from tests.server.gateway.members import Members
 
 
 class Authority:
-    """Signs certificates for this machine; its own is `<folder>/ca.crt`."""
+    """Signs certificates for this machine; its own is `<folder>/ca.crt`. `members` are the federation's hospitals."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
+        self.members = Members(folder / "federation")
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")])
         self.path = folder / "ca.crt"

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.server.gateway.certificates import Authority
+from tests.server.gateway.members import Members
 
 PULL = "/v1/fleet/pull-messages"
 
@@ -121,6 +122,8 @@ class Door:
     ca: Path
     process: subprocess.Popen[str]
     log: Path
+    # None: nobody signs, as before a proxy that does not ask for it.
+    members: Members | None = None
 
     def connect(self, source: str = "127.0.0.1", identity: tuple[Path, Path] | None = None) -> ssl.SSLSocket:
         """Return a TLS connection from an address of this machine."""
@@ -144,10 +147,23 @@ class Door:
         body: bytes = b"x",
         method: str = "POST",
         headers: dict[str, str] | None = None,
+        hospital: str | None = "north",
         **connection: object,
     ) -> http.client.HTTPResponse:
-        """Send a request with a body and return the answer."""
-        return self.send(head(target, len(body), method, headers), body, **connection)
+        """Send a request with a body, as a hospital or as a stranger, and return the answer."""
+        return self.send(self.head(target, len(body), method, headers, hospital), body, **connection)
+
+    def head(
+        self,
+        target: str,
+        length: int,
+        method: str = "POST",
+        headers: dict[str, str] | None = None,
+        hospital: str | None = "north",
+    ) -> bytes:
+        """Return the head of a request that a hospital signs; None: nobody."""
+        signature = self.members.signature(hospital) if self.members and hospital else {}
+        return head(target, length, method, {**signature, **(headers or {})})
 
 
 def head(target: str, length: int, method: str = "POST", headers: dict[str, str] | None = None) -> bytes:
@@ -170,7 +186,8 @@ def command(upstream: int, authority: Authority, *options: str) -> list[str]:
     return [
         *(sys.executable, "-m", "server.gateway", "--listen", "127.0.0.1", "--port", "0"),
         *("--upstream", f"https://127.0.0.1:{upstream}", "--upstream-ca", str(authority.path)),
-        *("--certificate", str(certificate), "--key", str(key), *options),
+        *("--certificate", str(certificate), "--key", str(key)),
+        *("--folder", str(authority.members.folder.root), *options),
     ]
 
 
@@ -187,7 +204,7 @@ def gateway_for(upstream: int, authority: Authority, log: Path, *options: str, *
         assert process.stdout is not None
         words = process.stdout.readline().split()
         assert words, log.read_text()
-        yield Door(int(words[words.index("port") + 1].strip(",")), authority.path, process, log)
+        yield Door(int(words[words.index("port") + 1].strip(",")), authority.path, process, log, authority.members)
     finally:
         process.terminate()
         try:
@@ -199,10 +216,10 @@ def gateway_for(upstream: int, authority: Authority, log: Path, *options: str, *
 
 
 @contextlib.contextmanager
-def a_call_in_hand(door: Door, upstream: Upstream) -> Iterator[None]:
+def a_call_in_hand(door: Door, upstream: Upstream, hospital: str = "north") -> Iterator[None]:
     """Keep one call waiting for the upstream."""
     upstream.go_on.clear()
-    caller = threading.Thread(target=door.call)
+    caller = threading.Thread(target=door.call, kwargs={"hospital": hospital})
     caller.start()
     try:
         while not upstream.requests:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -31,6 +32,7 @@ from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from common.system.ports import free_port
 from tests.server.gateway.certificates import Authority
 from tests.server.gateway.door import gateway_for, upstream_with
+from tests.waiting import wait_for
 
 # Flower's client names its CA by a path.
 pytestmark = [pytest.mark.filterwarnings("ignore:`verify=<str>`:DeprecationWarning"), pytest.mark.timeout(90)]
@@ -40,6 +42,11 @@ def node(port: int, authority: Authority, keys: tuple[ec.EllipticCurvePrivateKey
     """Return the client that a SuperNode with these keys has."""
     interceptors = [RuntimeVersionHttpInterceptor(component_name="SuperNode"), NodeAuthHttpInterceptor(*keys)]
     return FleetHttpClient.from_server_address(f"127.0.0.1:{port}", False, str(authority.path), interceptors)
+
+
+def pair_of(authority: Authority, hospital: str):
+    key = authority.members.keys[hospital]
+    return key, key.public_key()
 
 
 @contextlib.contextmanager
@@ -79,8 +86,16 @@ def status_of(call, request) -> int:
     return 200
 
 
+def refusal_of(call, request) -> tuple[int, object]:
+    """Make a call and return the status and the JSON of its refusal."""
+    with pytest.raises(httpx.HTTPStatusError) as refusal:
+        call(request)
+    return refusal.value.response.status_code, refusal.value.response.json()
+
+
 def test_hospitals_reach_the_fleet_and_nothing_else(authority, tmp_path):
     known, unknown = generate_key_pairs(), generate_key_pairs()
+    authority.members.approve("north", known[0])
     with superlink(authority, tmp_path) as port, gateway_for(port, authority, tmp_path / "log") as door:
         while door.call("/health", b"", "GET").status != 200:
             time.sleep(0.3)
@@ -113,13 +128,21 @@ def test_hospitals_reach_the_fleet_and_nothing_else(authority, tmp_path):
 
             with node(door.port, authority, unknown) as stranger:
                 assert status_of(stranger.PullMessages, PullMessagesRequest(node=activated)) == 401
+                # Word for word what the SuperLink says, by which a hospital's daemon knows that its key was refused.
+                claim = ActivateNodeRequest(public_key=public_key_to_bytes(unknown[1]), heartbeat_interval=30)
+                with node(port, authority, unknown) as inside:
+                    assert refusal_of(stranger.ActivateNode, claim) == refusal_of(inside.ActivateNode, claim)
+
+            authority.members.registry.revoke("north")
+            pull = partial(status_of, hospital.PullMessages, PullMessagesRequest(node=activated))
+            wait_for(lambda: pull() == 401, "a revoked hospital to be shut out", 5)
 
 
 def test_a_supernode_waits_out_the_rate_limit(authority, tmp_path):
     with (
         upstream_with(authority) as upstream,
         gateway_for(upstream.port, authority, tmp_path / "log", burst=1, rate=1) as door,
-        node(door.port, authority, generate_key_pairs()) as hospital,
+        node(door.port, authority, pair_of(authority, "south")) as hospital,
     ):
         upstream.body = b""
         for _ in range(3):

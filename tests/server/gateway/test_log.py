@@ -10,7 +10,7 @@ def test_a_refusal_is_one_line_and_many_are_few(gateway):
         for _ in range(125):
             door.call("/v1/control/" + "a" * 500 + "%0a")
     lines = door.log.read_text().splitlines()
-    assert lines[0].endswith(f"WARNING 127.0.0.1 POST b'/v1/control/{'a' * 68}': 404 no such route")
+    assert lines[0].endswith(f"WARNING 127.0.0.1 north POST b'/v1/control/{'a' * 68}': 404 no such route")
     assert 100 <= len(lines) < 120
 
 

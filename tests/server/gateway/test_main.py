@@ -73,6 +73,7 @@ def test_bad_input_is_one_line_and_exit_code_2(authority, tmp_path):
         ("--upstream", "http://127.0.0.1:9091"): "needs https://HOST:PORT",
         ("--upstream", "https://127.0.0.1:9091/v1"): "needs https://HOST:PORT",
         ("--listen", "192.0.2.1"): "cannot listen",
+        ("--folder", str(tmp_path)): "has no registry of hospitals",
         ("--limit", "brust=3"): "NAME one of body_bytes",
         ("--limit", "burst=0"): "above zero",
     }
