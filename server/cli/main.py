@@ -11,7 +11,7 @@ import typer
 
 from common.system.command_line import print_version, run_command_line
 from server.cli.federations import resume, run
-from server.cli.members import approve, hospitals, revoke
+from server.cli.members import approve, hospitals, nginx_keys, revoke
 from server.cli.provisioning import provision, renew
 from server.cli.runs import logs, runs, stop
 from server.cli.server import show_app_hash, start, status
@@ -29,6 +29,7 @@ def _common(
 for _command in (provision, approve, revoke, renew, hospitals, start, run, resume, runs, status, logs, stop):
     app.command()(_command)
 app.command("app")(show_app_hash)
+app.command("nginx-keys")(nginx_keys)
 
 
 def main() -> None:

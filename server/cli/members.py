@@ -1,4 +1,4 @@
-"""The commands of `rarefed-server` about members: approve, revoke, hospitals."""
+"""The commands of `rarefed-server` about members: approve, revoke, hospitals, nginx-keys."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,6 +93,14 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
         when = f"{since:%Y-%m-%d}" if since else ""
         table.add_row(member.name, member.state, when, images, member.fingerprint, node, member.contact)
     table_console(TABLE_WIDTH).print(table)
+
+
+def nginx_keys(folder: FOLDER = DEFAULT_FOLDER) -> None:
+    """Print the approved hospitals' keys for deploy/nginx.conf, to go to /etc/rarefed/members.map."""
+    from server.gateway.member_keys import MemberKeys
+
+    for header, name in MemberKeys(ProvisionedServer.at(folder).folder).hospitals().items():
+        print(f'"{header}" "{name}";')
 
 
 def _confirm(request: "EnrolmentRequest", fingerprint: str, yes: bool) -> None:

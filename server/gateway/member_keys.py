@@ -68,6 +68,11 @@ class MemberKeys:
         self._look()
         return public_key in self._keys
 
+    def hospitals(self) -> dict[str, str]:
+        """Return the approved hospitals by what their SuperNodes send as `flwr-public-key`."""
+        self._look()
+        return {header.decode(): name for header, (name, _) in self._keys.items()}
+
     def _look(self) -> None:
         if (now := time.monotonic()) < self._next_look:
             return

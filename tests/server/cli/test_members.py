@@ -3,9 +3,11 @@
 import io
 import json
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 
 import server.cli.main
 from common.security.enrolment import read_enrolment_request
@@ -85,3 +87,13 @@ def test_the_folder_may_come_from_the_environment(
     monkeypatch.setenv("RAREFED_SERVER_FOLDER", str(coordinator.place / "elsewhere"))
     assert run("provision", coordinator.write())[0] == 0
     assert (coordinator.place / "elsewhere" / "pki" / "ca.crt").exists()
+
+
+def test_nginx_is_told_the_approved_keys_as_supernodes_send_them(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    keys = {name: new_key() for name in ("east", "west")}
+    for name, key in keys.items():
+        run("approve", coordinator.request(name, key), "--yes")
+    run("revoke", "west", "--yes")
+    header = b64encode(public_key_to_bytes(keys["east"].public_key())).decode()
+    assert run("nginx-keys") == (0, f'"{header}" "east";\n', "")

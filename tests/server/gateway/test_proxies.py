@@ -2,19 +2,25 @@
 
 import contextlib
 import getpass
+import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from flwr.supercore.primitives.asymmetric import generate_key_pairs
 
 from common.system.ports import free_port
 from server.gateway.app import FLEET_ROUTES
+from server.gateway.member_keys import MemberKeys
 from tests.places import ROOT
 from tests.server.gateway.certificates import Authority
-from tests.server.gateway.door import FORBIDDEN, PULL, Door, head
+from tests.server.gateway.door import FORBIDDEN, PULL, Door, answer_on
+from tests.server.gateway.members import signed_by
+from tests.waiting import wait_for
 
 DEPLOY = ROOT / "deploy"
 
@@ -52,6 +58,8 @@ def proxy_for(name: str, upstream: int, authority: Authority, folder: Path, **ch
     for source, target in zip(authority.issue(name), ("server.crt", "server.key"), strict=True):
         shutil.copy(source, etc / target)
     shutil.copy(authority.path, etc / "ca.crt")
+    keys = MemberKeys(authority.members.folder).hospitals()
+    (etc / "members.map").write_text("".join(f'"{key}" "{hospital}";\n' for key, hospital in keys.items()))
     text = (DEPLOY / file).read_text()
     for old, new in {"/etc/rarefed": str(etc), "8443": str(port), "9091": str(upstream), **changes}.items():
         assert old in text
@@ -65,7 +73,7 @@ def proxy_for(name: str, upstream: int, authority: Authority, folder: Path, **ch
     with log.open("w") as stream:
         process = subprocess.Popen(line, stdout=stream, stderr=stream, env=home)
     try:
-        door = Door(port, authority.path, process, log)
+        door = Door(port, authority.path, process, log, authority.members)
         while True:
             assert process.poll() is None, log.read_text()
             with contextlib.suppress(ConnectionRefusedError):
@@ -110,7 +118,7 @@ def test_other_methods_are_refused(door, upstream):
 
 
 def test_the_nodes_headers_pass_and_claims_about_the_caller_do_not(door, upstream):
-    signature = {"content-type": "application/x-protobuf", "flwr-signature": "c2ln", "flwr-public-key": "a2V5"}
+    signature = {"content-type": "application/x-protobuf", **door.members.signature("north")}
     door.call(headers={**signature, "x-forwarded-for": "10.0.0.1", "flwr-task-token": "t", "cookie": "c=1"})
     got = upstream.requests[0][1]
     assert signature.items() <= got.items()
@@ -139,7 +147,7 @@ def test_a_refusal_by_the_upstream_passes(door, upstream):
 
 def test_a_large_body_is_refused(door, upstream):
     assert door.call(body=bytes(8 * 2**20)).status == 200
-    assert door.send(head(PULL, 8 * 2**20 + 1), bytes(8 * 2**20 + 1)).status == 413
+    assert door.send(door.head(PULL, 8 * 2**20 + 1), bytes(8 * 2**20 + 1)).status == 413
 
 
 @pytest.mark.parametrize("name", PROXIES)
@@ -156,6 +164,40 @@ def test_the_rate_is_limited(upstream, authority, tmp_path):
         answers = [door.call() for _ in range(4)]
         assert [answer.status for answer in answers] == [200, 200, 200, 503]
         assert answers[3].getheader("retry-after") == "5"
+        # A hospital is counted by its name.
+        assert door.call(hospital="south").status == 200
+
+
+def test_nginx_waits_for_nothing_of_a_stranger(upstream, authority, tmp_path):
+    with proxy_for("nginx", upstream.port, authority, tmp_path) as door, contextlib.ExitStack() as held:
+        for i in range(75):
+            sock = held.enter_context(door.connect(source=f"127.0.0.{2 + i % 5}"))
+            sock.sendall(door.head(PULL, 1_000_000, hospital=None) + b"half")
+        assert answer_on(sock).status == 401
+        assert door.call().status == 200
+        assert door.call("/health", b"", "GET", hospital=None).status == 200
+        activation = door.call("/v1/fleet/activate-node", headers=signed_by(generate_key_pairs()[0]), hospital=None)
+        assert (activation.status, json.loads(activation.text)["code"]) == (412, 2004)
+
+
+def test_what_a_hospital_sends_by_halves_takes_its_own_places_in_nginx(upstream, authority, tmp_path):
+    with proxy_for("nginx", upstream.port, authority, tmp_path) as door, contextlib.ExitStack() as held:
+        for _ in range(75):
+            sock = held.enter_context(door.connect())
+            sock.sendall(door.head(PULL, 1_000_000, hospital="east") + b"half")
+        wait_for(lambda: door.call(hospital="east").status == 503, "the hospital's places to be taken", 5)
+        assert door.call(hospital="north").status == 200
+
+
+@pytest.mark.parametrize("beginning", [b"", b"\x16\x03\x01\x02\x00\x01\x00"])
+def test_nginx_cuts_who_does_not_come_to_the_end_of_a_head(authority, tmp_path, beginning):
+    with (
+        proxy_for("nginx", 9, authority, tmp_path, **{"client_header_timeout 10s": "client_header_timeout 1s"}) as door,
+        socket.create_connection(("127.0.0.1", door.port), 5) as sock,
+    ):
+        sock.sendall(beginning)
+        with contextlib.suppress(ConnectionResetError):
+            assert sock.recv(1) == b""
 
 
 def test_client_certificates_can_be_asked_for(upstream, authority, tmp_path):
