@@ -172,6 +172,7 @@ def test_a_crafted_tail_is_refused_also_where_the_rules_allow_the_plan(data: Pat
     assert best_correlation(thumbnails(victim, crafted_plan())) < 0.2
 
 
+@pytest.mark.slow
 def test_what_a_crafted_tail_shows_within_the_bound_is_no_image(data: Path, tmp_path: Path) -> None:
     victim = Victim(tmp_path / "north", data, suppress_below=0, **WIDE)
     guesses = thumbnails(victim, crafted_plan(), reach=0.99 * victim.file.rules.tails.reach)

@@ -107,6 +107,7 @@ def after_tls(door: Door, source: str, sent: bytes) -> socket.socket:
     return sock
 
 
+@pytest.mark.slow
 def test_3000_silent_connections_are_not_noticed_and_cost_no_memory(door: Door) -> None:
     before = memory(door)
     with flood(door, 3000, lambda source: plain(door, source)) as held:
@@ -118,6 +119,7 @@ def test_3000_silent_connections_are_not_noticed_and_cost_no_memory(door: Door) 
     assert_nobody_notices(door)
 
 
+@pytest.mark.slow
 def test_handshakes_that_stop_half_way_are_not_noticed_and_bounded(door: Door) -> None:
     before = memory(door)
     # The beginning of a ClientHello: TLS is set up for it, and waits.
