@@ -34,6 +34,7 @@ _FORBIDDEN = {
     "x86_64": (0xC000003E, (41, 101, 310, 311, 321, 298, 323, 250, 248, 249, 165, 272, 308, 438, 425)),
     "aarch64": (0xC00000B7, (198, 117, 270, 271, 280, 241, 282, 219, 217, 218, 40, 97, 268, 438, 425)),
 }
+_X32 = 0x40000000
 _NOT_PERMITTED = 1
 
 
@@ -131,14 +132,14 @@ def _forbid_calls() -> str | None:
     architecture, numbers = _FORBIDDEN.get(platform.machine(), (0, ()))
     if not numbers or sys.platform != "linux":
         return f"no list of system calls of {platform.machine()}"
-    # Berkeley packet filter: load the architecture, compare; load the call's number, compare each; else allow.
-    load, equal, answer = 0x20, 0x15, 0x06
+    # Berkeley packet filter: load the architecture, compare; load the call's number, compare; else allow. A processor
+    # has other doors to the same kernel, with other numbers: 32-bit calls of x86 and those of x32, which nobody needs.
+    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
     allow, refuse = 0x7FFF0000, 0x00050000 | _NOT_PERMITTED
-    program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, allow), (load, 0, 0, 0)]
-    left = len(numbers)
-    for number in numbers:
-        program.append((equal, left, 0, number))
-        left -= 1
+    program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, refuse), (load, 0, 0, 0)]
+    compared = [(at_least, _X32), *((equal, number) for number in numbers)]
+    # Each jumps over those after it, and over the answer that allows.
+    program += [(how, len(compared) - place, 0, number) for place, (how, number) in enumerate(compared)]
     program += [(answer, 0, 0, allow), (answer, 0, 0, refuse)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     header = ctypes.create_string_buffer(struct.pack("H6xP", len(program), ctypes.addressof(code)))

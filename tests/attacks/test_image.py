@@ -1,7 +1,10 @@
 """A hostile image: it runs code of its own in the process that decodes it, and looks for what is worth having."""
 
+import ctypes
 import json
+import mmap
 import os
+import platform
 import resource
 import socket
 from collections.abc import Callable
@@ -77,6 +80,28 @@ def test_hostile_code_finds_neither_key_nor_log_nor_socket(state: Path) -> None:
         )
     assert {name: what for name, what in told.items() if what.startswith("done")} == {}
     assert (state / "node.key").read_text() == "secret"
+
+
+def call(number: int, *arguments: int) -> None:
+    """Call the kernel by number, as code without a library does."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(ctypes.c_long(number), *arguments) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def call_of_32_bits(number: int) -> None:
+    """Call the kernel through x86's older door: ``mov eax, number; int 0x80; ret``."""
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(b"\xb8" + number.to_bytes(4, "little") + b"\xcd\x80\xc3")
+    answer = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
+    if answer < 0:
+        raise OSError(-answer, os.strerror(-answer))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86 has other doors to the kernel")
+def test_no_other_door_leads_to_the_kernel(state: Path) -> None:
+    told = run(state, {"x32": lambda: call(0x40000029, 2, 1, 0), "32 bits": lambda: call_of_32_bits(20)})
+    assert told == {"x32": "PermissionError", "32 bits": "PermissionError"}
 
 
 def test_what_a_training_needs_is_there(state: Path) -> None:
