@@ -7,6 +7,7 @@ computes something else than the pretrained one is tens of times farther away. S
 tensor by itself, where a few weights cannot hide among many.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,8 @@ class SeenTail(NamedTuple):
     values: NDArray[np.float32]
 
 
+# To build a network takes a second, and a training asks twice: before it and after it.
+@lru_cache(maxsize=1)
 def initial_tail(plan: TrainingPlan) -> InitialTail:
     """Return the initial tail of a plan, as this hospital's own weights make it.
 

@@ -3,7 +3,6 @@
 A hospital answers here as its runner does, without the processes around it: rules, memory, training, guard.
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -71,20 +70,15 @@ class Victim:
         def compute(asked: Message, seconds: float) -> RecordDict:
             return self._app(asked, Context(1, 1, {}, RecordDict(), {})).content
 
-        return MessageHandler(self.file, compute, self._initial).handle(message, BUNDLE, 1)
+        def initial(plan: TrainingPlan) -> InitialTail:
+            return initial_tail(local_plan(plan, self.file))
+
+        return MessageHandler(self.file, compute, initial).handle(message, BUNDLE, 1)
 
     def score(self, plan: TrainingPlan, tail: NDArray[np.float32], federation: str = "f") -> RecordDict | Error:
         config: dict[str, int | str] = {messages.FEDERATION: federation, messages.ROUND: 1, messages.SPLIT: "test"}
         content = messages.request_content(plan, config, tail)
         return self.answer(Message(content, dst_node_id=1, message_type="evaluate"))
-
-    def _initial(self, plan: TrainingPlan) -> InitialTail:
-        return _initial(local_plan(plan, self.file).to_json())
-
-
-@functools.lru_cache(maxsize=2)
-def _initial(plan: str) -> InitialTail:
-    return initial_tail(TrainingPlan.from_json(plan))
 
 
 @pytest.fixture(scope="module")
