@@ -76,9 +76,9 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
 
     from server.members.registry import Hospital, Registry
 
-    registry = Registry(ProvisionedServer.at(folder).folder)
-    members = list(registry.hospitals().values())
-    for name, why in registry.damaged().items():
+    found, damaged = Registry(ProvisionedServer.at(folder).folder).survey()
+    members = list(found.values())
+    for name, why in damaged.items():
         typer.echo(f"hospital {name}: {why}", err=True)
     if as_json:
         print(TypeAdapter(list[Hospital]).dump_json(members, indent=2).decode())

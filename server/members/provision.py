@@ -177,7 +177,7 @@ def _keep_secret(folder: ServerFolder, say: Say) -> None:
 
 def _keep_members(folder: ServerFolder, consortium: Consortium, say: Say) -> None:
     registry = Registry(folder)
-    damaged = registry.damaged()
+    _, damaged = registry.survey()
     for name, why in damaged.items():
         say(f"hospital {name}: {why}")
     for entry in consortium.hospitals:

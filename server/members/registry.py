@@ -73,12 +73,19 @@ class Registry:
         self._path = folder.hospitals
 
     def hospitals(self) -> dict[str, Hospital]:
-        """Return the members by name, sorted, without those of `damaged`."""
-        return self._survey()[0]
+        """Return the members by name, sorted, without those whose records cannot be read."""
+        return self.survey()[0]
 
-    def damaged(self) -> dict[str, str]:
-        """Return why records cannot be read, by the names of their files; each concerns that hospital alone."""
-        return self._survey()[1]
+    def survey(self) -> tuple[dict[str, Hospital], dict[str, str]]:
+        """Return the members by name, sorted, and why other records cannot be read, which concerns those alone."""
+        hospitals: dict[str, Hospital] = {}
+        damaged: dict[str, str] = {}
+        for name in sorted(path.stem for path in self._path.glob("*.json")):
+            try:
+                hospitals[name] = self._read(name)
+            except InputError as error:
+                damaged[name] = str(error)
+        return hospitals, damaged
 
     def find(self, name: str) -> Hospital:
         """Return one member; raises `InputError`, with the nearest name, for one that is unknown."""
@@ -162,17 +169,6 @@ class Registry:
         """Write down Flower's number for a hospital; None once it is unregistered."""
         with self._locked():
             self._write(self._read(name).model_copy(update={"node_id": node_id}))
-
-    def _survey(self) -> tuple[dict[str, Hospital], dict[str, str]]:
-        """Return the members whose records can be read, and why others cannot."""
-        hospitals: dict[str, Hospital] = {}
-        damaged: dict[str, str] = {}
-        for name in sorted(path.stem for path in self._path.glob("*.json")):
-            try:
-                hospitals[name] = self._read(name)
-            except InputError as error:
-                damaged[name] = str(error)
-        return hospitals, damaged
 
     def _check_key(self, request: EnrolmentRequest) -> None:
         for other in self.hospitals().values():

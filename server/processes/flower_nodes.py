@@ -35,9 +35,10 @@ class Registration:
     def sync(self) -> None:
         """Compare once, and register and unregister; raises `RarefedError` if registry or nodes cannot be read."""
         nodes = {node.key: node for node in self._control.list_nodes()}
-        for name, trouble in self._registry.damaged().items():
+        hospitals, damaged = self._registry.survey()
+        for name, trouble in damaged.items():
             self._tell(name, trouble)
-        for name, hospital in self._registry.hospitals().items():
+        for name, hospital in hospitals.items():
             try:
                 self._unregister_revoked(hospital, nodes)
                 if hospital.state == "approved" and hospital.public_key:

@@ -32,7 +32,8 @@ def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[st
     control : Control
         Asked only while the server runs.
     """
-    running, registry = is_running(folder), Registry(folder)
+    running = is_running(folder)
+    hospitals, damaged = Registry(folder).survey()
     trouble, nodes, statuses = None, [], {}
     if running:
         try:
@@ -47,8 +48,8 @@ def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[st
         "trouble": trouble,
         "server": _server(folder) if running else None,
         "hospitals": [
-            *(_hospital(hospital, nodes, view) for hospital in registry.hospitals().values()),
-            *(_damaged(name, why) for name, why in registry.damaged().items()),
+            *(_hospital(hospital, nodes, view) for hospital in hospitals.values()),
+            *(_damaged(name, why) for name, why in damaged.items()),
         ],
         "run": _run(view, run.status if run else None) if view else None,
     }

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from flwr.serverapp import Grid
 
+from common.errors import InputError
 from server.members.registry import Hospital, Registry
 from server.members.server_folder import ServerFolder
 from server.rounds.messaging import Member
@@ -38,8 +39,11 @@ class Roster:
 
     def locate(self, member: Member) -> Member | None:
         """Return a hospital at its present node; None once it is not approved any more."""
-        hospital = next((each for each in self._approved() if each.name == member.name), None)
-        if hospital is None:
+        try:
+            hospital = self._registry.find(member.name)
+        except InputError:  # removed, or damaged
+            return None
+        if hospital.state != "approved":
             return None
         # A new key has no node until the server has registered it, which takes seconds.
         return next(iter(_members([hospital])), member)

@@ -55,8 +55,9 @@ def test_a_damaged_record_is_named_and_no_others_concern(coordinator: Coordinato
     path = coordinator.folder.hospitals / "east.json"
     path.write_text(content, encoding="latin-1")
     registry = Registry(coordinator.folder)
-    assert list(registry.hospitals()) == ["west"]
-    (why,) = registry.damaged().values()
+    hospitals, damaged = registry.survey()
+    assert list(hospitals) == list(registry.hospitals()) == ["west"]
+    (why,) = damaged.values()
     assert why.startswith(f"{path}: ")
     assert "\n" not in why
     assert registry.approve(make_enrolment_request("west", new_key())).state == "approved"
