@@ -56,7 +56,9 @@ def measure(sets: list[Path], console: Console) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 ours.append(_rarefed(plan, consortium, Path(folder)))
                 plain.append(_plain(plan, consortium, Path(folder)))
-        table.add_row(path.name, *_row(consortia, ours, plain))
+        row = list(_row(consortia, ours, plain))
+        console.print(path.name, *row, sep="; ")
+        table.add_row(path.name, *row)
     console.print(table)
 
 
