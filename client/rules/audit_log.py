@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,11 +19,10 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from common.errors import InputError, RunError
-from common.system.files import write_bytes_atomically
+from common.system.files import is_sha256, write_bytes_atomically
 
 _FIRST = "0" * 64
 _HASH = "hash"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Event(StrEnum):
@@ -56,7 +54,7 @@ class AuditHead:
     def read(cls, text: str) -> Self:
         """Read what `str` wrote; raises `InputError` for anything else."""
         records, _, digest = text.strip().partition(":")
-        if not records.isdecimal() or not _SHA256.fullmatch(digest):
+        if not records.isdecimal() or not is_sha256(digest):
             raise InputError(f"{text.strip()!r:.80} is no head of an audit log (RECORDS:HASH, from `audit verify`)")
         return cls(int(records), digest)
 

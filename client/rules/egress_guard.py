@@ -23,11 +23,11 @@ from common.protocol.evaluation_metrics import counts_from_metrics, counts_to_me
 from common.protocol.messages import MetricValue
 from common.protocol.receipt import receipt_of
 from common.protocol.refusals import Failure
+from common.system.files import is_sha256
 
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
 _SCORE = (messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM)
 _VERSION = re.compile(r"[0-9A-Za-z.+]{1,40}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 # Of a clipped float32 vector's norm.
 _ROUNDING = 1e-4
 
@@ -96,7 +96,7 @@ def _identity(told: Mapping[str, object], name: str) -> dict[str, str]:
     if set(told) != {messages.NAME, messages.VERSION, messages.TRUNK_DIGEST}:
         raise _stopped("an identity other than name, version and trunk digest")
     version, digest = str(told[messages.VERSION]), str(told[messages.TRUNK_DIGEST])
-    if told[messages.NAME] != name or not _VERSION.fullmatch(version) or not _DIGEST.fullmatch(digest):
+    if told[messages.NAME] != name or not _VERSION.fullmatch(version) or not is_sha256(digest):
         raise _stopped("a name, version or trunk digest that cannot be")
     return {messages.NAME: name, messages.VERSION: version, messages.TRUNK_DIGEST: digest}
 

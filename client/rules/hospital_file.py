@@ -12,11 +12,11 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from common.errors import InputError
 from common.plan.families import FAMILIES
 from common.plan.groups import fold_count
+from common.system.files import is_sha256
 from common.system.folders import user_path
 from common.system.yaml_file import read_yaml_file
 from common.system.yaml_section import Address, GivenPath, MemberName, Port, Section
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)")
 
 
@@ -137,7 +137,7 @@ class RulesSection(Section):
     def _check_apps(cls, apps: tuple[str, ...]) -> tuple[str, ...]:
         apps = tuple(app.strip().lower() for app in apps)
         for app in apps:
-            if not _SHA256.fullmatch(app):
+            if not is_sha256(app):
                 raise ValueError(f"{app!r} is no SHA-256: 64 hexadecimal digits, such as `rarefed-server app` prints")
         return apps
 

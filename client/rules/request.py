@@ -13,26 +13,22 @@ from flwr.app import ConfigRecord, Message
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
+from common.system.files import is_sha256
 
 _LONGEST_PLAN = 100_000
 _KIND = re.compile(r"[a-z]{1,12}(\.[a-z]{1,12})?")
 # Names of runs come from a plan's file name and a clock: any letters of any language, and no control characters.
 _FEDERATION = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]{1,200}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST_ROUND = 10_000
-
-
-def _text(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 _WORDS: dict[str, Callable[[Any], bool]] = {
     messages.PLAN: lambda value: isinstance(value, str) and len(value) <= _LONGEST_PLAN,
-    messages.PLAN_DIGEST: _text(_DIGEST),
-    messages.FEDERATION: _text(_FEDERATION),
+    messages.PLAN_DIGEST: is_sha256,
+    messages.FEDERATION: lambda value: isinstance(value, str) and _FEDERATION.fullmatch(value) is not None,
     messages.ROUND: lambda value: type(value) is int and 0 <= value <= _LARGEST_ROUND,
     messages.SPLIT: lambda value: value in ("validation", "test"),
-    messages.TAIL_DIGEST: _text(_DIGEST),
+    messages.TAIL_DIGEST: is_sha256,
 }
 
 

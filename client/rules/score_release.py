@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from client.rules.hospital_file import RulesSection
 from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.roc import binned_roc
 from common.evaluation.score_histogram import ScoreHistogram
 
 _LOSS_DIGITS = 3
@@ -79,7 +80,8 @@ def _merge_sides(others: _Counts, own: _Counts, edges: _Counts, least: int) -> _
         return moved(0)
     step = bins / (len(edges) - 1)
     shifts = [round(step * each / 2) for each in range(-len(edges) + 1, len(edges))]
-    return moved(min(shifts, key=lambda by: (abs((_area(*moved(by)) or 0.0) - area), abs(by))))
+    # Rounded: two areas that differ by the order of a sum alone are one.
+    return moved(min(shifts, key=lambda by: (round(abs((_area(*moved(by)) or 0.0) - area), 9), abs(by))))
 
 
 def _groups(counts: _Counts, edges: _Counts, least: int) -> list[_Group]:
@@ -106,8 +108,4 @@ def _placed(groups: Sequence[_Group], by: int, edges: _Counts, bins: int) -> _Co
 
 
 def _area(others: _Counts, own: _Counts) -> float | None:
-    """Return the area under the ROC curve: how often an image of the class stands above another; a tie counts half."""
-    if not others.any() or not own.any():
-        return None
-    below = np.cumsum(others) - others / 2
-    return float(own @ below / (own.sum() * others.sum()))
+    return binned_roc(others, own).area() if others.any() and own.any() else None

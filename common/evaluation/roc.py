@@ -101,6 +101,15 @@ def binary_roc(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> RocC
     )
 
 
+def binned_roc(negative: NDArray[np.int64], positive: NDArray[np.int64]) -> RocCurve:
+    """Return the ROC curve of counts over bins of the score, lowest first, with one point per border; no side is empty.
+
+    A pair in one bin counts one half.
+    """
+    x, y = (np.concatenate([[0], np.cumsum(side[::-1])]) / side.sum() for side in (negative, positive))
+    return RocCurve(x, y)
+
+
 def checked_scores(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return labels and probabilities as arrays that fit each other, or say what does not.
 

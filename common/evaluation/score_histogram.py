@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from common.evaluation.roc import RocCurve, checked_scores, mean_roc, scored_classes
+from common.evaluation.roc import RocCurve, binned_roc, checked_scores, mean_roc, scored_classes
 
 # No hospital has more images, and the sum over hospitals must not overflow int64.
 LARGEST_COUNT = 2**31 - 1
@@ -71,11 +71,7 @@ class ScoreHistogram:
 
     def roc(self) -> RocCurve | None:
         """Return the curve of `roc_curve`, with one point per bin border."""
-        curves = []
-        for negative, positive in self._rankable():
-            x, y = (np.concatenate([[0], np.cumsum(side[::-1])]) / side.sum() for side in (negative, positive))
-            curves.append(RocCurve(x, y))
-        return mean_roc(curves)
+        return mean_roc([binned_roc(negative, positive) for negative, positive in self._rankable()])
 
     def auc(self) -> float | None:
         """Return the area under `roc`; None when all images are of one class."""

@@ -12,6 +12,7 @@ from flwr.common.constant import ErrorCode
 
 from common.protocol.messages import KEYS
 from common.protocol.refusals import known_reason
+from common.system.files import is_sha256
 
 UNKNOWN = "unknown"
 DIED_SENDING = "went offline while it sent its reply"
@@ -30,7 +31,6 @@ _FLOWER = {
 }
 _LONGEST_VERSION = 32
 _VERSION = re.compile(r"\d+(\.\d+){0,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _HEAD = re.compile(r"[0-9]{12}:[0-9a-f]{64}")
 
 
@@ -52,7 +52,7 @@ def version_word(value: object) -> str:
 
 def digest_word(value: object) -> str:
     """Return a SHA-256 as 64 hexadecimal digits, if it is one."""
-    return value if isinstance(value, str) and _DIGEST.fullmatch(value) else UNKNOWN
+    return value if isinstance(value, str) and is_sha256(value) else UNKNOWN
 
 
 def head_word(value: object) -> str:

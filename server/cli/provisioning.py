@@ -1,12 +1,12 @@
 """The commands of `rarefed-server` that make the server's folder: provision, renew."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from common.errors import InputError
+from common.system.files import is_sha256
 from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedServer
 from server.members.server_folder import ServerFolder
 
@@ -23,7 +23,7 @@ def provision(
     from server.flower.app_bundle import app_hash as bundle_hash
     from server.members import provision as provisioning
 
-    if app_hash and not re.fullmatch(r"[0-9a-f]{64}", app_hash):
+    if app_hash and not is_sha256(app_hash):
         raise InputError(f"--app-hash {app_hash}: is no SHA-256: 64 hexadecimal digits")
     done: list[str] = []
     approved = app_hash or bundle_hash(app_folder())
