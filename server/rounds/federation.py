@@ -16,8 +16,9 @@ from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.training.model_selection import ModelSelection
 from server.rounds.aggregation import make_strategy
+from server.rounds.courier import Courier, Member, Request, Transport
 from server.rounds.membership import Membership
-from server.rounds.messaging import Member, Messenger, Request, Transport
+from server.rounds.messaging import Messenger
 from server.rounds.observer import FederationObserver
 from server.rounds.quarantine import NORM_ROUNDS, outliers, update_quarantine
 from server.rounds.reply_checks import Update, failure_reason, list_failures, read_evaluation, read_update
@@ -82,7 +83,8 @@ class Federation:
         self._observer = observer
         self._strategy = make_strategy(plan)
         pause = plan.federation.retry_seconds if retry_seconds is None else retry_seconds
-        self._messenger = Messenger(transport, plan, poll_seconds, pause, observer, explain, locate)
+        self._courier = Courier(transport, plan, locate)
+        self._messenger = Messenger(self._courier, plan.federation, poll_seconds, pause, observer, explain)
         first = plan.federation.wait_seconds if introduction_seconds is None else introduction_seconds
         self._membership = Membership(self._messenger, plan.federation, trunk_digest, present, observer, locate, first)
 
@@ -104,7 +106,7 @@ class Federation:
             If fewer than `federation.min_sites` hospitals take part, or give a usable reply in a round or to the test,
             even after `federation.round_attempts`.
         """
-        self._messenger.federation = state.federation
+        self._courier.federation = state.federation
         self._membership.introduce_first(len(state.rounds) + 1)
         self._strategy.remember(state.optimizer)
         for report in state.rounds:
@@ -168,7 +170,7 @@ class Federation:
         sites = {name: update.report for name, update in updates.items()}
         evaluation = EvaluationCounts.pool(site.evaluation for site in sites.values() if site.evaluation is not None)
         seconds = time.monotonic() - started
-        return RoundReport(number, seconds, sites, failures, evaluation, *self._messenger.discarded()), updates
+        return RoundReport(number, seconds, sites, failures, evaluation, *self._courier.discarded()), updates
 
     def _weighed(self, updates: Mapping[str, Update]) -> dict[str, Update]:
         """Return a round's updates with the weights that they get in the average."""

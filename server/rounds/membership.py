@@ -9,7 +9,8 @@ from flwr.app import MessageType
 from common.errors import RunError
 from common.plan.groups import FederationPlan
 from common.protocol.refusals import refusing_rule
-from server.rounds.messaging import SHUT_OUT, Member, Messenger, Request
+from server.rounds.courier import Member, Request
+from server.rounds.messaging import SHUT_OUT, Messenger
 from server.rounds.observer import FederationObserver
 from server.rounds.quarantine import OFFLINE, QuarantineStatus
 from server.rounds.reply_checks import BadReply, SiteInfo, list_failures, read_info
@@ -224,20 +225,25 @@ class Membership:
             self._observer.hospitals_introduced(sorted(admitted, key=lambda info: info.name), left_out)
 
     def _admit(self, info: SiteInfo, member: Member) -> None:
-        if member.name and info.name != member.name:
-            raise BadReply(f"goes by another name than {member.name}, as which it was admitted")
-        if info.trunk_digest != self._trunk_digest:
-            raise BadReply(
-                f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
-                f"the server ({self._trunk_digest[:12]}): use the same weights file on both sides"
-            )
-        declared = info.train_images + (info.validation_images or 0) + (info.test_images or 0)
-        if member.images is not None and declared > _GROWTH * member.images:
-            raise BadReply(
-                f"declares {declared} images, {member.images} were confirmed: ask it, and confirm more with "
-                "`images` in the consortium file and `rarefed-server provision`"
-            )
+        _check_introduction(info, member, self._trunk_digest)
         namesake = self._admitted.get(info.name)
         if namesake is not None and namesake.member.called != member.called:
             raise BadReply(f"another hospital goes by the name {info.name} already")
         self._admitted[info.name] = _Admitted(info, member)
+
+
+def _check_introduction(info: SiteInfo, member: Member, trunk_digest: str) -> None:
+    """Raise `BadReply` if a hospital is not the one that was admitted, or cannot train the same network."""
+    if member.name and info.name != member.name:
+        raise BadReply(f"goes by another name than {member.name}, as which it was admitted")
+    if info.trunk_digest != trunk_digest:
+        raise BadReply(
+            f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
+            f"the server ({trunk_digest[:12]}): use the same weights file on both sides"
+        )
+    declared = info.train_images + (info.validation_images or 0) + (info.test_images or 0)
+    if member.images is not None and declared > _GROWTH * member.images:
+        raise BadReply(
+            f"declares {declared} images, {member.images} were confirmed: ask it, and confirm more with "
+            "`images` in the consortium file and `rarefed-server provision`"
+        )

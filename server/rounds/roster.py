@@ -7,7 +7,7 @@ from flwr.serverapp import Grid
 from common.errors import InputError
 from server.members.registry import Hospital, Registry
 from server.members.server_folder import ServerFolder
-from server.rounds.messaging import Member
+from server.rounds.courier import Member
 
 
 class Roster:

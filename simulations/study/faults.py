@@ -9,7 +9,7 @@ from flwr.app import Error, Message, MessageType
 
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
-from server.rounds.messaging import Transport
+from server.rounds.courier import Transport
 from simulations.study.messages import number_message
 
 DROPPED_OUT = 4101

@@ -15,8 +15,8 @@ from common.models.tail_layout import TailLayout, tail_digest
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from server.rounds.checkpoints import Checkpoints
+from server.rounds.courier import Member
 from server.rounds.federation import Federation
-from server.rounds.messaging import Member
 from server.rounds.observer import FederationObserver, RequireAllHospitals
 from server.rounds.state import FederationState, RoundReport
 from server.runs.round_records import federated_evaluation, learning_curve

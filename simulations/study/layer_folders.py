@@ -6,7 +6,7 @@ from pathlib import Path
 from flwr.app import ConfigRecord, Message
 
 from common.protocol.messages import CONFIG
-from server.rounds.messaging import Transport
+from server.rounds.courier import Transport
 from simulations.study.messages import LAYERS
 
 

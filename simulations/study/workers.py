@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.messages import CONFIG, FEDERATION, NAME, ROUND, request_content
-from server.rounds.messaging import Transport
+from server.rounds.courier import Transport
 from simulations.study.held_out_predictions import join_shares, shares_of_views
 from simulations.study.messages import ALONE, ARM, LAYERS, PREDICT, RESULT, VIEWS, WARM_UP
 from simulations.study.outcomes import Outcome, rounded

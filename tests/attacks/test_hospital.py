@@ -18,8 +18,8 @@ from common.protocol import messages
 from common.protocol.receipt import RECEIPT
 from common.security.enrolment import make_enrolment_request
 from server.members.registry import Registry
+from server.rounds.courier import Member, Transport
 from server.rounds.grid_transport import GridTransport
-from server.rounds.messaging import Member, Transport
 from server.rounds.reply_checks import BadReply, SiteInfo, check_receipt, read_evaluation, read_info, read_update
 from server.rounds.roster import Roster
 from server.runs.reading import view_run

@@ -13,8 +13,8 @@ from client.training.rounds import evaluate_tail
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.training.workbench import workbench
+from server.rounds.courier import Member
 from server.rounds.federation import Federation
-from server.rounds.messaging import Member
 from server.rounds.state import FederationResult, FederationState
 from simulations.client_app import app
 from simulations.sites.consortium import load_consortium

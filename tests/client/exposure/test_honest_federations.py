@@ -11,8 +11,8 @@ from common.plan.groups import STRATEGIES
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.training.workbench import workbench
+from server.rounds.courier import Member
 from server.rounds.federation import Federation
-from server.rounds.messaging import Member
 from server.rounds.observer import RequireAllHospitals
 from server.rounds.state import FederationState
 from simulations.study.memory_transport import MemoryTransport

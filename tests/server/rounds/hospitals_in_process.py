@@ -10,8 +10,8 @@ from common.models.tail_layout import TailLayout
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.receipt import receipt_of
+from server.rounds.courier import Member
 from server.rounds.federation import Federation
-from server.rounds.messaging import Member
 from server.rounds.observer import FederationObserver, RequireAllHospitals
 from server.rounds.reply_checks import SiteInfo
 from server.rounds.state import FederationResult, FederationState, RoundReport

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from common.errors import RunError
+from server.rounds.courier import Transport
 from server.rounds.grid_transport import DIED_SENDING, GridTransport
-from server.rounds.messaging import Transport
 from tests.server.rounds.superlink_in_process import SuperLinkInProcess
 
 

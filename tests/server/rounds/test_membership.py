@@ -4,7 +4,7 @@ import pytest
 
 from common.errors import RunError
 from common.protocol.refusals import Rule, refusal
-from server.rounds.messaging import Member
+from server.rounds.courier import Member
 from server.rounds.observer import FederationObserver, RequireAllHospitals
 from tests.server.rounds.hospitals_in_process import (
     Arrivals,

@@ -10,8 +10,8 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from common.protocol.messages import CONFIG, ROUND, SITE, read_tail
+from server.rounds.courier import Member
 from server.rounds.federation import Federation
-from server.rounds.messaging import Member
 from server.rounds.observer import FederationObserver, RequireAllHospitals
 from server.rounds.state import FederationResult, FederationState
 from simulations.analysis.robustness import against_undisturbed, robustness_plans
