@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
+from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH, read_own_file
 from client.preflight.findings import Finding, Report, Status
 from common.system.command_line import table_console
 from common.system.wording import plural
@@ -40,9 +40,8 @@ def check(
     Exit code 1 if something failed, 2 if hospital.yaml is missing or wrong.
     """
     from client.preflight.checks import check_hospital
-    from client.rules.hospital_file import read_hospital_file
 
-    hospital = read_hospital_file(file)
+    hospital = read_own_file(file)
     with show_reading() as advance:
         report = check_hospital(hospital, offline=offline, advance=advance)
     if as_json:

@@ -1,9 +1,13 @@
 """Options that several commands of `rarefed-hospital` take."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from client.rules.hospital_file import HospitalFile
 
 FILE = Annotated[Path, typer.Option("--file", help="The hospital's own file.", envvar="RAREFED_HOSPITAL_FILE")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -11,3 +15,12 @@ DEFAULT_FILE = Path("hospital.yaml")
 
 TABLE_WIDTH = 100
 """Columns of the tables that commands print."""
+
+
+def read_own_file(file: Path) -> "HospitalFile":
+    """Read `hospital.yaml`, and have whatever this command caches of the images lie in the hospital's own folder."""
+    from client.rules.hospital_file import read_hospital_file
+
+    hospital = read_hospital_file(file)
+    os.environ["RAREFED_CACHE"] = str(hospital.cache)
+    return hospital

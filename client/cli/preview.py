@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
+from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH, read_own_file
 from common.system.command_line import table_console
 
 if TYPE_CHECKING:
@@ -30,12 +30,11 @@ def preview(
     as_json: AS_JSON = False,
 ) -> None:
     """Train one round on this hospital's images and show exactly what would leave. Nothing does."""
-    from client.rules.hospital_file import read_hospital_file
     from client.runner.preview import preview as preview_answers
     from common.plan.toml_file import read_plan_file
     from common.plan.training_plan import TrainingPlan
 
-    hospital = read_hospital_file(file)
+    hospital = read_own_file(file)
     previews = preview_answers(hospital, read_plan_file(plan) if plan else TrainingPlan())
     if as_json:
         print(json.dumps([asdict(each) for each in previews], indent=2))

@@ -66,8 +66,7 @@ def _environment(hospital: HospitalFile, contact: ServerContact, proxy: Proxy | 
         "OMP_WAIT_POLICY": "PASSIVE",
         "FLWR_HOME": str(state / "flower"),
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": _TASK_POLL_SECONDS,
-        # What is computed from images is as private as they are.
-        "RAREFED_CACHE": str(state / "cache"),
+        "RAREFED_CACHE": str(hospital.cache),
         CONTACT_VARIABLE: str(contact.file),
         HEARTBEAT_VARIABLE: str(hospital.heartbeat_seconds),
     }

@@ -3,7 +3,6 @@
 import math
 import re
 from datetime import datetime, time, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -213,45 +212,50 @@ class HospitalFile(Section):
         """Path of the file itself."""
         return self._path
 
-    @cached_property
+    @property
     def node_key(self) -> Path:
         """The private key that this hospital made and that never leaves it."""
         return self.state / "node.key"
 
-    @cached_property
+    @property
     def audit_log(self) -> Path:
         """The hash-chained log of what was asked, decided and sent."""
         return self.state / "audit.jsonl"
 
-    @cached_property
+    @property
     def kept_replies(self) -> Path:
         """Folder of replies that may have to be sent again."""
         return self.state / "replies"
 
-    @cached_property
+    @property
     def personal_layers(self) -> Path:
         """Folder of the layers that this hospital trains and that never leave it."""
         return self.state / "layers"
 
-    @cached_property
+    @property
     def federations(self) -> Path:
         """Folder of what this hospital remembers of each federation."""
         return self.state / "federations"
 
-    @cached_property
+    @property
     def plans(self) -> Path:
         """Folder of the plans that were asked for, and which of them a person has approved."""
         return self.state / "plans"
 
-    @cached_property
+    @property
     def split_salt(self) -> Path:
         """The secret that the hospital's split is drawn with."""
         return self.state / "split.salt"
 
-    @cached_property
+    @property
     def logs(self) -> Path:
         """Folder of the daemon's and its children's logs."""
         return self.state / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of what is computed from the images and can be computed again: as private as they are."""
+        return self.state / "cache"
 
     def resolved(self, path: Path) -> Self:
         """Return a copy whose relative paths count from the file's own folder."""

@@ -1,13 +1,21 @@
-"""The ClientApp that answers for this hospital."""
+"""The ClientApp that answers for this hospital, and the confined process that runs it."""
 
+import contextlib
+from functools import partial
 from pathlib import Path
 
+from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
 
 from client.app import build_client_app
 from client.exposure.split_salt import split_seed
+from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile
+from client.rules.policy import HospitalFailure
+from client.runner.training_process import Compute, TrainingProcess
 from client.training.local_data import local_plan, local_site
+from common.processes.confinement import Confinement
+from common.system.folders import cache_folder
 
 
 def local_client_app(hospital: HospitalFile, layers: Path) -> ClientApp:
@@ -17,3 +25,31 @@ def local_client_app(hospital: HospitalFile, layers: Path) -> ClientApp:
         lambda config: layers,
         lambda plan: local_plan(plan, hospital),
     )
+
+
+def start_training(hospital: HospitalFile) -> TrainingProcess:
+    """Fork the process that answers one serialised message for this hospital."""
+    return start_confined(hospital, partial(_answer, local_client_app(hospital, hospital.personal_layers)))
+
+
+def start_confined(hospital: HospitalFile, compute: Compute) -> TrainingProcess:
+    """Fork a process that may read this hospital's images and write caches, and little else."""
+    return TrainingProcess(compute, hospital.limits, _files(hospital))
+
+
+def _files(hospital: HospitalFile) -> Confinement:
+    """Return what the process may use; makes what it could not make itself."""
+    cache = cache_folder()
+    with contextlib.suppress(HospitalFailure, OSError):
+        for folder in (cache, hospital.personal_layers):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        split_seed(hospital.split_salt)
+    # Images and weights may lie there too, if the hospital put them there.
+    readable = (hospital.split_salt, hospital.data.path, *((Path(hospital.weights),) if hospital.weights else ()))
+    return Confinement(hospital.state, (cache, hospital.personal_layers), readable)
+
+
+def _answer(app: ClientApp, message: bytes) -> bytes:
+    asked = message_from_bytes(message)
+    context = Context(asked.metadata.run_id, asked.metadata.dst_node_id, {}, RecordDict(), {})
+    return message_to_bytes(app(asked, context))

@@ -43,6 +43,10 @@ ComputeReply = Callable[[Message, float], RecordDict]
 """Computes the reply to a message within a number of seconds; raises `Refusal` or `HospitalFailure`."""
 
 
+def _to_log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 class MessageHandler:
     """Decides what this hospital answers to a message.
 
@@ -58,6 +62,8 @@ class MessageHandler:
         Returns where every training of a plan starts, by this hospital's own weights.
     file_problem : str or None
         Why the hospital's file can no longer be read; then nothing is answered but a failure.
+    say : callable
+        Takes a line for this hospital alone: what went wrong, and in which message.
     """
 
     def __init__(
@@ -66,10 +72,12 @@ class MessageHandler:
         compute: ComputeReply,
         initial_tail: Callable[[TrainingPlan], InitialTail],
         file_problem: str | None = None,
+        say: Callable[[str], None] = _to_log,
     ) -> None:
         self._hospital = hospital
         self._compute = compute
         self._file_problem = file_problem
+        self._say = say
         self._log = AuditLog(hospital.audit_log)
         self._kept = KeptReplies(hospital.kept_replies)
         self._plans = AskedPlans(hospital.plans)
@@ -96,10 +104,10 @@ class MessageHandler:
         try:
             return self._decide(message, bundle, audit)
         except RarefedError as error:
-            _say(audit, f"failed: {error}")
+            self._say(f"{audit}: failed: {error}")
             return Error(FAILED, failure(Failure.STATE))
         except Exception:  # noqa: BLE001 - a fault of rarefed's own; its text must not leave either
-            _say(audit, f"failed: {traceback.format_exc()}")
+            self._say(f"{audit}: failed: {traceback.format_exc()}")
             return Error(FAILED, failure(Failure.CRASH))
 
     def _decide(self, message: Message, bundle: bytes, audit: MessageAudit) -> RecordDict | Error:
@@ -114,7 +122,7 @@ class MessageHandler:
             audit.refused(no.rule)
             return Error(REFUSED, refusal(no.rule))
         except HospitalFailure as problem:
-            _say(audit, f"failed ({problem.kind}): {problem}")
+            self._say(f"{audit}: failed ({problem.kind}): {problem}")
             audit.failed(problem.kind)
             return Error(FAILED, failure(problem.kind))
 
@@ -179,7 +187,7 @@ class MessageHandler:
                 self._kept.keep(request, reply)
             except OSError as error:
                 # It leaves all the same; only if it is lost on its way, it must be computed again.
-                _say(audit, f"the reply could not be kept in {self._hospital.kept_replies}: {error.strerror}")
+                self._say(f"{audit}: the reply could not be kept in {self._hospital.kept_replies}: {error.strerror}")
         _tell_head(released.content, head)
         return released.content
 
@@ -205,7 +213,3 @@ def _tell_head(content: RecordDict, head: AuditHead) -> None:
     words = content.get(messages.CONFIG)
     if isinstance(words, ConfigRecord):
         words[messages.AUDIT_HEAD] = f"{head.records:012}:{head.hash:0>64}"
-
-
-def _say(audit: MessageAudit, line: str) -> None:
-    print(f"{audit}: {line}", file=sys.stderr, flush=True)

@@ -1,31 +1,48 @@
-"""A dry run: what this hospital would answer to a federation, computed for real, and sent nowhere."""
+"""A dry run: what this hospital would answer to a federation, computed and decided for real, and sent nowhere.
 
+The messages go through the very handler that answers a server's, with the hospital's rules, on a copy of what it
+remembers: what the preview asks counts for nothing later.
+"""
+
+import io
+import shutil
 import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import ConfigRecord, Context, Message, MessageType, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
+from flwr.app import ConfigRecord, Error, Message, MessageType, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
+from numpy.typing import NDArray
 
 from client.exposure.split_salt import split_seed
-from client.rules.egress_guard import release
+from client.exposure.tail_origin import initial_tail
+from client.flower.serialization import message_from_bytes, message_to_bytes
+from client.rules.audit_log import AuditLog
 from client.rules.hospital_file import HospitalFile
-from client.rules.policy import HospitalFailure, Refusal, check_hours, check_plan
-from client.rules.request import read_request
-from client.runner.local_app import local_client_app
+from client.rules.policy import HospitalFailure
+from client.runner.local_app import start_confined, start_training
+from client.runner.message_handler import MessageHandler
+from client.runner.training_process import TrainingProcess
 from client.training.local_data import local_plan, local_site
 from common.dataset.noise_filter import describe_noise_filter
+from common.errors import InputError, RunError
 from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
-from common.protocol.refusals import failure, refusal
-from common.training.workbench import workbench
+from common.protocol.refusals import refusing_rule
 
-_FEDERATION = "preview"
+_FEDERATION = {messages.FEDERATION: "preview"}
+_ASKED: tuple[tuple[str, dict[str, int | str]], ...] = (
+    (MessageType.QUERY, {**_FEDERATION}),
+    (MessageType.TRAIN, {**_FEDERATION, messages.ROUND: 1}),
+    (MessageType.EVALUATE, {**_FEDERATION, messages.ROUND: 1, messages.SPLIT: "test"}),
+)
 
 
 @dataclass(frozen=True)
@@ -65,39 +82,97 @@ def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
     """
     # Flower lets only a task of a run make messages; these are never sent.
     TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
-    asked: list[tuple[str, dict[str, int | str]]] = [
-        (MessageType.QUERY, {messages.FEDERATION: _FEDERATION}),
-        (MessageType.TRAIN, {messages.FEDERATION: _FEDERATION, messages.ROUND: 1}),
-        (MessageType.EVALUATE, {messages.FEDERATION: _FEDERATION, messages.ROUND: 1, messages.SPLIT: "test"}),
-    ]
-    with tempfile.TemporaryDirectory() as layers:
-        app = local_client_app(hospital, Path(layers))
-        return [_answer(app, hospital, plan, kind, config) for kind, config in asked]
+    bundle = _bundle()
+    with _copy(hospital, sha256(bundle).hexdigest()) as copied, ExitStack() as processes:
+
+        def started(process: TrainingProcess) -> TrainingProcess:
+            processes.callback(process.stop)
+            return process
+
+        # All of them before this process builds a network: what is forked must not inherit the locks of its threads.
+        trainings = [started(start_training(copied)) for _ in _ASKED]
+        describing = started(start_confined(copied, lambda _: _describe(plan, copied).encode()))
+        details = {MessageType.TRAIN: describing}
+        return [
+            _answer(copied, plan, bundle, asked, training, details.get(asked[0]))
+            for asked, training in zip(_ASKED, trainings, strict=True)
+        ]
 
 
 def _answer(
-    app: ClientApp, hospital: HospitalFile, plan: TrainingPlan, kind: str, config: dict[str, int | str]
+    hospital: HospitalFile,
+    plan: TrainingPlan,
+    bundle: bytes,
+    asked: tuple[str, dict[str, int | str]],
+    training: TrainingProcess,
+    describing: TrainingProcess | None,
 ) -> Preview:
+    kind, config = asked
+    said: list[str] = []
+
+    def compute(message: Message, seconds: float) -> RecordDict:
+        if describing:
+            said.append(describing.answer(b"", seconds).decode())
+        return message_from_bytes(training.answer(message_to_bytes(message), seconds)).content
+
+    tail = _tail(plan, hospital) if kind != MessageType.QUERY else None
+    message = Message(messages.request_content(plan, dict(config), tail), dst_node_id=1, message_type=kind)
+    handler = MessageHandler(hospital, compute, lambda plan: initial_tail(local_plan(plan, hospital)), say=said.append)
+    answer = handler.handle(message, bundle, 1)
+    if isinstance(answer, Error):
+        rule = refusing_rule(answer.reason or "")
+        why = [f"rules.{rule.value} of {hospital.path}"] if rule else said
+        return Preview(kind, answer.reason, "; ".join(why), {}, ())
+    *_, last = AuditLog(hospital.audit_log).records()
+    return Preview(kind, None, "; ".join(filter(None, said)), _told(answer), tuple(last["withheld"]))
+
+
+def _tail(plan: TrainingPlan, hospital: HospitalFile) -> NDArray[np.float32]:
     try:
-        check_plan(hospital.rules, plan)
-        check_hours(hospital.rules, datetime.now())
-        tail = None
-        details = ""
-        if kind != MessageType.QUERY:
-            own = local_plan(plan, hospital)
-            site = local_site(own, hospital, split_seed(hospital.split_salt))
-            tail = workbench(own, len(site.classes)).initial_tail
-            if kind == MessageType.TRAIN:
-                records = (*site.split.train, *site.split.validation, *site.split.test)
-                details = "; ".join(describe_noise_filter(records, own.data))
-        message = Message(messages.request_content(plan, config, tail), dst_node_id=1, message_type=kind)
-        reply = app(message, Context(0, 1, {}, RecordDict(), {}))
-        released, withheld = release(reply.content, read_request(message), hospital.rules, hospital.name)
-    except Refusal as no:
-        return Preview(kind, refusal(no.rule), f"rules.{no.rule.value} of {hospital.path}", {}, ())
-    except HospitalFailure as what:
-        return Preview(kind, failure(what.kind), str(what), {}, ())
-    return Preview(kind, None, details, _told(released), withheld)
+        return initial_tail(local_plan(plan, hospital)).values
+    except InputError:
+        return np.zeros(1, np.float32)  # after the rules, the handler says what is wrong with the weights
+
+
+def _describe(plan: TrainingPlan, hospital: HospitalFile) -> str:
+    """Return in words what the plan leaves to the images."""
+    own = local_plan(plan, hospital)
+    split = local_site(own, hospital, split_seed(hospital.split_salt)).split
+    return "; ".join(describe_noise_filter((*split.train, *split.validation, *split.test), own.data))
+
+
+@contextmanager
+def _copy(hospital: HospitalFile, app: str) -> Iterator[HospitalFile]:
+    """Yield the hospital with a copy of what it remembers, which is removed afterwards, and with an app approved.
+
+    Replies that were kept and tails of federations that go on are left out: no message of the preview asks for them.
+    """
+    try:
+        split_seed(hospital.split_salt)
+        with tempfile.TemporaryDirectory(prefix="preview-", dir=hospital.state) as folder:
+            state = Path(folder)
+            remembered = (hospital.split_salt, hospital.audit_log, *hospital.plans.glob("*"))
+            for path in (*remembered, *hospital.federations.glob("*/*.json")):
+                if path.is_file():
+                    copied = state / path.relative_to(hospital.state)
+                    copied.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(path, copied)
+            apps = hospital.rules.apps and (*hospital.rules.apps, app)
+            yield hospital.model_copy(
+                update={"state": state, "rules": hospital.rules.model_copy(update={"apps": apps})}
+            )
+    except HospitalFailure as problem:
+        raise RunError(str(problem)) from problem
+    except OSError as error:
+        raise RunError(f"{error.filename or hospital.state} cannot be used: {error.strerror}") from error
+
+
+def _bundle() -> bytes:
+    """Return an app without code, in the place of the one that the coordinator would send."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("pyproject.toml", "")
+    return content.getvalue()
 
 
 def _told(content: RecordDict) -> dict[str, Any]:

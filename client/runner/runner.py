@@ -11,17 +11,14 @@ tests/client/flower/test_flower_seam.py fails.
 """
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import flwr.supercore.superexec.run_superexec as superexec
-from flwr.app import Context, Error, Message, RecordDict
-from flwr.clientapp import ClientApp
+from flwr.app import Error, Message, RecordDict
 from flwr.common.constant import SubStatus
 from flwr.supercore.auth import load_superexec_auth_secret
 from flwr.supercore.constant import TaskType
@@ -32,20 +29,15 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
-from client.exposure.split_salt import split_seed
 from client.exposure.tail_origin import initial_tail
 from client.flower.heartbeat import set_heartbeat
 from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile, read_hospital_file
-from client.rules.policy import HospitalFailure
-from client.runner.local_app import local_client_app
+from client.runner.local_app import start_training
 from client.runner.message_handler import MessageHandler
-from client.runner.training_process import TrainingProcess
 from client.training.local_data import local_plan
 from common.errors import RarefedError
-from common.processes.confinement import Confinement
 from common.processes.parent_death import die_with_parent
-from common.system.folders import cache_folder
 
 
 class FlowerTask:
@@ -62,9 +54,8 @@ class FlowerTask:
     """
 
     def __init__(self, hospital: HospitalFile, spec: ExecutionSpec, file_problem: str | None = None) -> None:
-        app = local_client_app(hospital, hospital.personal_layers)
         # Before this process has threads: what is forked from it must not inherit a lock that one of them holds.
-        self._training = TrainingProcess(partial(_answer, app), hospital.limits, _files_of_training(hospital))
+        self._training = start_training(hospital)
         self._handler = MessageHandler(
             hospital, self._compute, lambda plan: initial_tail(local_plan(plan, hospital)), file_problem
         )
@@ -97,18 +88,6 @@ class FlowerTask:
 
     def _compute(self, message: Message, seconds: float) -> RecordDict:
         return message_from_bytes(self._training.answer(message_to_bytes(message), seconds)).content
-
-
-def _files_of_training(hospital: HospitalFile) -> Confinement:
-    """Return what the process that trains may use; makes what it could not make itself."""
-    cache = cache_folder()
-    with contextlib.suppress(HospitalFailure, OSError):
-        for folder in (cache, hospital.personal_layers):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        split_seed(hospital.split_salt)
-    # Images and weights may lie there too, if the hospital put them there.
-    readable = (hospital.split_salt, hospital.data.path, *((Path(hospital.weights),) if hospital.weights else ()))
-    return Confinement(hospital.state, (cache, hospital.personal_layers), readable)
 
 
 class _ForkingExecutor:
@@ -167,13 +146,6 @@ class _ForkingExecutor:
             sys.stderr.flush()
             # No exit handler of the process that this one was forked from may run here.
             os._exit(status)
-
-
-def _answer(app: ClientApp, message: bytes) -> bytes:
-    """Have the ClientApp answer a serialised message; runs in the training process."""
-    asked = message_from_bytes(message)
-    context = Context(asked.metadata.run_id, asked.metadata.dst_node_id, {}, RecordDict(), {})
-    return message_to_bytes(app(asked, context))
 
 
 def main() -> None:

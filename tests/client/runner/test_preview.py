@@ -1,9 +1,14 @@
 """A preview computes for real what would leave, and leaves nothing behind."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from client.exposure.plan_approval import AskedPlans
+from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
 from client.runner.preview import preview
 from common.plan.training_plan import TrainingPlan
@@ -71,3 +76,50 @@ def test_what_the_rules_withhold_is_listed(data: Path, tmp_path: Path) -> None:
     assert "train-loss" in trained.withheld
     assert "score-histogram" in tested.withheld
     assert not {"train-loss", "score-loss"} & trained.told.keys()
+
+
+def test_a_plan_waits_for_a_person_where_the_hospital_says_so(data: Path, tmp_path: Path) -> None:
+    hospital = refusing(tmp_path, data, plans="approved")
+    assert {one.refused for one in preview(hospital, PLAN)} == {"refused by rule plans"}
+    plans = AskedPlans(hospital.plans)
+    assert not plans.listed()  # a preview is no server's question
+    plans.remember(PLAN)
+    plans.approve(PLAN.digest)
+    assert {one.refused for one in preview(hospital, PLAN)} == {None}
+
+
+def test_work_of_the_last_day_counts_and_the_preview_does_not(data: Path, tmp_path: Path) -> None:
+    hospital = refusing(tmp_path, data, rounds_per_day=2)
+    log = AuditLog(hospital.audit_log)
+    for _ in range(2):
+        assert {one.refused for one in preview(hospital, PLAN)} == {None}
+    head = log.append(Event.REQUEST, kind="train")
+    assert [one.refused for one in preview(hospital, PLAN)] == [None, None, "refused by rule rounds_per_day"]
+    assert log.verify() == head
+
+
+def test_a_reply_that_is_too_large_stays(data: Path, tmp_path: Path) -> None:
+    _, trained, tested = preview(refusing(tmp_path, data, megabytes_per_round=0.01), PLAN)
+    assert (trained.refused, tested.refused) == ("refused by rule megabytes_per_round", None)
+
+
+@pytest.mark.parametrize("command", ["preview", "check"])
+def test_nothing_is_written_but_in_the_state_folder(command: str, data: Path, tmp_path: Path) -> None:
+    hospital = write_hospital(tmp_path / "north", data)
+    (tmp_path / "plan.toml").write_text("[model]\nweights = 'none'\n[data]\nsize = 64\nclasses = 'healthy,sick'\n")
+    homes = [tmp_path / name for name in ("home", "temporary")]
+    for home in homes:
+        home.mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("RAREFED_", "XDG_"))}
+    arguments = {"preview": ["--plan", str(tmp_path / "plan.toml")], "check": ["--offline"]}[command]
+    done = subprocess.run(
+        [Path(sys.executable).parent / "rarefed-hospital", command, "--file", str(hospital.path), *arguments],
+        env={**environment, "HOME": str(homes[0]), "TMPDIR": str(homes[1])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "train-images" in done.stdout if command == "preview" else "sandbox" in done.stdout, done.stdout + done.stderr
+    assert not [path for home in homes for path in home.rglob("*")]
+    assert {path.name for path in hospital.state.iterdir()} <= {"split.salt", "cache"}
