@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.errors import InputError
+from common.errors import InputError, RunError
 from common.system.command_line import table_console
 from server.cli.output import AS_JSON, TABLE_WIDTH
 from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedServer
@@ -41,6 +41,7 @@ def approve(
     print(f"hospital     {read.hospital}")
     print(f"key          {read.fingerprint}")
     print(f"federation   {certificate_fingerprint(read_certificate(server.folder.certificate('ca')))}")
+    _warn_of_replacement(server, read)
     _confirm(read, fingerprint, yes)
     approved = Registry(server.folder).approve(read, images)
     if approved.images is None:
@@ -101,6 +102,23 @@ def nginx_keys(folder: FOLDER = DEFAULT_FOLDER) -> None:
 
     for header, name in MemberKeys(ProvisionedServer.at(folder).folder).hospitals().items():
         print(f'"{header}" "{name}";')
+
+
+def _warn_of_replacement(server: ProvisionedServer, request: "EnrolmentRequest") -> None:
+    """Say if the hospital is approved with another key, and whether it is online with that one."""
+    from server.members.registry import Registry
+
+    held = Registry(server.folder).find(request.hospital)
+    if held.state != "approved" or held.public_key == request.public_key:
+        return
+    try:
+        with server.control() as control:
+            online = any(node.id == held.node_id and node.status == "online" for node in control.list_nodes())
+        told = "is online with it at this moment" if online else "is not online"
+    except RunError:
+        told = "whether it is online is not known, since no server runs here"
+    print(f"replaces     {held.fingerprint}, approved on {held.approved:%Y-%m-%d}: {request.hospital} {told}")
+    print("             The former key is shut out for ever. Go on only if the hospital says that it made a new one.")
 
 
 def _confirm(request: "EnrolmentRequest", fingerprint: str, yes: bool) -> None:

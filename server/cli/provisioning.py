@@ -17,6 +17,7 @@ def provision(
     app_hash: Annotated[
         str, typer.Option("--app-hash", help="SHA-256 of the Flower app that start kits approve. [default: this one's]")
     ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before hospitals are revoked.")] = False,
 ) -> None:
     """Make CA, certificates and a start kit for each hospital; again after a change of the file, or to mend."""
     from server.flower.app_bundle import app_folder
@@ -32,7 +33,11 @@ def provision(
         done.append(line)
         print(line, flush=True)
 
-    provisioning.provision(consortium, ServerFolder(folder.absolute()), approved, say)
+    def may_revoke(names: list[str]) -> bool:
+        print(f"{consortium} names these no longer: {', '.join(names)}")
+        return yes or typer.confirm("Shut them out, and their keys for ever?")
+
+    provisioning.provision(consortium, ServerFolder(folder.absolute()), approved, say, may_revoke)
     if not done:
         print("everything is as the file says")
 

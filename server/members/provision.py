@@ -27,12 +27,16 @@ from server.members.server_folder import ServerFolder
 from server.members.start_kit import build_start_kit
 
 Say = Callable[[str], None]
+MayRevoke = Callable[[list[str]], bool]
+"""Takes the names of hospitals that a change of the file would shut out, and says whether that is meant."""
 
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 _RESTART = "restart the server to use it"
 
 
-def provision(consortium_file: Path, folder: ServerFolder, app_hash: str, say: Say) -> None:
+def provision(
+    consortium_file: Path, folder: ServerFolder, app_hash: str, say: Say, may_revoke: MayRevoke = lambda names: True
+) -> None:
     """Make a server's folder, or bring it up to date.
 
     Parameters
@@ -45,16 +49,21 @@ def provision(consortium_file: Path, folder: ServerFolder, app_hash: str, say: S
         SHA-256 of the Flower app that start kits approve; empty: hospitals fill it in themselves.
     say : callable
         Takes one line per thing that is done.
+    may_revoke : callable
+        Is asked before anything is done, if hospitals that are invited or approved stand in the file no longer.
 
     Raises
     ------
     InputError
-        If the file has an error, or the folder cannot be written to, holds something else, another federation, or a
-        damaged CA.
+        If they may not be revoked, the file has an error, or the folder cannot be written to, holds something else,
+        another federation, or a damaged CA.
     """
     consortium = read_consortium(consortium_file)
     content = consortium_file.read_bytes()
     _check_folder(folder, consortium)
+    gone = _gone(folder, consortium)
+    if gone and not may_revoke(gone):
+        raise InputError(f"nothing was done: {consortium_file} leaves out {', '.join(gone)}; put back who shall stay")
     try:
         _fill(folder, consortium, content, app_hash, say)
     except OSError as error:
@@ -186,10 +195,16 @@ def _keep_members(folder: ServerFolder, consortium: Consortium, say: Say) -> Non
         done = registry.invite(entry.name, entry.contact, entry.images)
         if done:
             say(f"hospital {entry.name}: {done}")
-    listed = {entry.name for entry in consortium.hospitals}
-    for name in registry.hospitals():
-        if name not in listed and registry.revoke(name):
+    for name in _gone(folder, consortium):
+        if registry.revoke(name):
             say(f"hospital {name}: revoked, since it stands in the file no longer; a running server shuts it out")
+
+
+def _gone(folder: ServerFolder, consortium: Consortium) -> list[str]:
+    """Return the hospitals that stand in the file no longer, and are not revoked."""
+    listed = {entry.name for entry in consortium.hospitals}
+    known = Registry(folder).hospitals()
+    return [name for name, hospital in known.items() if name not in listed and hospital.state != "revoked"]
 
 
 def _keep_kits(folder: ServerFolder, consortium: Consortium, app_hash: str, say: Say) -> None:

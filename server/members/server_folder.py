@@ -70,6 +70,11 @@ class ServerFolder:
         """Lock of the running server; it ends with the process."""
         return self.root / "server.lock"
 
+    @cached_property
+    def run_lock(self) -> Path:
+        """Lock of the federation that goes on; it ends with the process."""
+        return self.root / "run.lock"
+
     def certificate(self, name: str) -> Path:
         """Return the path of a certificate of `pki`, by name."""
         return self.pki / f"{name}.crt"

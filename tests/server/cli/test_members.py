@@ -10,7 +10,11 @@ import pytest
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 
 import server.cli.main
+from common.errors import RunError
 from common.security.enrolment import read_enrolment_request
+from server.flower.control_api import Control
+from server.flower.nodes_and_runs import Node
+from server.members.registry import Registry
 from tests.server.coordinator import APP, Coordinator, new_key
 
 Run = Callable[..., tuple[int, str, str]]
@@ -72,6 +76,51 @@ def test_bad_input_is_one_line_and_exit_code_2(coordinator: Coordinator, run: Ru
     code, _, err = run("approve", coordinator.request("north", new_key()), "--yes")
     assert code == 2
     assert "no hospital of this federation (east, west)" in err
+
+
+def test_to_provision_asks_before_it_revokes(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    coordinator.hospitals = [{"name": "west"}]
+    code, out, err = run("provision", coordinator.write(), answer="n\n")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "names these no longer: east" in out
+    assert run("provision", coordinator.file)[0] != 0  # nobody is there to answer
+    assert {each["state"] for each in json.loads(run("hospitals", "--json")[1])} == {"invited"}
+    assert run("provision", coordinator.file, "--yes")[0] == 0
+    assert json.loads(run("hospitals", "--json")[1])[0]["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"),
+    [
+        ([("online", 7)], "east is online with it at this moment"),
+        ([("offline", 7), ("online", 8)], "east is not online"),
+        (None, "whether it is online is not known"),
+    ],
+)
+def test_to_approve_says_which_key_it_replaces(
+    coordinator: Coordinator,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: list[tuple[str, int]] | None,
+    told: str,
+) -> None:
+    def list_nodes(_: Control) -> list[Node]:
+        if nodes is None:
+            raise RunError("cannot be reached")
+        return [Node(number, "east", b"", status, None, None, None) for status, number in nodes]
+
+    monkeypatch.setattr(Control, "list_nodes", list_nodes)
+    coordinator.provision()
+    first = coordinator.request("east", new_key())
+    former = read_enrolment_request(first).fingerprint
+    assert "replaces" not in run("approve", first, "--yes")[1]
+    Registry(coordinator.folder).note_node("east", 7)
+    assert "replaces" not in run("approve", first, "--yes")[1]
+    code, out, _ = run("approve", coordinator.request("east", new_key()), answer="n\n")
+    assert code == 2
+    assert f"replaces     {former}, approved on " in out
+    assert told in out
 
 
 def test_a_hospital_that_left_the_file_is_not_approved(coordinator: Coordinator, run: Run) -> None:

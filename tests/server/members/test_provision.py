@@ -68,6 +68,22 @@ def test_members_come_and_go_with_the_file(coordinator: Coordinator) -> None:
     assert coordinator.provision() == []
 
 
+def test_nobody_is_shut_out_and_nothing_changed_unless_that_is_meant(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    before = everything(coordinator.folder.root)
+    coordinator.hospitals = [{"name": "west", "contact": "+1 555"}, {"name": "north"}]
+    asked: list[list[str]] = []
+
+    def refuse(names: list[str]) -> bool:
+        asked.append(names)
+        return False
+
+    with pytest.raises(InputError, match=r"nothing was done: .*consortium\.yaml leaves out east"):
+        provision.provision(coordinator.write(), coordinator.folder, APP, print, refuse)
+    assert asked == [["east"]]
+    assert everything(coordinator.folder.root) == before
+
+
 def test_new_names_renew_the_gateways_certificate_alone(coordinator: Coordinator) -> None:
     coordinator.provision()
     before = everything(coordinator.folder.root)
