@@ -1,7 +1,9 @@
 """The production ServerApp: runs one federation over the consortium's hospitals and writes its run folder."""
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from flwr.app import Context
@@ -13,6 +15,7 @@ from common.models.tail_layout import TailLayout
 from common.plan.selection import explain_no_choice
 from common.plan.training_plan import TrainingPlan
 from common.summary.summary_file import write_summary
+from common.system.files import try_lock
 from server.flower.app_bundle import RESUME_KEY
 from server.members.consortium import read_consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
@@ -28,6 +31,7 @@ from server.runs.summary import summarise
 
 _UNNAMED_CLASSES = ("negative", "positive")
 _TRAINING = "federation"
+_LOCK_SECONDS = 1.0
 _POLL_SECONDS = 0.5  # each look for replies is a request to the SuperLink and a query of its database
 
 app = ServerApp()
@@ -42,7 +46,7 @@ def main(grid: Grid, context: Context) -> None:
     plan = TrainingPlan.from_flat(settings)
     consortium = read_consortium(folder.consortium)
     runs, name = folder.root / consortium.server.runs, plan.study.name or consortium.name
-    with RunFolder(runs / resumed if resumed else reserve_run(runs, name)) as run:
+    with _alone(folder), RunFolder(runs / resumed if resumed else reserve_run(runs, name)) as run:
         try:
             if run.is_whole:
                 run.log("all was done before the interruption, and only the folder's name was not")
@@ -101,6 +105,17 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     release_model(run.path, plan, classes, model, result.tail, summary)
     # Written last: when the summary is there, everything else is.
     write_summary(run.path, summary)
+
+
+@contextlib.contextmanager
+def _alone(folder: ServerFolder) -> Iterator[None]:
+    """Refuse a second federation beside one that goes on: hospitals would train for both, and neither in time."""
+    with folder.run_lock.open("a") as stream:
+        if not try_lock(stream, seconds=_LOCK_SECONDS):
+            reason = RunError("another federation goes on: wait for its end, or stop it with `rarefed-server stop`")
+            print(f"error: {reason}", flush=True)
+            raise reason
+        yield
 
 
 def _wait_for_hospitals(roster: Roster, plan: TrainingPlan) -> None:

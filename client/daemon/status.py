@@ -7,27 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import RunError
-from common.system.files import try_lock, write_json_atomically
+from common.system.files import is_locked, try_lock, write_json_atomically
 
 _LOCK, _STATUS = "daemon.lock", "daemon.json"
+# `daemon_runs` of another command holds the lock for a moment.
+_LOCK_SECONDS = 1.0
 
 
 @contextlib.contextmanager
 def only_daemon(state: Path) -> Iterator[None]:
     """Hold the lock of a state folder; raises `RunError` if another daemon holds it."""
     with (state / _LOCK).open("ab") as stream:
-        if not try_lock(stream):
+        if not try_lock(stream, seconds=_LOCK_SECONDS):
             raise RunError(f"another daemon uses {state}: stop it first (rarefed-hospital status)")
         yield
 
 
 def daemon_runs(state: Path) -> bool:
     """Say whether a daemon uses a state folder."""
-    path = state / _LOCK
-    if not path.exists():
-        return False
-    with path.open("rb") as stream:
-        return not try_lock(stream)
+    return is_locked(state / _LOCK)
 
 
 def write_status(state: Path, status: dict[str, Any]) -> None:

@@ -7,11 +7,13 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
 _PART = ".part"
+_LOCK_POLL_SECONDS = 0.1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -144,13 +146,27 @@ def write_json_atomically(path: Path, value: Any) -> None:
     write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
+def try_lock(stream: IO[Any], *, shared: bool = False, seconds: float = 0.0) -> bool:
     """Take the lock of an open file unless another process holds it; it is released with the stream or the process.
 
-    A shared lock can be held by any number of processes at once, but not beside the exclusive one.
+    A shared lock can be held by any number of processes at once, but not beside the exclusive one. It is tried for some
+    seconds, since whoever asks whether it is held holds it for a moment.
     """
-    try:
-        fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOCK_POLL_SECONDS)
+        else:
+            return True
+
+
+def is_locked(path: Path) -> bool:
+    """Say whether a process holds the lock of a file."""
+    if not path.exists():
         return False
-    return True
+    with path.open() as stream:
+        return not try_lock(stream, shared=True)

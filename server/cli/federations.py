@@ -14,6 +14,7 @@ from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedSer
 if TYPE_CHECKING:
     from common.plan.groups import Scalar
     from common.plan.training_plan import TrainingPlan
+    from server.flower.control_api import Control
     from server.flower.nodes_and_runs import Run
     from server.runs.reading import RunView
 
@@ -80,6 +81,7 @@ def _launch(server: ProvisionedServer, overrides: "dict[str, Scalar]", detach: b
     from server.runs.follow import follow_run
 
     with server.control() as control:
+        _check_alone(server, control)
         run_id = control.start_run(app_folder(), overrides)
         if detach:
             if as_json:
@@ -97,6 +99,22 @@ def _launch(server: ProvisionedServer, overrides: "dict[str, Scalar]", detach: b
             )
             raise typer.Exit(130) from None
     _tell_end(ended, view, as_json)
+
+
+def _check_alone(server: ProvisionedServer, control: "Control") -> None:
+    """Raise `RunError` if a federation goes on.
+
+    Its lock says so: Flower takes a run whose process died for a running one, for a while.
+    """
+    from common.system.files import is_locked
+    from server.flower.nodes_and_runs import FINISHED
+
+    if is_locked(server.folder.run_lock):
+        going = next((str(run.id) for run in control.list_runs() if run.status not in FINISHED), "")
+        raise RunError(
+            f"run {going} goes on, and there is one at a time: `rarefed-server logs {going} --follow` follows it, "
+            f"`rarefed-server stop {going}` ends it"
+        )
 
 
 def _tell_end(ended: "Run", view: "RunView | None", as_json: bool) -> None:

@@ -25,6 +25,7 @@ from server.processes.start_checks import check_certificates, check_installation
 _TICK_SECONDS = 0.5
 _SYNC_SECONDS = 3.0
 _STUCK = timedelta(seconds=30)
+_CERTIFICATES_EVERY = timedelta(days=1)
 
 
 def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[str], None]) -> None:
@@ -59,7 +60,7 @@ def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[s
                     show(line)
 
         check_installation()
-        check_certificates(folder, consortium, say)
+        check_certificates(folder, consortium, say, datetime.now(UTC))
         check_ports(consortium)
         with (
             Control(superlink_address(consortium), folder.certificate("ca"), folder.operator_secret) as control,
@@ -95,13 +96,15 @@ class _Server:
         self._announced = False
         self._trouble: str | None = None
         self._next_sync = 0.0
+        self._certificates_checked = datetime.now(UTC)
         self._written: dict[str, Any] = {}
 
     def tick(self) -> None:
-        """Announce the start, register and unregister hospitals, look for stuck runs, and write the status file."""
+        """Announce the start, look after certificates, hospitals and stuck runs, and write the status file."""
         if not self._announced and all(state.ready for state in self._supervisor.states()):
             self._announced = True
             self._say(f"started: {self._address()}")
+        self.check_certificates(datetime.now(UTC))
         try:
             if self._supervisor.state(SUPERLINK).ready and time.monotonic() >= self._next_sync:
                 self._next_sync = time.monotonic() + _SYNC_SECONDS
@@ -114,6 +117,16 @@ class _Server:
             if str(error) != self._trouble:
                 self._say(str(error))
             self._trouble = str(error)
+
+    def check_certificates(self, now: datetime) -> None:
+        """Say once a day what expires soon, or has expired: a server may run for longer than its certificates."""
+        if now - self._certificates_checked < _CERTIFICATES_EVERY:
+            return
+        self._certificates_checked = now
+        try:
+            check_certificates(self._folder, self._consortium, self._say, now)
+        except RarefedError as error:
+            self._say(str(error))
 
     def _address(self) -> str:
         server = self._consortium.server

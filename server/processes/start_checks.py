@@ -4,14 +4,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO
 
 from cryptography import x509
 
 from common.errors import InputError, RunError
-from common.system.files import try_lock
+from common.system.files import is_locked, try_lock
 from common.system.installation import installation_problem
 from server.members.consortium import Consortium
 from server.members.server_folder import ServerFolder
@@ -30,12 +30,9 @@ def take_lock(folder: ServerFolder) -> IO[str]:
         os.fchmod(stream.fileno(), 0o600)
     except OSError as error:
         raise InputError(f"{folder.lock}: cannot be written: {error.strerror}") from error
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while not try_lock(stream):
-        if time.monotonic() > deadline:
-            stream.close()
-            raise RunError(f"a server is running on {folder.root} already: stop it first, with SIGTERM or Ctrl-C")
-        time.sleep(0.1)
+    if not try_lock(stream, seconds=_LOCK_SECONDS):
+        stream.close()
+        raise RunError(f"a server is running on {folder.root} already: stop it first, with SIGTERM or Ctrl-C")
     return stream
 
 
@@ -55,10 +52,7 @@ def close_folders(folder: ServerFolder, runs: Path) -> None:
 
 def is_running(folder: ServerFolder) -> bool:
     """Say whether a server runs on the folder."""
-    if not folder.lock.exists():
-        return False
-    with folder.lock.open() as stream:
-        return not try_lock(stream, shared=True)
+    return is_locked(folder.lock)
 
 
 def check_installation() -> None:
@@ -67,7 +61,7 @@ def check_installation() -> None:
         raise InputError(problem)
 
 
-def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callable[[str], None]) -> None:
+def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callable[[str], None], now: datetime) -> None:
     """Raise `InputError` unless all certificates and keys are there and valid; say which expire within 30 days."""
     names = ["ca", "loopback", *(["gateway"] if consortium.server.gateway else [])]
     for name in names:
@@ -80,7 +74,7 @@ def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callab
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: cannot be read as a certificate: {error}") from error
-        now, end = datetime.now(UTC), certificate.not_valid_after_utc
+        end = certificate.not_valid_after_utc
         if now > end:
             raise InputError(f"{path} expired on {end:%Y-%m-%d}: `rarefed-server renew` issues a new one")
         if now < certificate.not_valid_before_utc:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from flwr.app import Context, Message, RecordDict
 
+from common.errors import RunError
 from common.models.classifier import build_model
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
+from common.system.files import try_lock
 from server import app
 from server.flower.app_bundle import RESUME_KEY
 from server.members.registry import Hospital as Member
@@ -112,3 +114,14 @@ def test_a_kill_at_any_step_of_the_end_costs_no_round(
         assert is_published(final_name(left)), step
         assert (final_name(left) / "summary.json").is_file(), step
     assert unfinished_runs(runs) == []
+
+
+def test_a_second_federation_beside_one_is_refused_and_leaves_nothing(
+    federation: ServerFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with federation.run_lock.open("a") as going:
+        assert try_lock(going)
+        with pytest.raises(RunError, match="another federation goes on"):
+            run(_NO_GRID)
+    assert capsys.readouterr().out.startswith("error: another federation goes on")
+    assert not list(federation.root.glob("runs/*"))

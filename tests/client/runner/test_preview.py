@@ -120,6 +120,8 @@ def test_nothing_is_written_but_in_the_state_folder(command: str, data: Path, tm
         timeout=300,
         check=False,
     )
-    assert "train-images" in done.stdout if command == "preview" else "sandbox" in done.stdout, done.stdout + done.stderr
+    assert "train-images" in done.stdout if command == "preview" else "sandbox" in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert not [path for home in homes for path in home.rglob("*")]
     assert {path.name for path in hospital.state.iterdir()} <= {"split.salt", "cache"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
+from common.system.files import try_lock
 from server.cli.federations import read_overrides
 from server.members.server_folder import ServerFolder
 from tests.server.cli.invented_server import Command, InventedServer
@@ -109,3 +110,17 @@ def test_detached_it_returns_at_once(command: Command, server: InventedServer, p
     server.statuses = ["Ctrl-C"]
     assert command("run", plan, "--detach")[:2] == (0, "run 7 started\n")
     assert json.loads(command("run", plan, "--detach", "--json")[1]) == {"run_id": 7}
+
+
+def test_there_is_one_federation_at_a_time(
+    command: Command, server: InventedServer, folder: ServerFolder, plan: Path
+) -> None:
+    with folder.run_lock.open("a") as going:
+        assert try_lock(going)
+        server.statuses = ["running"]
+        code, _, err = command("run", plan, "--detach")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "run 7 goes on, and there is one at a time" in err
+    assert not server.started
+    # Flower takes one whose process died for a running one, for a while.
+    assert command("run", plan, "--detach")[0] == 0

@@ -39,6 +39,8 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
+NOW = datetime.now(UTC)
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
@@ -168,17 +170,32 @@ def test_a_taken_port_is_named(folder: ServerFolder, monkeypatch: pytest.MonkeyP
 def test_certificates_that_are_missing_or_end_are_said(folder: ServerFolder) -> None:
     said: list[str] = []
     consortium = read_consortium(folder.consortium)
-    check_certificates(folder, consortium, said.append)
+    check_certificates(folder, consortium, said.append, NOW)
     assert said == []
     write_certificates(folder, timedelta(days=20))
-    check_certificates(folder, consortium, said.append)
+    check_certificates(folder, consortium, said.append, NOW)
     assert len(said) == 1
     assert "`rarefed-server renew`" in said[0]
     write_certificates(folder, timedelta(days=-2))
     assert "`rarefed-server renew`" in refused(folder)
     folder.key("loopback").unlink()
     with pytest.raises(InputError, match=r"loopback\.key is missing"):
-        check_certificates(folder, consortium, said.append)
+        check_certificates(folder, consortium, said.append, NOW)
+
+
+def test_a_running_server_looks_at_its_certificates_daily(folder: ServerFolder) -> None:
+    said: list[str] = []
+    consortium = read_consortium(folder.consortium)
+    with RunningServer(folder).control() as control:
+        server = _Server(folder, consortium, control, create_autospec(Supervisor), said.append)
+    now = datetime.now(UTC)
+    write_certificates(folder, timedelta(days=20))
+    server.check_certificates(now + timedelta(hours=23))
+    assert said == []
+    for days in (1, 1.5, 2, 21):
+        server.check_certificates(now + timedelta(days=days, minutes=1))
+    assert [" expires on " in line for line in said] == [True, True, False]
+    assert " expired on " in said[2]
 
 
 def test_a_folder_without_a_federation_is_said(tmp_path: Path) -> None:
