@@ -15,7 +15,7 @@ DATA ?=
 SITES ?= 0
 ARGS ?=
 
-.PHONY: simulate study robustness demo test test-slow test-all check bench format clean
+.PHONY: simulate study robustness demo test test-slow test-all check bench pins format clean
 
 # The shell gets these two as they are, whatever quotes, spaces or dollars are in them.
 export RAREFED_MAKE_DATA := $(value DATA)
@@ -59,6 +59,15 @@ check: $(INSTALLED)
 # make bench [DATA=folder with a manifest.csv that names four sites]
 bench: $(INSTALLED)
 	@$(FIND_DATA); $(BIN)/python -m tests.bench $${data:+"$$data"}
+
+# What start kits tell hospitals to install: the versions that are installed here, with the digests that the index names.
+PINS := server/members/kit/requirements.txt
+pins: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@$(BIN)/python -m pip freeze --exclude-editable | sed 's/+.*//' > $(VENV)/installed.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra dicom --extra families --constraints $(VENV)/installed.txt \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file $(PINS)
+	@$(BIN)/python -m pip uninstall --quiet --yes uv
 
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .

@@ -1,6 +1,8 @@
-"""Where Flower is installed, and whether it can start from there."""
+"""How rarefed and Flower are installed: from which wheel, and whether Flower can start from there."""
 
 import importlib.util
+import json
+from importlib.metadata import distribution
 from pathlib import Path
 
 # Flower hands the folder of its database's migrations on in a list that is parted by these, and as a template.
@@ -21,3 +23,10 @@ def problem_of(folder: Path) -> str | None:
         f"Flower cannot start from {folder}: its path has a space, a comma or a percent sign; install rarefed into "
         "another folder, with make as in `make VENV=/tmp/rarefed-venv simulate`"
     )
+
+
+def wheel_digest() -> str:
+    """Return the SHA-256 of the wheel that rarefed was installed from; empty if it came in another way."""
+    # PEP 610: pip keeps where a package came from.
+    origin = json.loads(distribution("rarefed").read_text("direct_url.json") or "{}")
+    return str(origin.get("archive_info", {}).get("hashes", {}).get("sha256", ""))

@@ -1,5 +1,6 @@
 """`consortium.yaml`: the coordinator's description of the federation: its server and its hospitals."""
 
+import re
 from pathlib import Path
 from typing import Self
 
@@ -7,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from common.system.yaml_file import read_yaml_file
 from common.system.yaml_section import GivenPath, Host, ListeningAddress, MemberName, Port, Section
+
+# Not what YAML or a shell reads as anything else.
+_IMAGE = re.compile(r"([a-z0-9][a-z0-9._:/-]*@)?sha256:[0-9a-f]{64}")
 
 
 class ServerSection(Section):
@@ -53,6 +57,17 @@ class Consortium(Section):
     name: MemberName
     server: ServerSection
     hospitals: tuple[HospitalEntry, ...] = Field(min_length=1)
+    image: str = Field("", description="what hospitals run in a container, by digest; empty: by rarefed's version")
+
+    @field_validator("image")
+    @classmethod
+    def _check_digest(cls, image: str) -> str:
+        if image and not _IMAGE.fullmatch(image):
+            raise ValueError(
+                f"{image!r} is no image by digest: write registry/name@sha256:... as `docker push` prints it, or "
+                "sha256:... as `docker image inspect --format {{.Id}}` does"
+            )
+        return image
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from importlib import resources
 from importlib.metadata import version
 
 from cryptography import x509
@@ -10,10 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from common.plan.families import FAMILIES
+from common.system.installation import wheel_digest
 from common.system.network_address import join_address
 from server.members.consortium import Consortium
 
 _FILES = ("README.md", "compose.yaml", "hospital.yaml", "rarefed-hospital.service")
+# As `make pins` writes it: every package by version and digests, so that all hospitals install the same.
+_PINS = "requirements.txt"
 # The earliest time that a zip can hold, so that a kit's bytes depend on its content alone.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
@@ -49,8 +53,11 @@ def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certi
         "apps": [app_hash] if app_hash else [],
         "families": FAMILIES,
         "version": version("rarefed"),
+        "wheel_digest": wheel_digest(),
+        "image": consortium.image,
     }
     files = {name: templates.get_template(f"{name}.j2").render(values).encode() for name in _FILES}
+    files[_PINS] = resources.files("server.members").joinpath("kit", _PINS).read_bytes()
     files["ca.crt"] = authority.public_bytes(Encoding.PEM)
     content = io.BytesIO()
     # Not compressed, since the output of a compressor depends on its version.

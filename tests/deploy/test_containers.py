@@ -96,11 +96,12 @@ def final_stage(side: str) -> str:
 def test_an_image_is_built_in_a_stage_of_its_own_and_runs_as_nobody(side: str) -> None:
     build, final = stages()["build"], final_stage(side)
     assert list(stages()) == ["build", "runtime", *SIDES]
-    assert build.startswith("FROM python:3.12-slim AS build")
+    assert build.startswith("FROM ${PYTHON_IMAGE} AS build")
+    assert "ARG PYTHON_IMAGE=python:3.12-slim\n" in (DEPLOY / "Dockerfile").read_text()
     assert "ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu" in build
     assert "pip wheel --no-deps --wheel-dir /wheel ." in build
-    assert final.startswith("FROM python:3.12-slim AS runtime\n")
-    assert re.search(r"RUN .*install --index-url \"\$TORCH_INDEX\" \"torch[^ ]+ \"torchvision", build)
+    assert final.startswith("FROM ${PYTHON_IMAGE} AS runtime\n")
+    assert '--constraint /pins.txt --index-url "$TORCH_INDEX" torch torchvision' in build
     assert "COPY --from=build /opt/rarefed /opt/rarefed" in final
     assert re.search(r"^ENV PATH=/opt/rarefed/bin:\$PATH .*HOME=/tmp$", final, re.MULTILINE)
     assert f"USER {USER}:{USER}" in final

@@ -23,6 +23,7 @@ class Coordinator:
     also: list[str] = field(default_factory=list)
     hospitals: list[dict[str, str]] = field(default_factory=lambda: [{"name": "east"}, {"name": "west"}])
     name: str = "demo"
+    image: str = ""
 
     @property
     def folder(self) -> ServerFolder:
@@ -34,7 +35,8 @@ class Coordinator:
 
     def write(self) -> Path:
         server = {"host": self.host, "also": self.also}
-        self.file.write_text(yaml.safe_dump({"name": self.name, "server": server, "hospitals": self.hospitals}))
+        content = {"name": self.name, "server": server, "hospitals": self.hospitals, "image": self.image}
+        self.file.write_text(yaml.safe_dump(content))
         return self.file
 
     def provision(self) -> list[str]:

@@ -1,11 +1,17 @@
 """A hospital's start kit: the same bytes from the same federation, no secret, and few rights for the daemon."""
 
+import contextlib
 import io
+import re
 import zipfile
+from importlib.metadata import PackageNotFoundError, distribution, version
 from typing import Any
 
 import pytest
 import yaml
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from pydantic import BaseModel
 
 from client.rules.hospital_file import HospitalFile, RulesSection, read_hospital_file
@@ -22,10 +28,60 @@ def test_kits_are_reproducible_and_hold_no_secret(coordinator: Coordinator) -> N
     assert len(coordinator.provision()) == 1
     assert (coordinator.folder.kits / "east.zip").read_bytes() == first
     kit = coordinator.kit("east")
-    assert list(kit) == ["README.md", "ca.crt", "compose.yaml", "hospital.yaml", "rarefed-hospital.service"]
+    assert list(kit) == [
+        *("README.md", "ca.crt", "compose.yaml", "hospital.yaml", "rarefed-hospital.service", "requirements.txt")
+    ]
     assert kit["ca.crt"] == coordinator.folder.certificate("ca").read_bytes()
     assert b"PRIVATE" not in b"".join(kit.values())
     assert zipfile.ZipFile(io.BytesIO(first)).testzip() is None
+
+
+def pinned(text: str) -> dict[str, list[Requirement]]:
+    """Return the packages of a list of requirements by name; each stands there by version, with its digests."""
+    found: dict[str, list[Requirement]] = {}
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        line, *digests = entry.split(" \\\n    --hash=")
+        assert digests, line
+        assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests), line
+        package = Requirement(line)
+        assert [each.operator for each in package.specifier] == ["=="], line
+        found.setdefault(package.name, []).append(package)
+    return found
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_a_kit_pins_every_package_that_rarefed_needs(coordinator: Coordinator, python: str) -> None:
+    coordinator.provision()
+    pins = pinned(coordinator.kit("east")["requirements.txt"].decode())
+    environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
+    waiting = [("rarefed", ("dicom", "families"))]
+    seen = set(waiting)
+    while waiting:
+        name, extras = waiting.pop()
+        for needed in map(Requirement, distribution(name).requires or []):
+            marker = needed.marker
+            if marker and not any(marker.evaluate({**environment, "extra": extra}) for extra in (*extras, "")):
+                continue
+            key = canonicalize_name(needed.name)
+            versions = [
+                next(iter(pin.specifier)).version
+                for pin in pins.get(key, [])
+                if not pin.marker or pin.marker.evaluate(environment)
+            ]
+            assert len(versions) == 1, f"{name} needs {needed}, and {versions} are pinned: `make pins`"
+            if name == "rarefed":
+                assert needed.specifier.contains(versions[0]), f"{needed}, and {versions[0]} is pinned: `make pins`"
+            with contextlib.suppress(PackageNotFoundError):  # those of another Python are not installed here
+                distribution(key)
+                if (key, tuple(needed.extras)) not in seen:
+                    seen.add((key, tuple(needed.extras)))
+                    waiting.append((key, tuple(needed.extras)))
+
+
+def test_a_kit_names_the_wheel_by_digest(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.members.start_kit.wheel_digest", lambda: "b" * 64)
+    coordinator.provision()
+    assert f'echo "{"b" * 64}  rarefed-' in coordinator.kit("east")["README.md"].decode()
 
 
 def fields(model: type[BaseModel], content: Any, place: str = "") -> list[str]:
@@ -75,6 +131,18 @@ def test_the_kits_hospital_file_needs_its_data_path_only(coordinator: Coordinato
 def test_a_kit_without_an_app_approves_none(coordinator: Coordinator) -> None:
     provision.provision(coordinator.write(), coordinator.folder, "", print)
     assert yaml.safe_load(coordinator.kit("east")["hospital.yaml"])["rules"]["apps"] == []
+
+
+@pytest.mark.parametrize("image", [f"sha256:{'c' * 64}", f"registry.example.org:5000/rare/rarefed@sha256:{'c' * 64}"])
+def test_a_container_runs_the_image_of_the_consortium_by_digest(coordinator: Coordinator, image: str) -> None:
+    assert provisioned_image(coordinator) == f"rarefed:{version('rarefed')}"
+    coordinator.image = image
+    assert provisioned_image(coordinator) == image
+
+
+def provisioned_image(coordinator: Coordinator) -> str:
+    coordinator.provision()
+    return str(yaml.safe_load(coordinator.kit("east")["compose.yaml"])["services"]["hospital"]["image"])
 
 
 def test_the_daemon_gets_few_rights(coordinator: Coordinator) -> None:
