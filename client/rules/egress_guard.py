@@ -26,7 +26,7 @@ from common.protocol.refusals import Failure
 from common.system.files import is_sha256
 
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
-_SCORE = (messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM)
+_SCORE = (messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM, messages.SCORE_AREAS)
 _VERSION = re.compile(r"[0-9A-Za-z.+]{1,40}")
 # Of a clipped float32 vector's norm.
 _ROUNDING = 1e-4

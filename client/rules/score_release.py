@@ -3,7 +3,8 @@
 A histogram of a hospital's few validation images is nearly the list of their scores: with a thousand bins each holds
 one image. Here neighbouring bins are merged until each holds as many images as the hospital's rule demands. A merged
 group stands at its mean, where an image that was misread no longer shows: the area under the ROC curve would grow. So
-the groups of the two sides are moved towards each other until that area is what it was.
+the groups of the two sides are moved towards each other until that area is about what it was. Few groups have few
+areas: the AUC itself leaves beside them, as a number of three digits.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 
 from client.rules.hospital_file import RulesSection
 from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.ranked_pairs import RankedPairs
 from common.evaluation.roc import binned_roc
 from common.evaluation.score_histogram import ScoreHistogram
 
-_LOSS_DIGITS = 3
+_DIGITS = 3
 
 _Counts = NDArray[np.int64]
 
@@ -51,10 +53,15 @@ def releasable(score: EvaluationCounts, rules: RulesSection) -> EvaluationCounts
     if score.images < least or ((of_class > 0) & (of_class < least)).any():
         return None
     return EvaluationCounts(
-        loss=float(f"{score.loss:.{_LOSS_DIGITS}g}"),
+        loss=_rounded(score.loss),
         confusion=score.confusion,
         histogram=_merged(score.histogram, max(1, least), rules.score_bins),
+        ranking=RankedPairs.from_areas([_rounded(area) for area in score.ranking.areas()], of_class),
     )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def _merged(histogram: ScoreHistogram, least: int, finest: int) -> ScoreHistogram:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from common.dataset.records import ImageRecord
 from common.evaluation.metrics import confusion_matrix, mean_log_loss
+from common.evaluation.ranked_pairs import RankedPairs
 from common.evaluation.score_histogram import ScoreHistogram
 
 
 @dataclass(frozen=True)
 class EvaluationCounts:
-    """Counts, a score histogram and the mean loss of one model on one set of images.
+    """Counts, a score histogram, ranked pairs and the mean loss of one model on one set of images.
 
     Attributes
     ----------
@@ -26,11 +27,14 @@ class EvaluationCounts:
         Rows: true class; columns: predicted.
     histogram : ScoreHistogram
         Binned class probabilities, enough for a ROC curve.
+    ranking : RankedPairs
+        Enough for the AUC, also where bins are merged.
     """
 
     loss: float
     confusion: NDArray[np.int64]
     histogram: ScoreHistogram
+    ranking: RankedPairs
 
     @classmethod
     def of(cls, records: Sequence[ImageRecord], probabilities: NDArray[np.float64], bins: int) -> Self:
@@ -41,13 +45,16 @@ class EvaluationCounts:
             loss=mean_log_loss(labels, probabilities) if len(labels) else 0.0,
             confusion=confusion_matrix(labels, probabilities.argmax(axis=1), classes),
             histogram=ScoreHistogram.from_scores(labels, probabilities, bins),
+            ranking=RankedPairs.from_scores(labels, probabilities),
         )
 
     def __add__(self, other: Self) -> Self:
         """Return the counts of two hospitals' images together."""
         images = self.images + other.images
         loss = (self.loss * self.images + other.loss * other.images) / images if images else 0.0
-        return type(self)(loss, self.confusion + other.confusion, self.histogram + other.histogram)
+        return type(self)(
+            loss, self.confusion + other.confusion, self.histogram + other.histogram, self.ranking + other.ranking
+        )
 
     @classmethod
     def pool(cls, counts: Iterable[Self]) -> Self | None:

@@ -32,5 +32,5 @@ def curve_point_entry(point: CurvePoint) -> dict[str, float | None]:
         "train_loss": point.train_loss,
         "validation_loss": scored.loss if scored else None,
         "validation_accuracy": scored.accuracy if scored else None,
-        "validation_auc": scored.histogram.auc() if scored else None,
+        "validation_auc": scored.ranking.auc() if scored else None,
     }

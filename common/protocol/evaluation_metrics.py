@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.ranked_pairs import RankedPairs
 from common.evaluation.score_histogram import LARGEST_COUNT, ScoreHistogram
-from common.protocol.messages import SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_LOSS, MetricValue
+from common.protocol.messages import SCORE_AREAS, SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_LOSS, MetricValue
 from common.protocol.reply_words import number_word
 
 # `mean_log_loss` clips probabilities, so no honest mean is larger; without a bound one hospital could decide alone.
@@ -19,6 +20,7 @@ def counts_to_metrics(counts: EvaluationCounts) -> dict[str, MetricValue]:
         SCORE_LOSS: counts.loss,
         SCORE_CONFUSION: [int(count) for count in counts.confusion.ravel()],
         SCORE_HISTOGRAM: counts.histogram.to_list(),
+        SCORE_AREAS: counts.ranking.areas(),
     }
 
 
@@ -38,7 +40,15 @@ def counts_from_metrics(metrics: Mapping[str, MetricValue], classes: int, bins: 
     histogram = ScoreHistogram.from_list(_counts(metrics, SCORE_HISTOGRAM, classes * 2 * bins), classes)
     if (confusion.sum(axis=1) != histogram.counts[:, 1].sum(axis=1)).any():
         raise ValueError(f"{SCORE_CONFUSION} and {SCORE_HISTOGRAM} do not count the same images")
-    return EvaluationCounts(loss, confusion, histogram)
+    ranking = RankedPairs.from_areas(_areas(metrics), confusion.sum(axis=1))
+    return EvaluationCounts(loss, confusion, histogram, ranking)
+
+
+def _areas(metrics: Mapping[str, MetricValue]) -> list[float]:
+    values = metrics.get(SCORE_AREAS)
+    if not isinstance(values, Sequence) or not all(isinstance(value, float) for value in values):
+        raise ValueError(f"{SCORE_AREAS} is not a list of numbers")
+    return [float(value) for value in values]
 
 
 def _counts(metrics: Mapping[str, MetricValue], key: str, length: int) -> list[int]:

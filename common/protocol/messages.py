@@ -42,13 +42,14 @@ TRAIN_LOSS = "train-loss"
 SCORE_LOSS = "score-loss"
 SCORE_CONFUSION = "score-confusion"
 SCORE_HISTOGRAM = "score-histogram"
+SCORE_AREAS = "score-areas"
 # The end of the hospital's audit log once it knows of this reply, RECORDS:HASH.
 AUDIT_HEAD = "audit-head"
 
 KEYS = frozenset(
     {ARRAYS, CONFIG, METRICS, PLAN, PLAN_DIGEST, FEDERATION, ROUND, SPLIT, TAIL_DIGEST, SITE, TAIL}
     | {AUDIT_HEAD, NAME, VERSION, TRUNK_DIGEST, IMAGES, TRAIN_IMAGES, VALIDATION_IMAGES, TEST_IMAGES}
-    | {TRAIN_LOSS, SCORE_LOSS, SCORE_CONFUSION, SCORE_HISTOGRAM}
+    | {TRAIN_LOSS, SCORE_LOSS, SCORE_CONFUSION, SCORE_HISTOGRAM, SCORE_AREAS}
 )
 """All of them."""
 

@@ -108,7 +108,9 @@ class LeftOutRecord(Record):
 class FederatedEvaluationRecord(Record):
     """What the server knows of the test patients without having seen one.
 
-    `roc` holds pairs of false and true positive rate, and is None where a class is missing.
+    `auc` ranks the pairs of images within a hospital: two hospitals' scores never meet. `roc` is of all hospitals'
+    bins, which real hospitals merge, and may enclose more or less than `auc`; it holds pairs of false and true positive
+    rate, and is None where a class is missing.
     """
 
     selected_round: int

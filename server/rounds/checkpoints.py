@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from common.errors import RunError
 from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.ranked_pairs import RankedPairs
 from common.evaluation.score_histogram import ScoreHistogram
 from common.system.files import remove_parts, write_bytes_atomically, write_text_atomically
 from common.system.wording import plural
@@ -205,11 +206,19 @@ def _report_from_json(entry: dict[str, Any]) -> RoundReport:
 def _counts_to_json(counts: EvaluationCounts | None) -> dict[str, Any] | None:
     if counts is None:
         return None
-    return {"loss": counts.loss, "confusion": counts.confusion.tolist(), "histogram": counts.histogram.counts.tolist()}
+    return {
+        "loss": counts.loss,
+        "confusion": counts.confusion.tolist(),
+        "histogram": counts.histogram.counts.tolist(),
+        "ordered": counts.ranking.ordered.tolist(),
+        "pairs": counts.ranking.pairs.tolist(),
+    }
 
 
 def _counts_from_json(entry: dict[str, Any] | None) -> EvaluationCounts | None:
     if entry is None:
         return None
     confusion = np.array(entry["confusion"], dtype=np.int64)
-    return EvaluationCounts(entry["loss"], confusion, ScoreHistogram(np.array(entry["histogram"], dtype=np.int64)))
+    histogram = ScoreHistogram(np.array(entry["histogram"], dtype=np.int64))
+    ranking = RankedPairs(np.array(entry["ordered"], dtype=np.float64), np.array(entry["pairs"], dtype=np.int64))
+    return EvaluationCounts(entry["loss"], confusion, histogram, ranking)

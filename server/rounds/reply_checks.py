@@ -28,7 +28,7 @@ from common.protocol.reply_words import (
 
 # The closed list of metrics that a reply may hold.
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
-_SCORE = frozenset({messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM})
+_SCORE = frozenset({messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM, messages.SCORE_AREAS})
 _UPDATE = _SCORE | {messages.IMAGES, messages.TRAIN_LOSS}
 # The values that a reply to a query may hold beside the receipt of the request.
 _IDENTITY = frozenset({messages.NAME, messages.VERSION, messages.TRUNK_DIGEST})

@@ -58,7 +58,7 @@ def federated_evaluation(result: FederationResult) -> FederatedEvaluationRecord 
         selected_round=result.selected_round,
         images=pooled.images,
         confusion=pooled.confusion.tolist(),
-        auc=pooled.histogram.auc(),
+        auc=pooled.ranking.auc(),
         roc=_points(pooled.histogram.roc()),
         loss=pooled.loss,
         left_out=[
@@ -73,10 +73,11 @@ def metrics_of_counts(counts: EvaluationCounts) -> MetricsRecord:
     """Return the metrics that follow from counts and a histogram, with intervals that count each image as a patient.
 
     Hospitals do not tell which images belong to one patient: where some have several, the intervals are too narrow.
-    Rates have Wilson's interval, the AUC has Newcombe's; with more than two classes, macro rates have none.
+    Rates have Wilson's interval; the AUC, of the pairs within hospitals, has Newcombe's. With more than two classes,
+    macro rates have none.
     """
     found = rates(counts.confusion)
-    area = counts.histogram.auc()
+    area = counts.ranking.auc()
     intervals = {"accuracy": _wilson(found.correct, found.total)}
     if len(counts.confusion) == 2:
         (negative, false_positive), (false_negative, positive) = counts.confusion.tolist()

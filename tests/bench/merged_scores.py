@@ -17,6 +17,7 @@ from client.rules.hospital_file import RulesSection
 from client.rules.score_release import releasable
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.metrics import confusion_matrix
+from common.evaluation.ranked_pairs import RankedPairs
 from common.evaluation.roc import auc
 from common.evaluation.score_histogram import ScoreHistogram
 from common.plan.training_plan import TrainingPlan
@@ -40,7 +41,7 @@ def measure(run: Path) -> tuple[float, float, int, int]:
         counts = [releasable(_counts(*_labels_and_scores(each, classes)), RULES) for each in many if each]
         pooled = EvaluationCounts.pool(each for each in counts if each is not None)
         exact.append(auc(*everyone))
-        seen.append(pooled.histogram.auc() if pooled else np.nan)
+        seen.append(pooled.ranking.auc() if pooled else np.nan)
         told += pooled.images if pooled else 0
     return float(np.mean(exact)), float(np.nanmean(seen)), len(rows), told
 
@@ -61,7 +62,9 @@ def _labels_and_scores(rows: list[dict[str, str]], classes: list[str]) -> tuple[
 
 def _counts(labels: np.ndarray, scores: np.ndarray) -> EvaluationCounts:
     confusion = confusion_matrix(labels, scores.argmax(axis=1), scores.shape[1])
-    return EvaluationCounts(0.0, confusion, ScoreHistogram.from_scores(labels, scores, BINS))
+    return EvaluationCounts(
+        0.0, confusion, ScoreHistogram.from_scores(labels, scores, BINS), RankedPairs.from_scores(labels, scores)
+    )
 
 
 def main() -> None:

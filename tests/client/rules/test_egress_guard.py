@@ -22,6 +22,7 @@ SCORE: dict[str, Any] = {
     messages.SCORE_LOSS: 0.7,
     messages.SCORE_CONFUSION: [1, 0, 1, 1],
     messages.SCORE_HISTOGRAM: [1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1],
+    messages.SCORE_AREAS: [0.75],
 }
 TRAINED = {messages.IMAGES: 10, messages.TRAIN_LOSS: 0.5, **SCORE}
 COUNTS = {messages.TRAIN_IMAGES: 10, messages.VALIDATION_IMAGES: 2, messages.TEST_IMAGES: 4}

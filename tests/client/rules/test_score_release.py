@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from client.rules.score_release import releasable
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.metrics import confusion_matrix
+from common.evaluation.ranked_pairs import RankedPairs
 from common.evaluation.score_histogram import ScoreHistogram
 from tests.client.hospital import rules
 
@@ -15,7 +16,12 @@ from tests.client.hospital import rules
 def score(labels: list[int], probabilities: np.ndarray, bins: int = 1000) -> EvaluationCounts:
     predicted = probabilities.argmax(axis=1)
     confusion = confusion_matrix(np.array(labels), predicted, probabilities.shape[1])
-    return EvaluationCounts(0.123456, confusion, ScoreHistogram.from_scores(labels, probabilities, bins))
+    return EvaluationCounts(
+        0.123456,
+        confusion,
+        ScoreHistogram.from_scores(labels, probabilities, bins),
+        RankedPairs.from_scores(labels, probabilities),
+    )
 
 
 def drawn(labels: list[int], classes: int, seed: int) -> EvaluationCounts:
@@ -68,3 +74,19 @@ def test_hospitals_together_keep_their_auc(seed: int) -> None:
     assert true is not None
     assert seen is not None
     assert seen.histogram.auc() == pytest.approx(true.histogram.auc(), abs=0.02)
+
+
+def test_hospitals_of_a_dozen_images_tell_their_auc_though_no_bin_can() -> None:
+    rng = np.random.default_rng(1)
+    true, told, binned = [], [], []
+    for _ in range(30):
+        labels = [each % 2 for each in range(14)]
+        positive = 1 / (1 + np.exp(-rng.normal(1.8 * (np.array(labels) - 0.5), 1)))
+        exact = score(labels, np.stack([1 - positive, positive], axis=1))
+        coarse = releasable(exact, rules())
+        assert coarse is not None
+        true.append(exact.ranking.auc() or 0.0)
+        told.append(coarse.ranking.auc() or 0.0)
+        binned.append(coarse.histogram.auc() or 0.0)
+    assert told == pytest.approx(true, abs=5e-4)
+    assert np.abs(np.subtract(binned, true)).mean() > 0.02  # why it is told

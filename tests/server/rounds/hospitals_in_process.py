@@ -22,6 +22,7 @@ SCORE: dict[str, Any] = {
     messages.SCORE_LOSS: 0.5,
     messages.SCORE_CONFUSION: [2, 0, 1, 1],
     messages.SCORE_HISTOGRAM: [1, 1, 1, 1, 1, 1, 1, 1],
+    messages.SCORE_AREAS: [0.5],
 }
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from common.evaluation.evaluation_counts import EvaluationCounts
 from common.evaluation.metrics import confusion_matrix
+from common.evaluation.ranked_pairs import RankedPairs
 from common.evaluation.score_histogram import ScoreHistogram
 from common.plan.groups import STRATEGIES
 from common.plan.training_plan import TrainingPlan
@@ -14,7 +15,9 @@ from server.rounds.reply_checks import SiteReport, Update
 
 def update(change: list[float], images: int) -> Update:
     empty = np.empty((0, 2))
-    score = EvaluationCounts(0.0, confusion_matrix([], [], 2), ScoreHistogram.from_scores([], empty, 4))
+    score = EvaluationCounts(
+        0.0, confusion_matrix([], [], 2), ScoreHistogram.from_scores([], empty, 4), RankedPairs.from_scores([], empty)
+    )
     return Update(np.array(change, np.float32), SiteReport(images, 0.5, 1.0, score, weight=images))
 
 

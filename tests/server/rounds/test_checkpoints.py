@@ -10,6 +10,7 @@ import pytest
 
 from common.errors import RunError
 from common.evaluation.evaluation_counts import EvaluationCounts
+from common.evaluation.ranked_pairs import RankedPairs
 from common.evaluation.score_histogram import ScoreHistogram
 from common.training.selection_rules import KeptModel
 from server.rounds.checkpoints import Checkpoints
@@ -18,7 +19,10 @@ from server.rounds.reply_checks import SiteReport
 from server.rounds.state import FederationState, RoundReport
 
 SCORE = EvaluationCounts(
-    1 / 3, np.array([[2, 0], [1, 1]]), ScoreHistogram(np.array([[[1, 1], [1, 1]], [[1, 1], [1, 1]]], dtype=np.int64))
+    1 / 3,
+    np.array([[2, 0], [1, 1]]),
+    ScoreHistogram(np.array([[[1, 1], [1, 1]], [[1, 1], [1, 1]]], dtype=np.int64)),
+    RankedPairs.from_areas([0.75], np.array([2, 2])),
 )
 
 

@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
     messages.SCORE_CONFUSION: [1, 0, 1, 1],
     # Classes x (others, own) x bins: one image of class 0, two of class 1.
     messages.SCORE_HISTOGRAM: [0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1],
+    messages.SCORE_AREAS: [0.75],
 }
 
 
