@@ -22,7 +22,7 @@ from simulations.sites.export import hand_out
 
 _MARK = ".rarefed-demo"
 # The smallest hospital of the built-in data has 15 images, too few for the rules that a new hospital starts with.
-_RULES = {"least_images": 8, "suppress_below": 2}
+_RULES = {"least_images": 8, "least_patients": 8, "suppress_below": 2}
 
 
 def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str], None]) -> Summary:
@@ -64,9 +64,12 @@ def demonstrate(plan: TrainingPlan, folder: Path, runs: Path, say: Callable[[str
     _empty(folder)
     chapter(f"{len(consortium.sites)} hospitals get their images")
     images = hand_out(consortium, folder / "images")
-    # A hospital of few images would refuse to train on them.
-    least = min(len(site.split.train) for site in consortium.sites)
-    rules = dict.fromkeys(images, _RULES | {"least_images": min(_RULES["least_images"], least)})
+    # A hospital of few images or patients would refuse to train on them.
+    held = {
+        "least_images": min(len(site.split.train) for site in consortium.sites),
+        "least_patients": min(len({record.patient for record in site.split.train}) for site in consortium.sites),
+    }
+    rules = dict.fromkeys(images, _RULES | {key: min(_RULES[key], count) for key, count in held.items()})
     with interrupt_once(), Rehearsal(folder, images, say, runs, rules) as rehearsal:
         _bring_online(rehearsal, plan, consortium.dataset.classes, chapter)
         chapter("the coordinator launches the federation")
