@@ -17,6 +17,7 @@ from common.plan.training_plan import TrainingPlan
 from common.summary.summary_file import write_summary
 from common.system.files import try_lock
 from server.flower.app_bundle import RESUME_KEY
+from server.flower.reply_size import bound_replies
 from server.members.consortium import read_consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 from server.rounds.federation import Federation
@@ -32,6 +33,7 @@ from server.runs.summary import summarise
 _UNNAMED_CLASSES = ("negative", "positive")
 _TRAINING = "federation"
 _LOCK_SECONDS = 1.0
+_FLOAT_BYTES = 4
 _POLL_SECONDS = 0.5  # each look for replies is a request to the SuperLink and a query of its database
 
 app = ServerApp()
@@ -76,6 +78,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     classes = plan.data.class_names or _UNNAMED_CLASSES
     model = build_model(plan, len(classes))
     layout = TailLayout.of(model.tail, plan)
+    bound_replies(layout.size * _FLOAT_BYTES)
     checkpoints = run.checkpoints(_TRAINING, f"{plan.digest}/{model.trunk_digest}", plan.federation)
     recorder = RunRecorder(run, checkpoints, plan.federation.rounds)
     roster = Roster(folder, grid)

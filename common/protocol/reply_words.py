@@ -17,6 +17,7 @@ from common.system.files import is_sha256
 UNKNOWN = "unknown"
 DIED_SENDING = "went offline while it sent its reply"
 UNREADABLE = "its reply cannot be read"
+TOO_LARGE = "its reply is too large"
 
 _GONE = "its reply is not available any more"
 # What Flower itself says of a message, by its code; a hospital may send any of them.
@@ -39,7 +40,7 @@ def failure_word(code: int, reason: str) -> str:
 
     A reason of the protocol stays as it is; of any other only Flower's code is told.
     """
-    if known_reason(reason) or reason in (DIED_SENDING, UNREADABLE):
+    if known_reason(reason) or reason in (DIED_SENDING, UNREADABLE, TOO_LARGE):
         return reason
     return _FLOWER.get(code, f"{UNKNOWN} failure")
 

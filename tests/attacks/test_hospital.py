@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from flwr.superlink.grid import http_grid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -17,6 +18,7 @@ from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.receipt import RECEIPT
 from common.security.enrolment import make_enrolment_request
+from server.flower.reply_size import bound_replies
 from server.members.registry import Registry
 from server.rounds.courier import Member, Transport
 from server.rounds.grid_transport import GridTransport
@@ -137,6 +139,21 @@ def test_a_reply_that_is_no_answer_ends_no_run(lie: str) -> None:
     superlink.answer_with(nodes[0], lie)
     superlink.answer(nodes[1], whole=True)
     assert answered(transport, ids, 2) == {ids[0]: "its reply cannot be read", ids[1]: ""}
+
+
+@pytest.mark.timeout(60)
+def test_a_reply_of_hundreds_of_objects_is_not_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flower pulls into memory whatever a hospital uploaded."""
+    monkeypatch.setattr(http_grid, "pull_objects", http_grid.pull_objects)  # to be put back
+    bound_replies(tail_bytes=12)
+    superlink = SuperLinkInProcess()
+    nodes = [superlink.node() for _ in range(2)]
+    transport: Transport = GridTransport(superlink.grid)
+    ids = list(transport.push_messages([superlink.question(node) for node in nodes]))
+    superlink.answer_with(nodes[0], "hundreds of objects")
+    superlink.answer(nodes[1], whole=True)
+    assert answered(transport, ids, 2) == {ids[0]: "its reply is too large", ids[1]: ""}
+    assert superlink.pulled < 10
 
 
 HONEST = {1: "east", 2: "north", 3: "west"}

@@ -27,6 +27,9 @@ NAMES = [
     "flwr.supercore.error:FlowerError.from_json",
     "flwr.supercore.fab:Fab",
     "flwr.supercore.inflatable.inflatable_utils:ObjectPushError",
+    "flwr.supercore.inflatable.inflatable_utils:pull_objects",
+    "flwr.superlink.grid.http_grid:pull_objects",
+    "flwr.common.constant:FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE",
     "flwr.supercore.interceptors:RuntimeVersionHttpInterceptor",
     "flwr.supercore.logger:mirror_output_to_queue",
     "flwr.supercore.logger:restore_output",
@@ -116,6 +119,11 @@ def test_run_and_node_states_are_the_known_ones() -> None:
 def test_the_superlink_asks_extensions_for_middleware_first() -> None:
     source = inspect.getsource(importlib.import_module("flwr.superlink.main")._get_middleware)
     assert source.index("extensions.get_middleware()") < source.index("Middleware("), gone("the hook for middleware")
+
+
+def test_replies_are_pulled_by_a_function_of_the_grids_module() -> None:
+    source = inspect.getsource(importlib.import_module("flwr.superlink.grid.http_grid").HttpGrid.pull_messages)
+    assert "= pull_objects(\n" in source, gone("HttpGrid.pull_messages calling pull_objects")
 
 
 def test_a_serverapp_is_run_from_where_two_functions_say() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -33,6 +33,8 @@ class SuperLinkInProcess:
         Of the run.
     deaths : int
         How many uploads of an object it will still lose: it stores the object, dies, and forgets who sent it.
+    pulled : int
+        How many objects were pulled from it.
     """
 
     def __init__(self) -> None:
@@ -41,6 +43,7 @@ class SuperLinkInProcess:
         manager.linkstate = self.state
         self.run_id: int = self.state.create_run("a/b", "1", "hash", {}, NOOP_FEDERATION_ID, None, "", "flwr-serverapp")
         self.deaths = 0
+        self.pulled = 0
         self._unsent: dict[int, Callable[[], None]] = {}
         self.grid = HttpGrid(token="token")
         self.grid.set_run(Run.create_empty(self.run_id))
@@ -91,6 +94,8 @@ class SuperLinkInProcess:
         reply = Message(RecordDict({messages.ARRAYS: messages.tail_record(_tail())}), reply_to=asked)
         if lie == "another message's answer":
             reply.metadata.__dict__["_reply_to_message_id"] = "a" * 64
+        if lie == "hundreds of objects":
+            reply = Message(RecordDict({str(each): ConfigRecord({"a": each}) for each in range(500)}), reply_to=asked)
         sent: Any = reply.content if lie == "no message" else reply
         root, objects = sent.object_id, {each: one.deflate() for each, one in get_all_nested_objects(sent).items()}
         tree = get_object_tree(sent)
@@ -114,10 +119,13 @@ class SuperLinkInProcess:
             "GetNodes": runtime_handlers.get_nodes,
             "PushMessages": runtime_handlers.push_messages,
             "PullMessages": runtime_handlers.pull_messages,
-            "PullObject": runtime_handlers.pull_object,
             "ConfirmMessageReceived": runtime_handlers.confirm_message_received,
         }[call]
         return lambda request: handler(request, self.state, SimpleNamespace(run_id=self.run_id))
+
+    def PullObject(self, request: Any) -> Any:  # noqa: N802 - Flower's name
+        self.pulled += 1
+        return runtime_handlers.pull_object(request, self.state, cast(Any, SimpleNamespace(run_id=self.run_id)))
 
     def PushObject(self, request: Any) -> Any:  # noqa: N802 - Flower's name
         task: Any = SimpleNamespace(run_id=self.run_id)
