@@ -48,19 +48,23 @@ class _Facts(NamedTuple):
         Digest of the federation's one plan.
     trained, tested : tuple of str
         What was trained and tested: round or split, and the tail's digest.
+    movement : float
+        The farthest that an update of this hospital's own moved a tensor; 0 before the first.
     """
 
     began: float
     plan: str
     trained: tuple[str, ...] = ()
     tested: tuple[str, ...] = ()
+    movement: float = 0.0
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
         """Return what a file holds; None if there is none."""
         try:
             told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return cls(float(told["began"]), told["plan"], tuple(told["trained"]), tuple(told["tested"]))
+            worked = tuple(told["trained"]), tuple(told["tested"])
+            return cls(float(told["began"]), told["plan"], *worked, float(told["movement"]))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -103,21 +107,24 @@ class FederationMemory:
         if not 0 < number <= request.plan.federation.rounds:
             raise Refusal(Rule.ROUNDS)
         facts = self._counted(facts, request, number, tail_digest(tail))
-        last = self._last(folder)
         made_by = number - 1 if request.kind == MessageType.TRAIN else number
+        last = self._last(folder, facts.movement)
         check_tail(self._rules.tails, self._initial(request), tail, made_by, last)
-        self._write(folder, facts, SeenTail(made_by, last.movement if last else 0.0, tail))
+        self._write(folder, facts, SeenTail(made_by, facts.movement, tail))
 
     def learn(self, request: Request, change: NDArray[np.float32]) -> None:
         """Remember how far this hospital's own training moved a tail, by which the next ones are measured."""
         folder = self._folder(request)
-        last = self._last(folder)
+        facts = _Facts.read(folder / _FACTS)
         layout = self._initial(request).layout
         if change.shape != (layout.size,):
             raise HospitalFailure(Failure.REPLY, f"an update of {change.size} values, of a tail of {layout.size}")
         moved = movement(layout, change)
-        if last is not None and moved > last.movement:
-            self._write_tail(folder, last._replace(movement=moved))
+        if facts is not None and moved > facts.movement:
+            try:
+                self._write_facts(folder, facts._replace(movement=moved))
+            except OSError as error:
+                raise _unwritable(folder, error) from error
 
     def _begin(self, request: Request) -> _Facts:
         now = time.time()
@@ -152,35 +159,34 @@ class FederationMemory:
         # The server chose the name: none of it may become part of a path.
         return self._all / hashlib.sha256(str(federation).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
-    def _last(self, folder: Path) -> SeenTail | None:
+    def _last(self, folder: Path, moved: float) -> SeenTail | None:
         try:
-            tensors, text = read_tensors(folder / _TAIL, place=folder.name)
+            tensors, rounds = read_tensors(folder / _TAIL, place=folder.name)
         except TensorFileError:
             return None
-        rounds, moved = json.loads(text)
-        return SeenTail(rounds, moved, tensors[messages.TAIL])
+        return SeenTail(int(rounds), moved, tensors[messages.TAIL])
 
     def _write(self, folder: Path, facts: _Facts, seen: SeenTail) -> None:
         try:
             self._all.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
             remove_parts(folder)
-            self._write_tail(folder, seen)
-            write_bytes_atomically(folder / _FACTS, json.dumps(facts._asdict()).encode(), mode=0o600)
+            write_tensors(folder / _TAIL, {messages.TAIL: seen.values}, place=folder.name, text=str(seen.rounds))
+            self._write_facts(folder, facts)
             for old in all_but_newest(self._all.glob(f"*/{_TAIL}"), _KEEP_TAILS):
                 old.unlink(missing_ok=True)
             for path in self._all.glob(f"*/{_FACTS}"):
                 if path.stat().st_mtime < time.time() - _FORGET:
                     shutil.rmtree(path.parent, ignore_errors=True)
         except OSError as error:
-            raise HospitalFailure(Failure.STATE, f"{folder} cannot be written: {error.strerror}") from error
+            raise _unwritable(folder, error) from error
 
-    def _write_tail(self, folder: Path, seen: SeenTail) -> None:
-        text = json.dumps([seen.rounds, seen.movement])
-        try:
-            write_tensors(folder / _TAIL, {messages.TAIL: seen.values}, place=folder.name, text=text)
-        except OSError as error:
-            raise HospitalFailure(Failure.STATE, f"{folder} cannot be written: {error.strerror}") from error
+    def _write_facts(self, folder: Path, facts: _Facts) -> None:
+        write_bytes_atomically(folder / _FACTS, json.dumps(facts._asdict()).encode(), mode=0o600)
+
+
+def _unwritable(folder: Path, error: OSError) -> HospitalFailure:
+    return HospitalFailure(Failure.STATE, f"{folder} cannot be written: {error.strerror}")
 
 
 def _with(listed: tuple[str, ...], one: str) -> tuple[str, ...]:
