@@ -5,6 +5,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,11 @@ def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HospitalFile:
     return hospital
 
 
+def limited(hospital: HospitalFile, **limits: Any) -> HospitalFile:
+    """Return the hospital with some of its limits changed."""
+    return hospital.model_copy(update={"limits": hospital.limits.model_copy(update=limits)})
+
+
 @pytest.mark.parametrize("check", machine.MACHINE_CHECKS)
 def test_a_sound_machine_passes(sound: HospitalFile, check: Check) -> None:
     assert check(sound).status == Status.PASSED
@@ -52,8 +58,7 @@ def test_little_memory(
     sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, there: float, allowed: float, status: Status
 ) -> None:
     monkeypatch.setattr(machine, "memory_gigabytes", lambda: there)
-    limits = sound.limits.model_copy(update={"memory_gigabytes": allowed})
-    assert machine.check_memory(sound.model_copy(update={"limits": limits})).status == status
+    assert machine.check_memory(limited(sound, memory_gigabytes=allowed)).status == status
 
 
 def test_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,8 +71,7 @@ def test_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_more_processors_allowed_than_there(sound: HospitalFile) -> None:
-    limits = sound.limits.model_copy(update={"cpus": 8})
-    assert machine.check_processors(sound.model_copy(update={"limits": limits})).status == Status.WARN
+    assert machine.check_processors(limited(sound, cpus=8)).status == Status.WARN
 
 
 @pytest.mark.parametrize("wrong", ["missing", "1.43.0"])
@@ -127,5 +131,4 @@ def test_a_kernel_without_a_sandbox(
     sound: HospitalFile, monkeypatch: pytest.MonkeyPatch, wanted: str, version: int, status: Status
 ) -> None:
     monkeypatch.setattr(machine, "landlock_version", lambda: version)
-    limits = sound.limits.model_copy(update={"sandbox": wanted})
-    assert machine.check_sandbox(sound.model_copy(update={"limits": limits})).status == status
+    assert machine.check_sandbox(limited(sound, sandbox=wanted)).status == status
