@@ -1,8 +1,9 @@
 """Confines the process that decodes images: a hostile image may take it over, and then finds nothing worth having.
 
 Linux's Landlock (kernel 5.13 or newer) takes away files and TCP, a seccomp filter every new socket and the calls that
-look into other processes. Both hold for good, and for all that the process starts. There is no well-kept library for
-either that brings no compiled code; so the few calls are made here, as documented in `landlock(7)` and `seccomp(2)`.
+look into other processes. Where the process is root's, it keeps none of root's capabilities but to read. All of it
+holds for good, and for all that the process starts. There is no well-kept library that brings no compiled code; so the
+few calls are made here, as documented in `landlock(7)`, `seccomp(2)` and `capabilities(7)`.
 """
 
 import contextlib
@@ -19,6 +20,10 @@ from typing import NamedTuple
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
 _NO_NEW_PRIVILEGES, _SET_DUMPABLE, _SET_SECCOMP, _FILTER = 38, 4, 22, 2
+_DROP_FROM_BOUNDS, _LAST_CAPABILITY = 24, 63
+_CAPABILITIES_VERSION = 0x20080522
+# CAP_DAC_READ_SEARCH: root may keep images for another user, and Landlock bounds what is read.
+_KEPT_CAPABILITIES = 1 << 2
 
 # Rights of files and folders, by the version of Landlock that knows them.
 _READ = 0b1101  # execute, read a file, read a folder
@@ -79,7 +84,7 @@ def confine(files: Confinement, kept: Sequence[int]) -> str | None:
     _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _close_all_but(kept)
-    missing = [what for what in (_restrict_files(files), _forbid_calls()) if what]
+    missing = [what for what in (_restrict_files(files), _drop_capabilities(), _forbid_calls()) if what]
     return "; ".join(missing) or None
 
 
@@ -145,6 +150,21 @@ def _forbid_calls() -> str | None:
     header = ctypes.create_string_buffer(struct.pack("H6xP", len(program), ctypes.addressof(code)))
     if _libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(header), 0, 0):
         return f"seccomp: {os.strerror(ctypes.get_errno())}"
+    return None
+
+
+def _drop_capabilities() -> str | None:
+    """Take root's powers away, also from what is started; who is not root has none."""
+    if os.geteuid() and os.getuid():
+        return None
+    for number in range(_LAST_CAPABILITY + 1):
+        if not _KEPT_CAPABILITIES >> number & 1:
+            _libc.prctl(_DROP_FROM_BOUNDS, number, 0, 0, 0)  # those that this kernel does not know fail
+    header = struct.pack("Ii", _CAPABILITIES_VERSION, 0)
+    # Effective, permitted and inheritable; numbers of 32 and more follow in the same order.
+    sets = struct.pack("6I", _KEPT_CAPABILITIES, _KEPT_CAPABILITIES, 0, 0, 0, 0)
+    if _libc.capset(header, sets):
+        return f"capabilities: {os.strerror(ctypes.get_errno())}"
     return None
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,33 @@ def call_of_32_bits(number: int) -> None:
 def test_no_other_door_leads_to_the_kernel(state: Path) -> None:
     told = run(state, {"x32": lambda: call(0x40000029, 2, 1, 0), "32 bits": lambda: call_of_32_bits(20)})
     assert told == {"x32": "PermissionError", "32 bits": "PermissionError"}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has capabilities to lose")
+def test_root_s_powers_are_gone_but_to_read(state: Path) -> None:
+    cache, others = state / "cache", state.parent.parent / "others"
+    others.write_bytes(b"image")
+    others.chmod(0o600)
+    os.chown(others, 65534, 65534)
+    told = run(
+        state,
+        {
+            "read another's image": others.read_bytes,
+            "capabilities": lambda: [
+                line.split()[1]
+                for line in Path("/proc/thread-self/status").read_text().splitlines()
+                if line.startswith(("CapPrm", "CapEff", "CapInh", "CapAmb"))
+            ],
+            "own": lambda: os.chown(cache, 65534, 65534),
+            "other user": lambda: os.setuid(65534),
+            "other root": lambda: os.chroot(cache),
+            "clock": lambda: time.clock_settime(time.CLOCK_REALTIME, time.time()),
+            "priority": lambda: os.nice(-5),
+        },
+    )
+    assert told.pop("read another's image") == "done: b'image'"
+    assert told.pop("capabilities") == f"done: {['0' * 16, f'{4:016x}', f'{4:016x}', '0' * 16]!r}"
+    assert set(told.values()) == {"PermissionError"}
 
 
 def test_what_a_training_needs_is_there(state: Path) -> None:
