@@ -18,9 +18,14 @@ TABLE_WIDTH = 100
 
 
 def read_own_file(file: Path) -> "HospitalFile":
-    """Read `hospital.yaml`, and have whatever this command caches of the images lie in the hospital's own folder."""
+    """Read `hospital.yaml`, and have whatever this command caches of the images lie in the hospital's own folder.
+
+    Before `enroll` has made that folder, nothing is cached.
+    """
     from client.rules.hospital_file import read_hospital_file
 
     hospital = read_hospital_file(file)
     os.environ["RAREFED_CACHE"] = str(hospital.cache)
+    if not hospital.state.exists():
+        os.environ["RAREFED_NO_CACHE"] = "1"
     return hospital

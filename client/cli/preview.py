@@ -29,7 +29,10 @@ def preview(
     file: FILE = DEFAULT_FILE,
     as_json: AS_JSON = False,
 ) -> None:
-    """Train one round on this hospital's images and show exactly what would leave. Nothing does."""
+    """Train one round on this hospital's images and show exactly what would leave. Nothing does.
+
+    Exit code 1 if any answer would be a refusal or a failure.
+    """
     from client.runner.preview import preview as preview_answers
     from common.plan.toml_file import read_plan_file
     from common.plan.training_plan import TrainingPlan
@@ -38,10 +41,12 @@ def preview(
     previews = preview_answers(hospital, read_plan_file(plan) if plan else TrainingPlan())
     if as_json:
         print(json.dumps([asdict(each) for each in previews], indent=2))
-        return
-    console = table_console(TABLE_WIDTH)
-    for each in previews:
-        console.print(_table(each))
+    else:
+        console = table_console(TABLE_WIDTH)
+        for each in previews:
+            console.print(_table(each))
+    if any(each.refused for each in previews):
+        raise typer.Exit(1)
 
 
 def _table(preview: "Preview") -> "Table":
@@ -56,7 +61,7 @@ def _table(preview: "Preview") -> "Table":
         for row in _rows(key, value):
             table.add_row(*row)
     for key in preview.withheld:
-        table.add_row(key, "withheld by the rules")
+        table.add_row(key, "not told: by the rules, or for want of images")
     return table
 
 

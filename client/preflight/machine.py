@@ -85,6 +85,9 @@ def check_data_folder(hospital: HospitalFile) -> Finding:
         return failed("data folder", f"there is no {path}", "set data.path in hospital.yaml, or mount the folder")
     if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
         return failed("data folder", f"{path} cannot be read", "let the user that runs rarefed read it")
+    if hospital.state.resolve().is_relative_to(path.resolve()):
+        found = f"{path} holds the state folder {hospital.state}: what reads the images must not see the node key"
+        return failed("data folder", found, "move one of them, or let data.path name the images' own folder")
     if os.access(path, os.W_OK):
         mend = "rarefed never writes there; mount it read-only, or take the right away, so that nothing can"
         return warn("data folder", f"{path} can be written to", mend)

@@ -27,17 +27,27 @@ def local_client_app(hospital: HospitalFile, layers: Path) -> ClientApp:
     )
 
 
-def start_training(hospital: HospitalFile) -> TrainingProcess:
-    """Fork the process that answers one serialised message for this hospital."""
-    return start_confined(hospital, partial(_answer, local_client_app(hospital, hospital.personal_layers)))
+def start_training(hospital: HospitalFile, hidden: Path) -> TrainingProcess:
+    """Fork the process that answers one serialised message for this hospital; `hidden` as in `start_confined`."""
+    return start_confined(hospital, hidden, partial(_answer, local_client_app(hospital, hospital.personal_layers)))
 
 
-def start_confined(hospital: HospitalFile, compute: Compute) -> TrainingProcess:
-    """Fork a process that may read this hospital's images and write caches, and little else."""
-    return TrainingProcess(compute, hospital.limits, _files(hospital))
+def start_confined(hospital: HospitalFile, hidden: Path, compute: Compute) -> TrainingProcess:
+    """Fork a process that may read this hospital's images and write caches, and little else.
+
+    Parameters
+    ----------
+    hospital : HospitalFile
+        Whose images and state it works with.
+    hidden : Path
+        The state folder of which it sees no more than that: the hospital's own, also where it works with a copy.
+    compute : callable
+        What it does.
+    """
+    return TrainingProcess(compute, hospital.limits, _files(hospital, hidden))
 
 
-def _files(hospital: HospitalFile) -> Confinement:
+def _files(hospital: HospitalFile, hidden: Path) -> Confinement:
     """Return what the process may use; makes what it could not make itself."""
     cache = cache_folder()
     with contextlib.suppress(HospitalFailure, OSError):
@@ -46,7 +56,7 @@ def _files(hospital: HospitalFile) -> Confinement:
         split_seed(hospital.split_salt)
     # Images and weights may lie there too, if the hospital put them there.
     readable = (hospital.split_salt, hospital.data.path, *((Path(hospital.weights),) if hospital.weights else ()))
-    return Confinement(hospital.state, (cache, hospital.personal_layers), readable)
+    return Confinement(hidden, (cache, hospital.personal_layers), readable)
 
 
 def _answer(app: ClientApp, message: bytes) -> bytes:

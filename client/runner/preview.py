@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.refusals import refusing_rule
+from common.system.files import is_locked, try_lock
 
 _FEDERATION = {messages.FEDERATION: "preview"}
 _ASKED: tuple[tuple[str, dict[str, int | str]], ...] = (
@@ -43,6 +44,8 @@ _ASKED: tuple[tuple[str, dict[str, int | str]], ...] = (
     (MessageType.TRAIN, {**_FEDERATION, messages.ROUND: 1}),
     (MessageType.EVALUATE, {**_FEDERATION, messages.ROUND: 1, messages.SPLIT: "test"}),
 )
+
+_COPY, _LOCK = "preview-", "lock"
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,15 @@ def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
             return process
 
         # All of them before this process builds a network: what is forked must not inherit the locks of its threads.
-        trainings = [started(start_training(copied)) for _ in _ASKED]
-        describing = started(start_confined(copied, lambda _: _describe(plan, copied).encode()))
+        trainings = [started(start_training(copied, hospital.state)) for _ in _ASKED]
+        describing = started(start_confined(copied, hospital.state, lambda _: _describe(plan, copied).encode()))
         details = {MessageType.TRAIN: describing}
-        return [
+        answers = [
             _answer(copied, plan, bundle, asked, training, details.get(asked[0]))
             for asked, training in zip(_ASKED, trainings, strict=True)
         ]
+        # The copy is gone when somebody reads this; what is wrong in it is wrong in the original.
+        return [replace(each, details=each.details.replace(str(copied.state), str(hospital.state))) for each in answers]
 
 
 def _answer(
@@ -143,28 +148,33 @@ def _describe(plan: TrainingPlan, hospital: HospitalFile) -> str:
 
 @contextmanager
 def _copy(hospital: HospitalFile, app: str) -> Iterator[HospitalFile]:
-    """Yield the hospital with a copy of what it remembers, which is removed afterwards, and with an app approved.
+    """Yield the hospital with a copy of what it remembers, which is removed afterwards, and with an app approved."""
+    for left in hospital.state.glob(f"{_COPY}*"):
+        if not is_locked(left / _LOCK):  # a preview that was killed
+            shutil.rmtree(left, ignore_errors=True)
+    with ExitStack() as held:
+        try:
+            split_seed(hospital.split_salt)
+            state = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=_COPY, dir=hospital.state)))
+            try_lock(held.enter_context((state / _LOCK).open("w")))
+            _copy_memory(hospital, state)
+        except HospitalFailure as problem:
+            raise RunError(str(problem)) from problem
+        except OSError as error:
+            raise RunError(f"{error.filename or hospital.state} cannot be used: {error.strerror}") from error
+        apps = hospital.rules.apps and (*hospital.rules.apps, app)
+        rules = hospital.rules.model_copy(update={"apps": apps})
+        yield hospital.model_copy(update={"state": state, "rules": rules})
 
-    Replies that were kept and tails of federations that go on are left out: no message of the preview asks for them.
-    """
-    try:
-        split_seed(hospital.split_salt)
-        with tempfile.TemporaryDirectory(prefix="preview-", dir=hospital.state) as folder:
-            state = Path(folder)
-            remembered = (hospital.split_salt, hospital.audit_log, *hospital.plans.glob("*"))
-            for path in (*remembered, *hospital.federations.glob("*/*.json")):
-                if path.is_file():
-                    copied = state / path.relative_to(hospital.state)
-                    copied.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(path, copied)
-            apps = hospital.rules.apps and (*hospital.rules.apps, app)
-            yield hospital.model_copy(
-                update={"state": state, "rules": hospital.rules.model_copy(update={"apps": apps})}
-            )
-    except HospitalFailure as problem:
-        raise RunError(str(problem)) from problem
-    except OSError as error:
-        raise RunError(f"{error.filename or hospital.state} cannot be used: {error.strerror}") from error
+
+def _copy_memory(hospital: HospitalFile, state: Path) -> None:
+    """Copy what the rules ask about; no message of a preview asks for kept replies, or goes on with a federation."""
+    remembered = (hospital.split_salt, hospital.audit_log, *hospital.plans.glob("*"))
+    for path in (*remembered, *hospital.federations.glob("*/*.json")):
+        if path.is_file():
+            copied = state / path.relative_to(hospital.state)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copied)
 
 
 def _bundle() -> bytes:

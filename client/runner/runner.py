@@ -55,7 +55,7 @@ class FlowerTask:
 
     def __init__(self, hospital: HospitalFile, spec: ExecutionSpec, file_problem: str | None = None) -> None:
         # Before this process has threads: what is forked from it must not inherit a lock that one of them holds.
-        self._training = start_training(hospital)
+        self._training = start_training(hospital, hospital.state)
         self._handler = MessageHandler(
             hospital, self._compute, lambda plan: initial_tail(local_plan(plan, hospital)), file_problem
         )

@@ -99,6 +99,7 @@ class TrainingProcess:
 def _work(pipe: Connection, compute: Compute, limits: LimitsSection, files: Confinement | None) -> None:
     try:
         die_with_parent()
+        _leave_terminal()
         _limit(limits)
         missing = confine(files, [pipe.fileno()]) if files and limits.sandbox != "off" else None
         if missing and limits.sandbox == "require":
@@ -133,6 +134,14 @@ def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:
 
 def _refuse_unconfined(missing: str, message: bytes) -> bytes:
     raise HospitalFailure(Failure.STATE, f"limits.sandbox = require, and {missing}")
+
+
+def _leave_terminal() -> None:
+    """Part with the terminal of whoever started this: a process that has it may type into its shell."""
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _limit(limits: LimitsSection) -> None:

@@ -1,13 +1,15 @@
 """Confines the process that decodes images: a hostile image may take it over, and then finds nothing worth having.
 
 Linux's Landlock (kernel 5.13 or newer) takes away files and TCP, a seccomp filter every new socket and the calls that
-look into other processes. Where the process is root's, it keeps none of root's capabilities but to read. All of it
-holds for good, and for all that the process starts. There is no well-kept library that brings no compiled code; so the
-few calls are made here, as documented in `landlock(7)`, `seccomp(2)` and `capabilities(7)`.
+look into other processes, change what belongs to a file beside its content, or make a namespace. Where the process is
+root's, it keeps none of root's capabilities but to read. All of it holds for good, and for all that the process starts.
+There is no well-kept library that brings no compiled code; so the few calls are made here, as documented in
+`landlock(7)`, `seccomp(2)` and `capabilities(7)`.
 """
 
 import contextlib
 import ctypes
+import errno
 import os
 import platform
 import resource
@@ -22,6 +24,9 @@ _VERSION_FLAG, _PATH_BENEATH = 1, 1
 _NO_NEW_PRIVILEGES, _SET_DUMPABLE, _SET_SECCOMP, _FILTER = 38, 4, 22, 2
 _DROP_FROM_BOUNDS, _LAST_CAPABILITY = 24, 63
 _CAPABILITIES_VERSION = 0x20080522
+_ALLOW = 0x7FFF0000
+_DEVICES = Path("/dev")
+_USED_DEVICES = ("null", "zero", "full", "random", "urandom", "nvidia*", "dri", "kfd")
 # CAP_DAC_READ_SEARCH: root may keep images for another user, and Landlock bounds what is read.
 _KEPT_CAPABILITIES = 1 << 2
 
@@ -33,14 +38,24 @@ _OF_FILES = 0b111 | _TRUNCATE  # those that make sense for what is no folder
 _TCP = 0b11  # bind, connect
 _SCOPES = 0b11  # abstract sockets, signals
 
-# socket, ptrace, process_vm_readv and _writev, bpf, perf_event_open, userfaultfd, keyctl, add_key, request_key, mount,
-# unshare, setns, pidfd_getfd, io_uring_setup, by number.
+# By number, of calls that Landlock leaves alone. First: socket, ptrace, process_vm_readv and _writev, bpf,
+# perf_event_open, userfaultfd, keyctl, add_key, request_key, mount, unshare, setns, pidfd_getfd, io_uring_setup. Then
+# those that change a file's mode, owner, attributes or times, which take no right to the file's content.
 _FORBIDDEN = {
-    "x86_64": (0xC000003E, (41, 101, 310, 311, 321, 298, 323, 250, 248, 249, 165, 272, 308, 438, 425)),
-    "aarch64": (0xC00000B7, (198, 117, 270, 271, 280, 241, 282, 219, 217, 218, 40, 97, 268, 438, 425)),
+    "x86_64": (
+        *(41, 101, 310, 311, 321, 298, 323, 250, 248, 249, 165, 272, 308, 438, 425),
+        *(90, 91, 268, 452, 92, 93, 94, 260, 188, 189, 190, 197, 198, 199, 463, 466, 469, 132, 235, 261, 280),
+    ),
+    "aarch64": (
+        *(198, 117, 270, 271, 280, 241, 282, 219, 217, 218, 40, 97, 268, 438, 425),
+        *(52, 53, 452, 54, 55, 5, 6, 7, 14, 15, 16, 463, 466, 469, 88),
+    ),
 }
+_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_CLONE, _CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
+# CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET: in a namespace of its own, a process is root.
+_NAMESPACES = 0x7E020000
 _X32 = 0x40000000
-_NOT_PERMITTED = 1
 
 
 class Confinement(NamedTuple):
@@ -51,7 +66,7 @@ class Confinement(NamedTuple):
     hidden : Path
         The folder of which nothing may be read, except what the others name.
     writable : tuple of Path
-        Folders that alone may be written to, beside devices.
+        Folders that alone may be written to, beside some devices.
     readable : tuple of Path
         Files and folders below `hidden` that may be read.
     """
@@ -99,9 +114,12 @@ def _restrict_files(files: Confinement) -> str | None:
     if ruleset < 0:
         return f"Landlock: {os.strerror(ctypes.get_errno())}"
     try:
-        for path in (*_beside(files.hidden.resolve()), *files.readable):
+        # Devices by name: a terminal would be typed into, and root's disks hold all that is hidden here.
+        beside = (path for path in _beside(files.hidden.resolve()) if path != _DEVICES)
+        for path in (*beside, *files.readable):
             _allow(ruleset, path, _READ)
-        for path in (*files.writable, Path("/dev")):
+        devices = (path for pattern in _USED_DEVICES for path in _DEVICES.glob(pattern))
+        for path in (*files.writable, *devices):
             _allow(ruleset, path, rights)
         if _syscall(_RESTRICT_SELF, ruleset, 0):
             return f"Landlock: {os.strerror(ctypes.get_errno())}"
@@ -134,18 +152,22 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 
 def _forbid_calls() -> str | None:
-    architecture, numbers = _FORBIDDEN.get(platform.machine(), (0, ()))
-    if not numbers or sys.platform != "linux":
-        return f"no list of system calls of {platform.machine()}"
-    # Berkeley packet filter: load the architecture, compare; load the call's number, compare; else allow. A processor
-    # has other doors to the same kernel, with other numbers: 32-bit calls of x86 and those of x32, which nobody needs.
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
-    allow, refuse = 0x7FFF0000, 0x00050000 | _NOT_PERMITTED
-    program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, refuse), (load, 0, 0, 0)]
-    compared = [(at_least, _X32), *((equal, number) for number in numbers)]
-    # Each jumps over those after it, and over the answer that allows.
-    program += [(how, len(compared) - place, 0, number) for place, (how, number) in enumerate(compared)]
-    program += [(answer, 0, 0, allow), (answer, 0, 0, refuse)]
+    machine = platform.machine()
+    if machine not in _FORBIDDEN or sys.platform != "linux":
+        return f"no list of system calls of {machine}"
+    # Berkeley packet filter: steps of an operation, how many steps to jump over if it holds and if not, and a number. A
+    # processor has other doors to the same kernel, with other numbers: 32-bit calls of x86 and those of x32.
+    load, equal, at_least, any_of, answer = 0x20, 0x15, 0x35, 0x45, 0x06
+    number, architecture, first_argument = 0, 4, 16
+    compared = [(at_least, _X32), *((equal, each) for each in _FORBIDDEN[machine])]
+    # The last five steps: a look at how a process is cloned, and three answers. Threads are made without `clone3`, of
+    # which no filter can see what it asks for, if it is said to be missing.
+    program = [(load, 0, 0, architecture), (equal, 1, 0, _ARCHITECTURE[machine]), (answer, 0, 0, _refuse(errno.EPERM))]
+    program += [(load, 0, 0, number)]
+    program += [(how, len(compared) - place + 4, 0, what) for place, (how, what) in enumerate(compared)]
+    program += [(equal, 5, 0, _CLONE3), (equal, 0, 2, _CLONE[machine])]
+    program += [(load, 0, 0, first_argument), (any_of, 1, 0, _NAMESPACES)]
+    program += [(answer, 0, 0, _ALLOW), (answer, 0, 0, _refuse(errno.EPERM)), (answer, 0, 0, _refuse(errno.ENOSYS))]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     header = ctypes.create_string_buffer(struct.pack("H6xP", len(program), ctypes.addressof(code)))
     if _libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(header), 0, 0):
@@ -153,17 +175,22 @@ def _forbid_calls() -> str | None:
     return None
 
 
+def _refuse(error: int) -> int:
+    return 0x00050000 | error
+
+
 def _drop_capabilities() -> str | None:
-    """Take root's powers away, also from what is started; who is not root has none."""
-    if os.geteuid() and os.getuid():
-        return None
+    """Take root's powers away, also from what is started; whoever has none loses none."""
     for number in range(_LAST_CAPABILITY + 1):
         if not _KEPT_CAPABILITIES >> number & 1:
-            _libc.prctl(_DROP_FROM_BOUNDS, number, 0, 0, 0)  # those that this kernel does not know fail
+            _libc.prctl(_DROP_FROM_BOUNDS, number, 0, 0, 0)  # fails without power over them, and if there is no such
     header = struct.pack("Ii", _CAPABILITIES_VERSION, 0)
     # Effective, permitted and inheritable; numbers of 32 and more follow in the same order.
-    sets = struct.pack("6I", _KEPT_CAPABILITIES, _KEPT_CAPABILITIES, 0, 0, 0, 0)
-    if _libc.capset(header, sets):
+    held = ctypes.create_string_buffer(24)
+    if _libc.capget(header, held):
+        return f"capabilities: {os.strerror(ctypes.get_errno())}"
+    kept = struct.unpack("6I", held.raw)[1] & _KEPT_CAPABILITIES
+    if _libc.capset(header, struct.pack("6I", kept, kept, 0, 0, 0, 0)):
         return f"capabilities: {os.strerror(ctypes.get_errno())}"
     return None
 

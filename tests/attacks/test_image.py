@@ -6,6 +6,7 @@ import mmap
 import os
 import platform
 import resource
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -77,6 +78,14 @@ def test_hostile_code_finds_neither_key_nor_log_nor_socket(state: Path) -> None:
                 "inherited": lambda: os.fstat(inherited),
                 "memory of the parent": Path(f"/proc/{os.getpid()}/mem").read_bytes,
                 "kill": lambda: os.kill(os.getppid(), 0),
+                "mode": lambda: (state / "node.key").chmod(0o666),
+                "mode of the folder": lambda: state.chmod(0o777),
+                "times": lambda: os.utime(state / "audit.jsonl", (0, 0)),
+                "owner": lambda: os.chown(state / "node.key", os.getuid(), os.getgid()),
+                "attribute": lambda: os.setxattr(state / "node.key", "user.a", b"1"),
+                "terminal": lambda: os.open("/dev/tty", os.O_RDWR),
+                "shared memory": lambda: Path("/dev/shm/rarefed").write_text("1"),
+                "devices": lambda: list(Path("/dev").iterdir()),
             },
         )
     assert {name: what for name, what in told.items() if what.startswith("done")} == {}
@@ -97,6 +106,21 @@ def call_of_32_bits(number: int) -> None:
     answer = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
     if answer < 0:
         raise OSError(-answer, os.strerror(-answer))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86")
+@pytest.mark.parametrize("flag", [0x10000000, 0x20000000, 0x40000000], ids=["user", "processes", "network"])
+def test_no_namespace_makes_it_root(state: Path, flag: int) -> None:
+    told = run(state, {"clone": lambda: call(56, flag | signal.SIGCHLD, 0, 0, 0, 0), "clone3": lambda: call(435, 0, 0)})
+    assert told == {"clone": "PermissionError", "clone3": "OSError"}
+
+
+def test_it_has_parted_with_the_terminal(state: Path) -> None:
+    told = run(
+        state,
+        {"session": lambda: os.getsid(0) == os.getpid(), "input": lambda: str(Path("/proc/self/fd/0").readlink())},
+    )
+    assert told == {"session": "done: True", "input": "done: '/dev/null'"}
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86 has other doors to the kernel")

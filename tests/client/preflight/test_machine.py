@@ -106,6 +106,13 @@ def test_rights_to_the_data(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch
     assert machine.check_data_folder(sound).status == status
 
 
+def test_data_around_the_state_folder(sound: HospitalFile) -> None:
+    around = sound.data.model_copy(update={"path": sound.state.parent})
+    finding = machine.check_data_folder(sound.model_copy(update={"data": around}))
+    assert finding.status == Status.FAILED
+    assert "holds the state folder" in finding.found
+
+
 def test_no_data(sound: HospitalFile) -> None:
     sound.data.path.rmdir()
     assert machine.check_data_folder(sound).status == Status.FAILED

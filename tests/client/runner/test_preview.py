@@ -1,5 +1,6 @@
 """A preview computes for real what would leave, and leaves nothing behind."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
 from client.runner.preview import preview
 from common.plan.training_plan import TrainingPlan
+from common.system.files import try_lock
 from common.training.workbench import workbench
 from tests.client.hospital import APP, write_hospital
 from tests.federation.data import manifest
@@ -103,6 +105,33 @@ def test_a_reply_that_is_too_large_stays(data: Path, tmp_path: Path) -> None:
     assert (trained.refused, tested.refused) == ("refused by rule megabytes_per_round", None)
 
 
+def test_an_image_that_takes_a_preview_over_finds_no_key(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital = refusing(tmp_path, data)
+    for name in ("node.key", "audit.jsonl"):
+        (hospital.state / name).write_text("")
+
+    def hostile(plan: TrainingPlan, copied: HospitalFile) -> str:
+        for path in (hospital.node_key, hospital.audit_log, copied.audit_log):
+            with contextlib.suppress(PermissionError):
+                return f"read {path.read_text()}"
+        return "nothing found"
+
+    monkeypatch.setattr("client.runner.preview._describe", hostile)
+    assert preview(hospital, PLAN)[1].details == "nothing found"
+
+
+def test_what_a_killed_preview_left_is_removed_by_the_next(data: Path, tmp_path: Path) -> None:
+    hospital = refusing(tmp_path, data)
+    for name in ("preview-left", "preview-going"):
+        (hospital.state / name).mkdir()
+    with (hospital.state / "preview-going" / "lock").open("w") as going:
+        assert try_lock(going)
+        preview(hospital, PLAN.changed({"federation.rounds": 10_000}))
+    assert [path.name for path in hospital.state.glob("preview-*")] == ["preview-going"]
+
+
 @pytest.mark.parametrize("command", ["preview", "check"])
 def test_nothing_is_written_but_in_the_state_folder(command: str, data: Path, tmp_path: Path) -> None:
     hospital = write_hospital(tmp_path / "north", data)
@@ -125,3 +154,11 @@ def test_nothing_is_written_but_in_the_state_folder(command: str, data: Path, tm
     )
     assert not [path for home in homes for path in home.rglob("*")]
     assert {path.name for path in hospital.state.iterdir()} <= {"split.salt", "cache"}
+
+
+def test_a_check_before_the_hospital_has_enrolled_makes_no_folder(data: Path, tmp_path: Path) -> None:
+    hospital = write_hospital(tmp_path / "north", data)
+    hospital.state.rmdir()
+    command = [Path(sys.executable).parent / "rarefed-hospital", "check", "--offline", "--file", str(hospital.path)]
+    assert subprocess.run(command, capture_output=True, timeout=300, check=False).returncode == 1
+    assert not hospital.state.exists()
