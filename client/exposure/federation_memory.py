@@ -64,7 +64,7 @@ class _Facts(NamedTuple):
         try:
             told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             worked = tuple(told["trained"]), tuple(told["tested"])
-            return cls(float(told["began"]), told["plan"], *worked, float(told["movement"]))
+            return cls(float(told["began"]), told["plan"], *worked, float(told.get("movement", 0.0)))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -53,15 +53,11 @@ def releasable(score: EvaluationCounts, rules: RulesSection) -> EvaluationCounts
     if score.images < least or ((of_class > 0) & (of_class < least)).any():
         return None
     return EvaluationCounts(
-        loss=_rounded(score.loss),
+        loss=float(f"{score.loss:.{_DIGITS}g}"),
         confusion=score.confusion,
         histogram=_merged(score.histogram, max(1, least), rules.score_bins),
-        ranking=RankedPairs.from_areas([_rounded(area) for area in score.ranking.areas()], of_class),
+        ranking=RankedPairs.from_areas([round(area, _DIGITS) for area in score.ranking.areas()], of_class),
     )
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
 
 
 def _merged(histogram: ScoreHistogram, least: int, finest: int) -> ScoreHistogram:

@@ -21,12 +21,12 @@ class RankedPairs:
     ----------
     ordered : ndarray of float64, shape (classes,)
         Pairs whose image of the class has the higher score; a tie counts one half.
-    pairs : ndarray of int64, shape (classes,)
-        All pairs.
+    pairs : ndarray of float64, shape (classes,)
+        All pairs: as floats, since a product of two counts of a hospital that lies overflows integers.
     """
 
     ordered: NDArray[np.float64]
-    pairs: NDArray[np.int64]
+    pairs: NDArray[np.float64]
 
     @classmethod
     def from_scores(cls, labels: ArrayLike, probabilities: ArrayLike) -> Self:
@@ -45,16 +45,20 @@ class RankedPairs:
         scored = list(scored_classes(len(images)))
         if len(areas) != len(scored) or not all(0 <= area <= 1 for area in areas):
             raise ValueError(f"the areas of {len(images)} classes are {len(scored)} numbers from 0 to 1")
-        pairs = images * (images.sum() - images)
+        counts = images.astype(np.float64)
+        pairs = counts * (counts.sum() - counts)
         shares = np.zeros(len(images))
         # Of two classes one score says all: the other's is its mirror image.
         shares[:] = areas[0] if len(images) == 2 else areas
         return cls(shares * pairs, pairs)
 
     def areas(self) -> list[float]:
-        """Return the share of ordered pairs of each class whose ranking counts; 0 where there is no pair."""
+        """Return the share of ordered pairs of each class whose ranking counts; 0 where there is no pair.
+
+        To nine digits after the point, so that a share comes back as it went in.
+        """
         scored = list(scored_classes(len(self.pairs)))
-        return [float(self.ordered[index] / max(self.pairs[index], 1)) for index in scored]
+        return [round(float(self.ordered[index] / max(self.pairs[index], 1)), 9) for index in scored]
 
     def auc(self) -> float | None:
         """Return the mean of `areas` over the classes that have pairs; None where none has."""

@@ -220,5 +220,5 @@ def _counts_from_json(entry: dict[str, Any] | None) -> EvaluationCounts | None:
         return None
     confusion = np.array(entry["confusion"], dtype=np.int64)
     histogram = ScoreHistogram(np.array(entry["histogram"], dtype=np.int64))
-    ranking = RankedPairs(np.array(entry["ordered"], dtype=np.float64), np.array(entry["pairs"], dtype=np.int64))
+    ranking = RankedPairs(np.array(entry["ordered"], dtype=np.float64), np.array(entry["pairs"], dtype=np.float64))
     return EvaluationCounts(entry["loss"], confusion, histogram, ranking)

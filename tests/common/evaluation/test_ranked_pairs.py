@@ -34,6 +34,16 @@ def test_a_sum_counts_the_pairs_within_each_hospital() -> None:
     assert (many + few).auc() == pytest.approx((0.9 * 300 + 0.5 * 100) / 400)
 
 
+def test_counts_that_a_hospital_may_declare_overflow_nothing() -> None:
+    many = RankedPairs.from_areas([0.9], np.array([2**32, 2**32]))
+    assert (many + many + many).auc() == pytest.approx(0.9)
+
+
+def test_a_share_comes_back_as_it_went_in() -> None:
+    for area in (0.87, 0.001, 1.0):
+        assert RankedPairs.from_areas([area], np.array([7, 13])).areas() == [area]
+
+
 def test_hospitals_whose_scores_lie_apart_are_not_compared() -> None:
     low, high = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.6, 0.7, 0.8, 0.9])
     ranking = None
