@@ -15,9 +15,9 @@ from common.models.tail_layout import TailLayout
 from common.plan.selection import explain_no_choice
 from common.plan.training_plan import TrainingPlan
 from common.summary.summary_file import write_summary
-from common.system.files import try_lock
 from server.flower.app_bundle import RESUME_KEY
 from server.flower.reply_size import bound_replies
+from server.flower.run_lock import release_run_lock, take_run_lock
 from server.members.consortium import read_consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 from server.rounds.federation import Federation
@@ -32,7 +32,6 @@ from server.runs.summary import summarise
 
 _UNNAMED_CLASSES = ("negative", "positive")
 _TRAINING = "federation"
-_LOCK_SECONDS = 1.0
 _FLOAT_BYTES = 4
 _POLL_SECONDS = 0.5  # each look for replies is a request to the SuperLink and a query of its database
 
@@ -113,12 +112,14 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
 @contextlib.contextmanager
 def _alone(folder: ServerFolder) -> Iterator[None]:
     """Refuse a second federation beside one that goes on: hospitals would train for both, and neither in time."""
-    with folder.run_lock.open("a") as stream:
-        if not try_lock(stream, seconds=_LOCK_SECONDS):
-            reason = RunError("another federation goes on: wait for its end, or stop it with `rarefed-server stop`")
-            print(f"error: {reason}", flush=True)
-            raise reason
+    if not take_run_lock(folder.run_lock):
+        reason = RunError("another federation goes on: wait for its end, or stop it with `rarefed-server stop`")
+        print(f"error: {reason}", flush=True)
+        raise reason
+    try:
         yield
+    finally:
+        release_run_lock(folder.run_lock)
 
 
 def _wait_for_hospitals(roster: Roster, plan: TrainingPlan) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
-from common.system.command_line import table_console
+from common.errors import InputError
+from common.system.command_line import confirm, table_console
 
 if TYPE_CHECKING:
     from client.exposure.plan_approval import AskedPlan
@@ -46,8 +47,8 @@ def approve_plan(
     asked = AskedPlans(read_hospital_file(file).plans)
     plan = asked.find(digest)
     _show(plan)
-    if not yes:
-        typer.confirm("Approve it?", abort=True)
+    if not yes and not confirm("Approve it?", "--yes"):
+        raise InputError("not approved")
     asked.approve(plan.digest)
     print(f"approved {plan.digest}")
 

@@ -112,6 +112,14 @@ def table_console(width: int, *, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, markup=False, width=width)
 
 
+def confirm(question: str, option: str) -> bool:
+    """Ask somebody at the terminal; raises `InputError` if nobody is there, with the option that answers instead."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        raise InputError(f"nobody answered, and nothing was done: {option} answers without being asked") from None
+
+
 def print_version(wanted: bool) -> None:
     """Answer `--version`; a typer callback."""
     if wanted:

@@ -102,15 +102,19 @@ def _launch(server: ProvisionedServer, overrides: "dict[str, Scalar]", detach: b
 
 
 def _check_alone(server: ProvisionedServer, control: "Control") -> None:
-    """Raise `RunError` if a federation goes on.
+    """Raise `RunError` if a federation goes on, or is about to begin.
 
-    Its lock says so: Flower takes a run whose process died for a running one, for a while.
+    Of one that has begun its lock says so: Flower takes a run whose process died for a running one, for a while.
     """
     from common.system.files import is_locked
     from server.flower.nodes_and_runs import FINISHED
 
-    if is_locked(server.folder.run_lock):
-        going = next((str(run.id) for run in control.list_runs() if run.status not in FINISHED), "")
+    unfinished = [run for run in control.list_runs() if run.status not in FINISHED]
+    locked = is_locked(server.folder.run_lock)
+    if locked and not unfinished:
+        raise RunError("the run before has not ended yet: try again in a moment")
+    if locked or any(run.status != "running" for run in unfinished):
+        going = min(unfinished, key=lambda run: run.status != "running").id
         raise RunError(
             f"run {going} goes on, and there is one at a time: `rarefed-server logs {going} --follow` follows it, "
             f"`rarefed-server stop {going}` ends it"

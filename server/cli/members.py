@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.errors import InputError, RunError
-from common.system.command_line import table_console
+from common.system.command_line import confirm, table_console
 from server.cli.output import AS_JSON, TABLE_WIDTH
 from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedServer
 
 if TYPE_CHECKING:
     from common.security.enrolment import EnrolmentRequest
 
+_QUESTION = "Did the hospital read the same two to you over the phone?"
 _SYNC = "a running server takes note within seconds"
 
 
@@ -61,7 +62,7 @@ def revoke(
 
     registry = Registry(ProvisionedServer.at(folder).folder)
     member = registry.find(hospital)
-    if not yes and member.state != "revoked" and not typer.confirm(f"Shut out {hospital}, and its key for ever?"):
+    if not yes and member.state != "revoked" and not confirm(f"Shut out {hospital}, and its key for ever?", "--yes"):
         raise InputError("not revoked")
     if registry.revoke(hospital):
         print(f"{hospital} is revoked; {_SYNC}. It comes back with a new key: `rarefed-hospital enroll --new-key`")
@@ -114,10 +115,10 @@ def _warn_of_replacement(server: ProvisionedServer, request: "EnrolmentRequest")
     try:
         with server.control() as control:
             online = any(node.id == held.node_id and node.status == "online" for node in control.list_nodes())
-        told = "is online with it at this moment" if online else "is not online"
+        told = f"{held.name} is online with it at this moment" if online else f"{held.name} is not online"
     except RunError:
-        told = "whether it is online is not known, since no server runs here"
-    print(f"replaces     {held.fingerprint}, approved on {held.approved:%Y-%m-%d}: {request.hospital} {told}")
+        told = f"whether {held.name} is online is not known, since no server runs here"
+    print(f"replaces     {held.fingerprint}, approved on {held.approved:%Y-%m-%d}: {told}")
     print("             The former key is shut out for ever. Go on only if the hospital says that it made a new one.")
 
 
@@ -127,5 +128,5 @@ def _confirm(request: "EnrolmentRequest", fingerprint: str, yes: bool) -> None:
             f"the request's key is {request.fingerprint}, not {fingerprint}: somebody may have changed the file on its "
             "way; ask the hospital for it again, on another way"
         )
-    if not (fingerprint or yes) and not typer.confirm("Did the hospital read the same two to you over the phone?"):
+    if not (fingerprint or yes) and not confirm(_QUESTION, "--fingerprint"):
         raise InputError("not approved: compare the fingerprints over the phone first")

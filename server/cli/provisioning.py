@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from common.errors import InputError
+from common.system.command_line import confirm
 from common.system.files import is_sha256
 from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedServer
 from server.members.server_folder import ServerFolder
@@ -35,7 +36,7 @@ def provision(
 
     def may_revoke(names: list[str]) -> bool:
         print(f"{consortium} names these no longer: {', '.join(names)}")
-        return yes or typer.confirm("Shut them out, and their keys for ever?")
+        return yes or confirm("Shut them out, and their keys for ever?", "--yes")
 
     provisioning.provision(consortium, ServerFolder(folder.absolute()), approved, say, may_revoke)
     if not done:

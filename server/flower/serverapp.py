@@ -10,6 +10,7 @@ When what is replaced here has moved in Flower, tests/server/flower/test_flower_
 import argparse
 import hashlib
 import importlib
+import os
 import sys
 from pathlib import Path
 from queue import Queue
@@ -19,6 +20,7 @@ from flwr.supercore.logger import mirror_output_to_queue, restore_output
 
 from common.errors import RunError
 from server.flower.app_bundle import app_folder, app_hash
+from server.flower.run_lock import LOCK_VARIABLE, take_run_lock
 
 
 def refuse_other_bundles(bundle: bytes, *_: Any, **__: Any) -> None:
@@ -35,6 +37,8 @@ def main() -> None:
     parser.add_argument("--parent-pid", type=int)
     arguments = parser.parse_args()
     token = sys.stdin.readline().strip()
+    # Whether it has it, `server.app` asks again; but from now on a second run is refused where it is asked for.
+    take_run_lock(Path(os.environ[LOCK_VARIABLE]))
     lines: Queue[str | None] = Queue()
     mirror_output_to_queue(lines)
     # Its package has a function of the same name, which `import ... as` would find.

@@ -57,9 +57,9 @@ class Consortium(Section):
     name: MemberName
     server: ServerSection
     hospitals: tuple[HospitalEntry, ...] = Field(min_length=1)
-    image: str = Field("", description="what hospitals run in a container, by digest; empty: by rarefed's version")
+    container_image: str = Field("", description="of hospitals, by digest; empty: by rarefed's version")
 
-    @field_validator("image")
+    @field_validator("container_image")
     @classmethod
     def _check_digest(cls, image: str) -> str:
         if image and not _IMAGE.fullmatch(image):

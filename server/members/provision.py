@@ -65,7 +65,7 @@ def provision(
     if gone and not may_revoke(gone):
         raise InputError(f"nothing was done: {consortium_file} leaves out {', '.join(gone)}; put back who shall stay")
     try:
-        _fill(folder, consortium, content, app_hash, say)
+        _fill(folder, consortium, content, app_hash, gone, say)
     except OSError as error:
         raise InputError(f"{error.filename or folder.root}: {error.strerror}") from error
 
@@ -104,7 +104,9 @@ def _check_folder(folder: ServerFolder, consortium: Consortium) -> None:
             )
 
 
-def _fill(folder: ServerFolder, consortium: Consortium, content: bytes, app_hash: str, say: Say) -> None:
+def _fill(
+    folder: ServerFolder, consortium: Consortium, content: bytes, app_hash: str, gone: list[str], say: Say
+) -> None:
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in (folder.pki, folder.hospitals, folder.kits, folder.superlink):
         path.mkdir(mode=0o700, exist_ok=True)
@@ -114,7 +116,7 @@ def _fill(folder: ServerFolder, consortium: Consortium, content: bytes, app_hash
     _keep_authority(folder, consortium, say)
     _keep_certificates(folder, consortium, say)
     _keep_secret(folder, say)
-    _keep_members(folder, consortium, say)
+    _keep_members(folder, consortium, gone, say)
     _keep_kits(folder, consortium, app_hash, say)
 
 
@@ -184,7 +186,7 @@ def _keep_secret(folder: ServerFolder, say: Say) -> None:
             say(f"{path}: made")
 
 
-def _keep_members(folder: ServerFolder, consortium: Consortium, say: Say) -> None:
+def _keep_members(folder: ServerFolder, consortium: Consortium, gone: list[str], say: Say) -> None:
     registry = Registry(folder)
     _, damaged = registry.survey()
     for name, why in damaged.items():
@@ -195,7 +197,7 @@ def _keep_members(folder: ServerFolder, consortium: Consortium, say: Say) -> Non
         done = registry.invite(entry.name, entry.contact, entry.images)
         if done:
             say(f"hospital {entry.name}: {done}")
-    for name in _gone(folder, consortium):
+    for name in gone:  # those that were asked about, whoever has changed the registry since
         if registry.revoke(name):
             say(f"hospital {name}: revoked, since it stands in the file no longer; a running server shuts it out")
 

@@ -54,7 +54,7 @@ def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certi
         "families": FAMILIES,
         "version": version("rarefed"),
         "wheel_digest": wheel_digest(),
-        "image": consortium.image,
+        "image": consortium.container_image,
     }
     files = {name: templates.get_template(f"{name}.j2").render(values).encode() for name in _FILES}
     files[_PINS] = resources.files("server.members").joinpath("kit", _PINS).read_bytes()

@@ -20,6 +20,7 @@ from common.system.offline_environment import OFFLINE_ENVIRONMENT
 from common.system.proxies import with_proxy
 from server.flower.control_api import Control
 from server.flower.operator_secret import SECRET_VARIABLE
+from server.flower.run_lock import LOCK_VARIABLE
 from server.members.consortium import Consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 
@@ -114,6 +115,7 @@ def _environment(folder: ServerFolder) -> dict[str, str]:
         "FLWR_HOME": str(folder.superlink),
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
         FOLDER_VARIABLE: str(folder.root),
+        LOCK_VARIABLE: str(folder.run_lock),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]),
     }
 

@@ -35,7 +35,7 @@ class Coordinator:
 
     def write(self) -> Path:
         server = {"host": self.host, "also": self.also}
-        content = {"name": self.name, "server": server, "hospitals": self.hospitals, "image": self.image}
+        content = {"name": self.name, "server": server, "hospitals": self.hospitals, "container_image": self.image}
         self.file.write_text(yaml.safe_dump(content))
         return self.file
 

@@ -20,6 +20,7 @@ class InventedServer:
         self.statuses: list[str] = ["completed"]
         self.started: list[Mapping[str, Scalar]] = []
         self.stopped: list[int] = []
+        self.before: str | None = None  # status of another run, which was there before
         for name in ("start_run", "run", "list_runs", "stop_run", "logs"):
             monkeypatch.setattr(Control, name, getattr(self, name))
         monkeypatch.setattr("server.runs.follow._LOOK_SECONDS", 0.0)
@@ -38,7 +39,9 @@ class InventedServer:
         return Run(run_id, status, "out of memory" if status == "failed" else "", None, None, None, 1.0, 2, 3)
 
     def list_runs(self) -> list[Run]:
-        return [self.run(7)]
+        if self.before is None:
+            return [self.run(7)]
+        return [Run(6, self.before, "", None, None, None, 1.0, 2, 3)]
 
     def stop_run(self, run_id: int) -> None:
         self.stopped.append(run_id)

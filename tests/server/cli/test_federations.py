@@ -13,6 +13,11 @@ from tests.server.cli.invented_server import Command, InventedServer
 from tests.server.runs.written_run import entry, write_run
 
 
+@pytest.fixture(autouse=True)
+def nothing_went_on_before(server: InventedServer) -> None:
+    server.before = "completed"
+
+
 def test_only_what_differs_from_the_defaults_is_sent(plan: Path) -> None:
     assert read_overrides(plan, ["training.seed=9"]) == {"federation.rounds": 3, "training.seed": 9}
 
@@ -115,12 +120,14 @@ def test_detached_it_returns_at_once(command: Command, server: InventedServer, p
 def test_there_is_one_federation_at_a_time(
     command: Command, server: InventedServer, folder: ServerFolder, plan: Path
 ) -> None:
+    server.before = "running"
     with folder.run_lock.open("a") as going:
         assert try_lock(going)
-        server.statuses = ["running"]
         code, _, err = command("run", plan, "--detach")
     assert (code, err.count("\n")) == (1, 1)
-    assert "run 7 goes on, and there is one at a time" in err
+    assert "run 6 goes on, and there is one at a time" in err
+    server.before = "starting"  # its process has not come to take the lock
+    assert command("run", plan, "--detach")[0] == 1
     assert not server.started
-    # Flower takes one whose process died for a running one, for a while.
+    server.before = "running"  # Flower takes one whose process died for a running one, for a while
     assert command("run", plan, "--detach")[0] == 0

@@ -84,7 +84,8 @@ def test_to_provision_asks_before_it_revokes(coordinator: Coordinator, run: Run)
     code, out, err = run("provision", coordinator.write(), answer="n\n")
     assert (code, err.count("\n")) == (2, 1)
     assert "names these no longer: east" in out
-    assert run("provision", coordinator.file)[0] != 0  # nobody is there to answer
+    code, _, err = run("provision", coordinator.file)
+    assert (code, err) == (2, "error: nobody answered, and nothing was done: --yes answers without being asked\n")
     assert {each["state"] for each in json.loads(run("hospitals", "--json")[1])} == {"invited"}
     assert run("provision", coordinator.file, "--yes")[0] == 0
     assert json.loads(run("hospitals", "--json")[1])[0]["state"] == "revoked"
@@ -95,7 +96,7 @@ def test_to_provision_asks_before_it_revokes(coordinator: Coordinator, run: Run)
     [
         ([("online", 7)], "east is online with it at this moment"),
         ([("offline", 7), ("online", 8)], "east is not online"),
-        (None, "whether it is online is not known"),
+        (None, "whether east is online is not known"),
     ],
 )
 def test_to_approve_says_which_key_it_replaces(

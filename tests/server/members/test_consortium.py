@@ -56,7 +56,11 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("- name: west", "- name: EAST", ":1: two hospitals are called 'east'"),
         ("- name: west", "- name: ../west", ":8: hospitals.1.name: '../west' cannot be a name"),
         ("contact", "contct", ":7: unknown field hospitals.0.contct; did you mean contact?"),
-        ("name: demo", "name: demo\nimage: rarefed:0.1.0", ":2: image: 'rarefed:0.1.0' is no image by digest"),
+        (
+            "name: demo",
+            "name: demo\ncontainer_image: rarefed:0.1.0",
+            ":2: container_image: 'rarefed:0.1.0' is no image by digest",
+        ),
         ("name: demo", "nam: demo", ":1: unknown field nam; did you mean name?"),
     ],
 )

@@ -84,6 +84,19 @@ def test_nobody_is_shut_out_and_nothing_changed_unless_that_is_meant(coordinator
     assert everything(coordinator.folder.root) == before
 
 
+def test_only_those_are_shut_out_that_were_asked_about(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    coordinator.hospitals = [{"name": "west"}]
+
+    def somebody_adds_one(names: list[str]) -> bool:
+        Registry(coordinator.folder).invite("south", "")
+        return names == ["east"]
+
+    provision.provision(coordinator.write(), coordinator.folder, APP, print, somebody_adds_one)
+    states = {name: member.state for name, member in Registry(coordinator.folder).hospitals().items()}
+    assert states == {"east": "revoked", "south": "invited", "west": "invited"}
+
+
 def test_new_names_renew_the_gateways_certificate_alone(coordinator: Coordinator) -> None:
     coordinator.provision()
     before = everything(coordinator.folder.root)
