@@ -185,6 +185,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_failed_run_says_why_and_exits_with_1(tmp_path: Path, environment: dict[str, str]) -> None:
     manifest(tmp_path / "data")
     command = [COMMAND, "run", "--data", "data", *settings(federation__min_sites="3")]

@@ -90,6 +90,7 @@ def test_a_plan_waits_for_a_person_where_the_hospital_says_so(data: Path, tmp_pa
     assert {one.refused for one in preview(hospital, PLAN)} == {None}
 
 
+@pytest.mark.slow
 def test_work_of_the_last_day_counts_and_the_preview_does_not(data: Path, tmp_path: Path) -> None:
     hospital = refusing(tmp_path, data, rounds_per_day=2)
     log = AuditLog(hospital.audit_log)
@@ -122,6 +123,7 @@ def test_an_image_that_takes_a_preview_over_finds_no_key(
     assert preview(hospital, PLAN)[1].details == "nothing found"
 
 
+@pytest.mark.slow
 def test_what_a_killed_preview_left_is_removed_by_the_next(data: Path, tmp_path: Path) -> None:
     hospital = refusing(tmp_path, data)
     for name in ("preview-left", "preview-going"):
@@ -132,6 +134,7 @@ def test_what_a_killed_preview_left_is_removed_by_the_next(data: Path, tmp_path:
     assert [path.name for path in hospital.state.glob("preview-*")] == ["preview-going"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["preview", "check"])
 def test_nothing_is_written_but_in_the_state_folder(command: str, data: Path, tmp_path: Path) -> None:
     hospital = write_hospital(tmp_path / "north", data)
@@ -156,6 +159,7 @@ def test_nothing_is_written_but_in_the_state_folder(command: str, data: Path, tm
     assert {path.name for path in hospital.state.iterdir()} <= {"split.salt", "cache"}
 
 
+@pytest.mark.slow
 def test_a_check_before_the_hospital_has_enrolled_makes_no_folder(data: Path, tmp_path: Path) -> None:
     hospital = write_hospital(tmp_path / "north", data)
     hospital.state.rmdir()

@@ -146,6 +146,7 @@ def test_concurrent_processes_end_with_one_whole_folder(raced: tuple[Path, ...])
     assert len(rows_of(folder)) == len(list((folder / "images").iterdir())) == MINIMUM_IMAGES
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_bytes_and_others_do_not(raced: tuple[Path, ...], tmp_path: Path) -> None:
     for seed in (1, 2):
         write_phantom(tmp_path / str(seed), seed=seed, images=MINIMUM_IMAGES)
