@@ -5,6 +5,7 @@ training, guard. Printed is what was refused or left out, and what the coordinat
 """
 
 import csv
+import shutil
 import sys
 import tempfile
 from collections import defaultdict
@@ -40,14 +41,17 @@ CLASSES = "negative,positive"
 
 
 def hand_out(folder: Path, place: Path) -> dict[str, Path]:
-    """Write a manifest of each site's images, and return them by site."""
+    """Copy each site's images to a folder of its own, and return the sites' manifests."""
     rows = defaultdict(list)
     with (folder / "manifest.csv").open(newline="") as stream:
         for row in csv.DictReader(stream):
-            rows[row["site"]].append({**row, "path": str((folder / row["path"]).absolute())})
+            rows[row["site"]].append(row)
     manifests = {}
     for site, own in sorted(rows.items()):
-        manifests[site] = place / f"{site}.csv"
+        manifests[site] = place / site / "manifest.csv"
+        for row in own:
+            (place / site / row["path"]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / row["path"], place / site / row["path"])
         with manifests[site].open("w", newline="") as stream:
             writer = csv.DictWriter(stream, list(own[0]))
             writer.writeheader()
