@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flwr.app import Context, Message
 from flwr.supercore.task_identity import TaskIdentity
 
 # Flower lets only a task of a run make messages; what follows makes some when it is imported.
@@ -20,17 +19,12 @@ TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
 
 from client.runner.local_app import local_client_app  # noqa: E402
 from common.evaluation.evaluation_counts import EvaluationCounts  # noqa: E402
-from common.models.tail_layout import TailLayout  # noqa: E402
 from common.plan.training_plan import TrainingPlan  # noqa: E402
-from common.protocol import messages  # noqa: E402
-from common.training.workbench import workbench  # noqa: E402
-from server.rounds.courier import Member  # noqa: E402
-from server.rounds.federation import Federation  # noqa: E402
 from server.rounds.observer import FederationObserver  # noqa: E402
 from server.rounds.reply_checks import SiteInfo  # noqa: E402
-from server.rounds.state import FederationState, RoundReport  # noqa: E402
-from simulations.study.memory_transport import MemoryTransport  # noqa: E402
+from server.rounds.state import RoundReport  # noqa: E402
 from tests.attacks.test_server import Victim  # noqa: E402
+from tests.client.exposure.ruled_federation import federate  # noqa: E402
 from tests.client.hospital import write_hospital  # noqa: E402
 from tests.client.runner.test_message_handler import DIGEST  # noqa: E402
 
@@ -84,27 +78,11 @@ class Told(FederationObserver):
         print(line)
 
 
-def federate(manifests: dict[str, Path], place: Path, fold: int) -> EvaluationCounts | None:
+def run_fold(manifests: dict[str, Path], place: Path, fold: int) -> EvaluationCounts | None:
     """Run one fold's federation; return the pooled scores of the hospitals that tell theirs."""
     plan = TrainingPlan.from_flat({"data.classes": CLASSES, "federation.retry_seconds": 0})
-    hospitals = [Honest(place / str(fold) / site, manifest, fold) for site, manifest in manifests.items()]
-
-    def answer(message: Message, context: Context) -> Message:
-        number = messages.read_int(message.content, messages.SITE)
-        return Message(hospitals[number].answer(message), reply_to=message)
-
-    bench = workbench(plan, 2)
-    members = [Member(MemoryTransport.NODE, {messages.SITE: number}, name) for number, name in enumerate(manifests)]
-    result = Federation(
-        MemoryTransport(answer),
-        plan,
-        classes=2,
-        layout=TailLayout.of(bench.trainer.model.tail, plan),
-        trunk_digest=bench.trainer.model.trunk_digest,
-        present=lambda: members,
-        observer=Told(),
-        poll_seconds=0,
-    ).run(FederationState(bench.initial_tail, f"fold {fold}"))
+    hospitals = {site: Honest(place / str(fold) / site, manifest, fold) for site, manifest in manifests.items()}
+    result = federate(plan, hospitals, Told(), f"fold {fold}")
     pooled = EvaluationCounts.pool(result.test.values())
     told = f"{pooled.correct} of {pooled.images} right, AUC {pooled.ranking.auc():.3f}" if pooled else "nothing is told"
     print(f"fold {fold}: {len(result.rounds)} rounds; {told} (tested by {', '.join(result.test)})", flush=True)
@@ -115,7 +93,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         sites = hand_out(Path(sys.argv[1]), Path(folder))
         everything = EvaluationCounts.pool(
-            fold for each in range(FOLDS) if (fold := federate(sites, Path(folder), each)) is not None
+            fold for each in range(FOLDS) if (fold := run_fold(sites, Path(folder), each)) is not None
         )
         if everything:
             print(f"{everything.correct} of {everything.images} right, AUC {everything.ranking.auc():.3f}")

@@ -4,19 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flwr.app import Context, Message
 
-from common.models.tail_layout import TailLayout
 from common.plan.groups import STRATEGIES
 from common.plan.training_plan import TrainingPlan
-from common.protocol import messages
-from common.training.workbench import workbench
-from server.rounds.courier import Member
-from server.rounds.federation import Federation
 from server.rounds.observer import RequireAllHospitals
-from server.rounds.state import FederationState
-from simulations.study.memory_transport import MemoryTransport
 from tests.attacks.test_server import Victim
+from tests.client.exposure.ruled_federation import federate
 from tests.federation.data import SITES, manifest
 from tests.federation.test_strategies import strategy
 
@@ -42,23 +35,7 @@ FAR = ("fedavg", "fedavgm", "fedadam")
 def test_a_hundred_rounds_of_a_strategy_pass_all_rules(name: str, tmp_path: Path) -> None:
     plan = TrainingPlan.from_flat(PLAN | strategy(name))
     data = manifest(tmp_path / "data")
-    hospitals = [Victim(tmp_path / site, data) for site in SITES]
-
-    def answer(message: Message, context: Context) -> Message:
-        number = messages.read_int(message.content, messages.SITE)
-        return Message(hospitals[number].answer(message), reply_to=message)
-
-    bench = workbench(plan, 2)
-    members = [Member(MemoryTransport.NODE, {messages.SITE: number}, name) for number, name in enumerate(SITES)]
-    result = Federation(
-        MemoryTransport(answer),
-        plan,
-        classes=2,
-        layout=TailLayout.of(bench.trainer.model.tail, plan),
-        trunk_digest=bench.trainer.model.trunk_digest,
-        present=lambda: members,
-        observer=RequireAllHospitals(),
-        poll_seconds=0,
-    ).run(FederationState(bench.initial_tail, "a federation"))
+    hospitals = {site: Victim(tmp_path / site, data) for site in SITES}
+    result = federate(plan, hospitals, RequireAllHospitals(), "a federation")
     assert len(result.rounds) == ROUNDS
     assert all(not report.failures for report in result.rounds)
