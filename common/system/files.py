@@ -14,6 +14,8 @@ from typing import IO, Any
 
 _PART = ".part"
 _LOCK_POLL_SECONDS = 0.1
+# Whoever asks whether a lock is held holds it for a moment.
+_LOCK_SECONDS = 1.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -162,6 +164,23 @@ def try_lock(stream: IO[Any], *, shared: bool = False, seconds: float = 0.0) -> 
             time.sleep(_LOCK_POLL_SECONDS)
         else:
             return True
+
+
+def hold_lock(path: Path) -> IO[str] | None:
+    """Take the lock of a file, made if absent; return the stream that keeps it, None if another process has it.
+
+    Only this user may open the file: whoever may open it may hold its lock.
+    """
+    stream = path.open("a")
+    try:
+        os.fchmod(stream.fileno(), 0o600)
+        if try_lock(stream, seconds=_LOCK_SECONDS):
+            return stream
+    except BaseException:
+        stream.close()
+        raise
+    stream.close()
+    return None
 
 
 def is_locked(path: Path) -> bool:

@@ -1,16 +1,12 @@
 """The lock of the federation that goes on: hospitals would train for two at a time, and for neither in time."""
 
-import os
 from pathlib import Path
 from typing import IO
 
-from common.system.files import try_lock
+from common.system.files import hold_lock
 
 LOCK_VARIABLE = "RAREFED_RUN_LOCK"
 """Environment variable with the lock's file, for the process of a run: it takes the lock before it loads anything."""
-
-# Whoever asks whether it is held holds it for a moment.
-_SECONDS = 1.0
 
 _held: dict[Path, IO[str]] = {}
 
@@ -19,10 +15,8 @@ def take_run_lock(path: Path) -> bool:
     """Take the lock for this process, unless it has it; return False if another process does."""
     if path in _held:
         return True
-    stream = path.open("a")
-    os.fchmod(stream.fileno(), 0o600)  # whoever may open it may hold its lock
-    if not try_lock(stream, seconds=_SECONDS):
-        stream.close()
+    stream = hold_lock(path)
+    if stream is None:
         return False
     _held[path] = stream
     return True

@@ -1,6 +1,5 @@
 """What must be in order before the server starts; each error is one line that says how to mend it."""
 
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -11,27 +10,23 @@ from typing import IO
 from cryptography import x509
 
 from common.errors import InputError, RunError
-from common.system.files import is_locked, try_lock
+from common.system.files import hold_lock, is_locked
 from common.system.installation import installation_problem
 from server.members.consortium import Consortium
 from server.members.server_folder import ServerFolder
 
 _SOON = timedelta(days=30)
-# `is_running` of another command holds the lock for a moment; processes of a killed server hold the ports.
-_LOCK_SECONDS = 1.0
+# Processes of a killed server hold the ports for a while.
 _PORT_SECONDS = 5.0
 
 
 def take_lock(folder: ServerFolder) -> IO[str]:
     """Return the folder's lock, to keep open while the server runs; raises `RunError` if another server has it."""
     try:
-        stream = folder.lock.open("a")
-        # Whoever may open the file may hold its lock, and the server would not start again.
-        os.fchmod(stream.fileno(), 0o600)
+        stream = hold_lock(folder.lock)
     except OSError as error:
         raise InputError(f"{folder.lock}: cannot be written: {error.strerror}") from error
-    if not try_lock(stream, seconds=_LOCK_SECONDS):
-        stream.close()
+    if stream is None:
         raise RunError(f"a server is running on {folder.root} already: stop it first, with SIGTERM or Ctrl-C")
     return stream
 
