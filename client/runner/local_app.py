@@ -1,7 +1,6 @@
-"""The ClientApp that answers for this hospital, and the confined process that runs it."""
+"""The ClientApp that answers for this hospital, and the confined process that it runs in."""
 
 import contextlib
-from functools import partial
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
@@ -12,9 +11,10 @@ from client.exposure.split_salt import split_seed
 from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure
-from client.runner.training_process import Compute, TrainingProcess
+from client.runner.training_process import Compute, Job, TrainingProcess
 from client.training.local_data import local_plan, local_site
 from common.processes.confinement import Confinement
+from common.processes.fork_server import ForkServer
 from common.system.folders import cache_folder
 
 
@@ -27,24 +27,21 @@ def local_client_app(hospital: HospitalFile, layers: Path) -> ClientApp:
     )
 
 
-def start_training(hospital: HospitalFile, hidden: Path) -> TrainingProcess:
-    """Fork the process that answers one serialised message for this hospital; `hidden` as in `start_confined`."""
-    return start_confined(hospital, hidden, partial(_answer, local_client_app(hospital, hospital.personal_layers)))
-
-
-def start_confined(hospital: HospitalFile, hidden: Path, compute: Compute) -> TrainingProcess:
-    """Fork a process that may read this hospital's images and write caches, and little else.
+def start_confined(forks: ForkServer, hospital: HospitalFile, hidden: Path, compute: Compute) -> TrainingProcess:
+    """Start a process that may read this hospital's images and write caches, and little else.
 
     Parameters
     ----------
+    forks : ForkServer
+        Whose work is `do_job`.
     hospital : HospitalFile
         Whose images and state it works with.
     hidden : Path
         The state folder of which it sees no more than that: the hospital's own, also where it works with a copy.
     compute : callable
-        What it does.
+        What it does; can be pickled.
     """
-    return TrainingProcess(compute, hospital.limits, _files(hospital, hidden))
+    return TrainingProcess(forks, Job(compute, hospital.limits, _files(hospital, hidden)))
 
 
 def _files(hospital: HospitalFile, hidden: Path) -> Confinement:
@@ -59,7 +56,8 @@ def _files(hospital: HospitalFile, hidden: Path) -> Confinement:
     return Confinement(hidden, (cache, hospital.personal_layers), readable)
 
 
-def _answer(app: ClientApp, message: bytes) -> bytes:
+def answer_message(hospital: HospitalFile, message: bytes) -> bytes:
+    """Answer one serialised message for this hospital, in this process."""
     asked = message_from_bytes(message)
     context = Context(asked.metadata.run_id, asked.metadata.dst_node_id, {}, RecordDict(), {})
-    return message_to_bytes(app(asked, context))
+    return message_to_bytes(local_client_app(hospital, hospital.personal_layers)(asked, context))

@@ -8,9 +8,10 @@ import io
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,15 @@ from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.audit_log import AuditLog
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure
-from client.runner.local_app import start_confined, start_training
+from client.runner.local_app import answer_message, start_confined
 from client.runner.message_handler import MessageHandler
-from client.runner.training_process import TrainingProcess
+from client.runner.training_process import Compute, TrainingProcess, do_job
 from client.training.local_data import local_plan, local_site
 from common.dataset.noise_filter import describe_noise_filter
 from common.errors import InputError, RunError
 from common.models.tail_layout import tail_digest
 from common.plan.training_plan import TrainingPlan
+from common.processes.fork_server import ForkServer
 from common.protocol import messages
 from common.protocol.refusals import refusing_rule
 from common.system.files import is_locked, try_lock
@@ -86,20 +88,10 @@ def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
     # Flower lets only a task of a run make messages; these are never sent.
     TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
     bundle = _bundle()
-    with _copy(hospital, sha256(bundle).hexdigest()) as copied, ExitStack() as processes:
-
-        def started(process: TrainingProcess) -> TrainingProcess:
-            processes.callback(process.stop)
-            return process
-
-        # All of them before this process builds a network: what is forked must not inherit the locks of its threads.
-        trainings = [started(start_training(copied, hospital.state)) for _ in _ASKED]
-        describing = started(start_confined(copied, hospital.state, lambda _: _describe(plan, copied).encode()))
-        details = {MessageType.TRAIN: describing}
-        answers = [
-            _answer(copied, plan, bundle, asked, training, details.get(asked[0]))
-            for asked, training in zip(_ASKED, trainings, strict=True)
-        ]
+    # First of all: what is forked must not inherit the locks of threads.
+    with closing(ForkServer(do_job)) as forks, _copy(hospital, sha256(bundle).hexdigest()) as copied:
+        start = partial(start_confined, forks, copied, hospital.state)
+        answers = [_answer(copied, plan, bundle, asked, start) for asked in _ASKED]
         # The copy is gone when somebody reads this; what is wrong in it is wrong in the original.
         return [replace(each, details=each.details.replace(str(copied.state), str(hospital.state))) for each in answers]
 
@@ -109,16 +101,17 @@ def _answer(
     plan: TrainingPlan,
     bundle: bytes,
     asked: tuple[str, dict[str, int | str]],
-    training: TrainingProcess,
-    describing: TrainingProcess | None,
+    start: Callable[[Compute], TrainingProcess],
 ) -> Preview:
     kind, config = asked
     said: list[str] = []
 
     def compute(message: Message, seconds: float) -> RecordDict:
-        if describing:
-            said.append(describing.answer(b"", seconds).decode())
-        return message_from_bytes(training.answer(message_to_bytes(message), seconds)).content
+        if kind == MessageType.TRAIN:
+            with start(partial(_describe, plan, hospital)) as describing:
+                said.append(describing.answer(b"", seconds).decode())
+        with start(partial(answer_message, hospital)) as training:
+            return message_from_bytes(training.answer(message_to_bytes(message), seconds)).content
 
     tail = _tail(plan, hospital) if kind != MessageType.QUERY else None
     message = Message(messages.request_content(plan, dict(config), tail), dst_node_id=1, message_type=kind)
@@ -139,11 +132,11 @@ def _tail(plan: TrainingPlan, hospital: HospitalFile) -> NDArray[np.float32]:
         return np.zeros(1, np.float32)  # after the rules, the handler says what is wrong with the weights
 
 
-def _describe(plan: TrainingPlan, hospital: HospitalFile) -> str:
+def _describe(plan: TrainingPlan, hospital: HospitalFile, _: bytes) -> bytes:
     """Return in words what the plan leaves to the images."""
     own = local_plan(plan, hospital)
     split = local_site(own, hospital, split_seed(hospital.split_salt)).split
-    return "; ".join(describe_noise_filter((*split.train, *split.validation, *split.test), own.data))
+    return "; ".join(describe_noise_filter((*split.train, *split.validation, *split.test), own.data)).encode()
 
 
 @contextmanager

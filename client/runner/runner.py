@@ -4,7 +4,8 @@ Flower would start `flwr-clientapp` for every message: unpack the app that came 
 runner takes that place. It never unpacks or runs an app: `MessageHandler` compares its hash with the approved ones, and
 answers with the rarefed that this hospital installed.
 
-Every task gets two processes: one decides and sends, and it forks another, the `TrainingProcess`, which computes.
+Every task gets two processes: one decides and sends, and has another one started, the `TrainingProcess`, which computes
+and is forked from a process that was there before this one read its secret.
 
 This is the one file that uses the private side of Flower's ClientApp process; when that side has moved,
 tests/client/flower/test_flower_seam.py fails.
@@ -13,7 +14,7 @@ tests/client/flower/test_flower_seam.py fails.
 import argparse
 import os
 import signal
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,13 @@ from client.exposure.tail_origin import initial_tail
 from client.flower.heartbeat import set_heartbeat
 from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile, read_hospital_file
-from client.runner.local_app import start_training
+from client.runner.local_app import answer_message, start_confined
 from client.runner.message_handler import MessageHandler
+from client.runner.training_process import do_job
 from client.training.local_data import local_plan
 from common.errors import RarefedError
-from common.processes.parent_death import die_with_parent
+from common.processes.fork_server import ForkServer
+from common.processes.forking import fork
 
 
 class FlowerTask:
@@ -45,6 +48,8 @@ class FlowerTask:
 
     Parameters
     ----------
+    forks : ForkServer
+        Starts the process that computes.
     hospital : HospitalFile
         This hospital's file, as it is now.
     spec : ExecutionSpec
@@ -53,9 +58,10 @@ class FlowerTask:
         Why the hospital's file can no longer be read.
     """
 
-    def __init__(self, hospital: HospitalFile, spec: ExecutionSpec, file_problem: str | None = None) -> None:
-        # Before this process has threads: what is forked from it must not inherit a lock that one of them holds.
-        self._training = start_training(hospital, hospital.state)
+    def __init__(
+        self, forks: ForkServer, hospital: HospitalFile, spec: ExecutionSpec, file_problem: str | None = None
+    ) -> None:
+        self._forks, self._hospital = forks, hospital
         self._handler = MessageHandler(
             hospital, self._compute, lambda plan: initial_tail(local_plan(plan, hospital)), file_problem
         )
@@ -81,13 +87,14 @@ class FlowerTask:
             status = SubStatus.FAILED if isinstance(answer, Error) else SubStatus.COMPLETED
             push_message(self._client, Message(answer, reply_to=message), context)
         finally:
-            self._training.stop()
             push_task_output(self._client, context, status, "")
             heartbeat.stop()
             self._client.close()
 
     def _compute(self, message: Message, seconds: float) -> RecordDict:
-        return message_from_bytes(self._training.answer(message_to_bytes(message), seconds)).content
+        compute = partial(answer_message, self._hospital)
+        with start_confined(self._forks, self._hospital, self._hospital.state, compute) as training:
+            return message_from_bytes(training.answer(message_to_bytes(message), seconds)).content
 
 
 class _ForkingExecutor:
@@ -95,12 +102,14 @@ class _ForkingExecutor:
 
     Parameters
     ----------
+    forks : ForkServer
+        Starts the processes that compute.
     hospital : HospitalFile
         As it was at the start; read again for every message, so that a changed rule holds from the next one on.
     """
 
-    def __init__(self, hospital: HospitalFile) -> None:
-        self._hospital = hospital
+    def __init__(self, forks: ForkServer, hospital: HospitalFile) -> None:
+        self._forks, self._hospital = forks, hospital
 
     def get_eligible_capacity(self, supported_task_types: set[TaskType], **_: Any) -> tuple[set[TaskType], set[str]]:
         return {TaskType.CLIENT_APP} & supported_task_types, set()
@@ -109,43 +118,33 @@ class _ForkingExecutor:
         """Return at once: a SuperNode hands out one message at a time."""
 
     def launch(self, spec: ExecutionSpec) -> LaunchResult:
-        if not os.fork():
-            self._run_task(spec)
+        fork(lambda: self._run_task(spec), "rarefed-task")
         return LaunchResult.accepted()
 
     def reconcile(self) -> None:
         """Reap the processes of tasks that have ended."""
         while True:
             try:
-                if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                    return
+                ended, _ = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
+                return
+            if ended == self._forks.pid:
+                raise SystemExit("the process that starts trainings has ended; the daemon starts this one anew")
+            if not ended:
                 return
 
     def close(self) -> None:
         """Do nothing: the processes of tasks die with this one."""
 
     def _run_task(self, spec: ExecutionSpec) -> None:
-        """Run a task in the forked process, and end the process."""
-        status = 1
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which ends everyone in order
+        hospital, file_problem = self._hospital, None
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which ends everyone in order
-            die_with_parent()
-            hospital, file_problem = self._hospital, None
-            try:
-                hospital = read_hospital_file(hospital.path)
-            except RarefedError as error:
-                file_problem = str(error)
-            FlowerTask(hospital, spec, file_problem).run()
-            status = 0
-        except Exception as error:  # noqa: BLE001 - the last line of this process
-            print(f"a message could not be answered: {error}", file=sys.stderr)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            # No exit handler of the process that this one was forked from may run here.
-            os._exit(status)
+            hospital = read_hospital_file(hospital.path)
+        except RarefedError as error:
+            file_problem = str(error)
+        FlowerTask(self._forks, hospital, spec, file_problem).run()
 
 
 def main() -> None:
@@ -155,7 +154,8 @@ def main() -> None:
     parser.add_argument("--secret", required=True, help="file of the secret that the SuperNode knows too")
     arguments = parser.parse_args()
     hospital = read_hospital_file(arguments.file)
-    executor = _ForkingExecutor(hospital)
+    # Before this process reads its secret, and before it has threads.
+    executor = _ForkingExecutor(ForkServer(do_job), hospital)
     superexec.get_executor = lambda *_, **__: executor  # type: ignore[attr-defined]
     set_heartbeat()
     print("runner ready", flush=True)

@@ -1,11 +1,11 @@
 """The process that computes: it gets one message from its parent, and gives back the reply.
 
-It is forked from a process that has imported everything, so that no round waits for seconds of imports. It may die (a
-hostile image, too little memory, a fault in a library) without taking its parent with it, which then answers for it.
-Nothing that it writes leaves the hospital, except through the parent's egress guard.
+It is forked from a process that has imported everything, so that no round waits for seconds of imports, and that never
+knew the secrets of the runner. It may die (a hostile image, too little memory, a fault in a library) without taking
+whoever asked with it, who then answers for it. Nothing that it writes leaves the hospital, except through the egress
+guard of whoever asked.
 """
 
-import contextlib
 import os
 import random
 import resource
@@ -14,13 +14,13 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from typing import NamedTuple, Self
 
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure, Refusal
 from common.processes.confinement import Confinement, confine
-from common.processes.parent_death import die_with_parent
+from common.processes.fork_server import ForkServer
 from common.protocol.refusals import Failure, Rule
 from common.system.resources import memory_gigabytes
 
@@ -32,26 +32,57 @@ _SHARE_OF_MEMORY = 0.75
 _OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "not enough memory")
 
 
-class TrainingProcess:
-    """A forked process that answers one message.
+class Job(NamedTuple):
+    """What a training process is for; travels to it as a pickle.
 
-    Parameters
+    Attributes
     ----------
     compute : callable
-        Answers the message; runs in the new process.
+        Answers the message.
     limits : LimitsSection
         How much of the machine it may use.
     files : Confinement or None
         What it may use of the files; None: it is not confined.
     """
 
-    def __init__(self, compute: Compute, limits: LimitsSection, files: Confinement | None = None) -> None:
-        self._pipe, theirs = Pipe()
-        self._pid = os.fork()
-        if not self._pid:
-            self._pipe.close()
-            _work(theirs, compute, limits, files)
-        theirs.close()
+    compute: Compute
+    limits: LimitsSection
+    files: Confinement | None = None
+
+
+def do_job(pipe: Connection) -> None:
+    """Take a job and a message from a pipe and send the reply; the work of a `ForkServer`."""
+    try:
+        job: Job = pipe.recv()
+        _leave_terminal()
+        _limit(job.limits)
+        compute = _confined(job, pipe)
+        kind, word, content = _answer(pipe.recv_bytes(), compute)
+        pipe.send_bytes(f"{kind} {word}".encode())
+        pipe.send_bytes(content)
+    except (EOFError, OSError):
+        pass  # whoever asked is gone
+
+
+class TrainingProcess:
+    """A process that answers one message.
+
+    Parameters
+    ----------
+    forks : ForkServer
+        Whose work is `do_job`.
+    job : Job
+    """
+
+    def __init__(self, forks: ForkServer, job: Job) -> None:
+        self._process = forks.fork()
+        self._process.pipe.send(job)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def answer(self, message: bytes, seconds: float) -> bytes:
         """Return the reply to a message.
@@ -64,11 +95,11 @@ class TrainingProcess:
             If it failed, the process died, or it took longer than `seconds`.
         """
         try:
-            self._pipe.send_bytes(message)
-            if not self._pipe.poll(seconds):
+            self._process.pipe.send_bytes(message)
+            if not self._process.pipe.poll(seconds):
                 raise HospitalFailure(Failure.TIME, f"no reply within {seconds:.0f} s, as long as the server waits")
-            kind, word = self._pipe.recv_bytes().decode().split(" ", maxsplit=1)
-            content = self._pipe.recv_bytes()
+            kind, word = self._process.pipe.recv_bytes().decode().split(" ", maxsplit=1)
+            content = self._process.pipe.recv_bytes()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._death() from None
         if kind == "refusal":
@@ -79,43 +110,24 @@ class TrainingProcess:
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""
-        self._pipe.close()
-        if self._pid:
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(self._pid, signal.SIGKILL)
-                os.waitpid(self._pid, 0)
-            self._pid = 0
+        self._process.stop()
 
     def _death(self) -> HospitalFailure:
-        _, status = os.waitpid(self._pid, 0)
-        self._pid = 0
-        ending = os.waitstatus_to_exitcode(status)
+        ending = self._process.exit_code()
         if ending == -signal.SIGKILL:
             # The kernel kills a process when memory runs out; so does a container that reaches its limit.
             return HospitalFailure(Failure.MEMORY, "the training process was killed, most likely for want of memory")
         return HospitalFailure(Failure.CRASH, f"the training process died (exit {ending})")
 
 
-def _work(pipe: Connection, compute: Compute, limits: LimitsSection, files: Confinement | None) -> None:
-    try:
-        die_with_parent()
-        _leave_terminal()
-        _limit(limits)
-        missing = confine(files, [pipe.fileno()]) if files and limits.sandbox != "off" else None
-        if missing and limits.sandbox == "require":
-            compute = partial(_refuse_unconfined, missing)
-        elif missing:
-            print(f"the process that reads images is not wholly confined: {missing}", file=sys.stderr)
-        kind, word, content = _answer(pipe.recv_bytes(), compute)
-        pipe.send_bytes(f"{kind} {word}".encode())
-        pipe.send_bytes(content)
-    except (EOFError, OSError):
-        pass  # the parent is gone
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # No exit handler of the process that this one was forked from may run here.
-        os._exit(0)
+def _confined(job: Job, pipe: Connection) -> Compute:
+    """Confine this process as far as the hospital wants and the machine can, and return what it is to compute."""
+    missing = confine(job.files, [pipe.fileno()]) if job.files and job.limits.sandbox != "off" else None
+    if missing and job.limits.sandbox == "require":
+        return partial(_refuse_unconfined, missing)
+    if missing:
+        print(f"the process that reads images is not wholly confined: {missing}", file=sys.stderr)
+    return job.compute
 
 
 def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:

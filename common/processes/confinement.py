@@ -1,8 +1,8 @@
 """Confines the process that decodes images: a hostile image may take it over, and then finds nothing worth having.
 
 Linux's Landlock (kernel 5.13 or newer) takes away files and TCP, a seccomp filter every new socket and the calls that
-look into other processes, change what belongs to a file beside its content, or make a namespace. Where the process is
-root's, it keeps none of root's capabilities but to read. All of it holds for good, and for all that the process starts.
+look into other processes, change what belongs to a file beside its content, or start a process, which might outlive
+this one. Where the process is root's, it keeps none of root's capabilities but to read. All of it holds for good.
 There is no well-kept library that brings no compiled code; so the few calls are made here, as documented in
 `landlock(7)`, `seccomp(2)` and `capabilities(7)`.
 """
@@ -39,22 +39,23 @@ _TCP = 0b11  # bind, connect
 _SCOPES = 0b11  # abstract sockets, signals
 
 # By number, of calls that Landlock leaves alone. First: socket, ptrace, process_vm_readv and _writev, bpf,
-# perf_event_open, userfaultfd, keyctl, add_key, request_key, mount, unshare, setns, pidfd_getfd, io_uring_setup. Then
-# those that change a file's mode, owner, attributes or times, which take no right to the file's content.
+# perf_event_open, userfaultfd, keyctl, add_key, request_key, mount, unshare, setns, pidfd_getfd, io_uring_setup; fork
+# and vfork, where there are such; execve and execveat. Then those that change a file's mode, owner, attributes or
+# times, which take no right to the file's content.
 _FORBIDDEN = {
     "x86_64": (
-        *(41, 101, 310, 311, 321, 298, 323, 250, 248, 249, 165, 272, 308, 438, 425),
+        *(41, 101, 310, 311, 321, 298, 323, 250, 248, 249, 165, 272, 308, 438, 425, 57, 58, 59, 322),
         *(90, 91, 268, 452, 92, 93, 94, 260, 188, 189, 190, 197, 198, 199, 463, 466, 469, 132, 235, 261, 280),
     ),
     "aarch64": (
-        *(198, 117, 270, 271, 280, 241, 282, 219, 217, 218, 40, 97, 268, 438, 425),
+        *(198, 117, 270, 271, 280, 241, 282, 219, 217, 218, 40, 97, 268, 438, 425, 221, 281),
         *(52, 53, 452, 54, 55, 5, 6, 7, 14, 15, 16, 463, 466, 469, 88),
     ),
 }
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE, _CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
-# CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET: in a namespace of its own, a process is root.
-_NAMESPACES = 0x7E020000
+# CLONE_THREAD: else what is made is a process. It can have no namespace of its own, in which it would be root.
+_THREAD = 0x00010000
 _X32 = 0x40000000
 
 
@@ -166,7 +167,7 @@ def _forbid_calls() -> str | None:
     program += [(load, 0, 0, number)]
     program += [(how, len(compared) - place + 4, 0, what) for place, (how, what) in enumerate(compared)]
     program += [(equal, 5, 0, _CLONE3), (equal, 0, 2, _CLONE[machine])]
-    program += [(load, 0, 0, first_argument), (any_of, 1, 0, _NAMESPACES)]
+    program += [(load, 0, 0, first_argument), (any_of, 0, 1, _THREAD)]
     program += [(answer, 0, 0, _ALLOW), (answer, 0, 0, _refuse(errno.EPERM)), (answer, 0, 0, _refuse(errno.ENOSYS))]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     header = ctypes.create_string_buffer(struct.pack("H6xP", len(program), ctypes.addressof(code)))

@@ -8,6 +8,8 @@ import platform
 import resource
 import signal
 import socket
+import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +21,9 @@ import torch
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure
 from client.runner import training_process
-from client.runner.training_process import TrainingProcess
 from common.processes.confinement import Confinement, landlock_version
 from common.protocol.refusals import Failure
+from tests.client.runner import closures
 
 pytestmark = pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
 
@@ -49,11 +51,7 @@ def run(state: Path, actions: dict[str, Callable[[], object]], **limits: Any) ->
     def hostile(_: bytes) -> bytes:
         return json.dumps({name: attempt(action) for name, action in actions.items()}).encode()
 
-    process = TrainingProcess(hostile, LimitsSection.model_validate(limits), files)
-    try:
-        return dict(json.loads(process.answer(b"", 60)))
-    finally:
-        process.stop()
+    return dict(json.loads(closures.answer(hostile, b"", LimitsSection.model_validate(limits), files)))
 
 
 def test_hostile_code_finds_neither_key_nor_log_nor_socket(state: Path) -> None:
@@ -111,8 +109,29 @@ def call_of_32_bits(number: int) -> None:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86")
 @pytest.mark.parametrize("flag", [0x10000000, 0x20000000, 0x40000000], ids=["user", "processes", "network"])
 def test_no_namespace_makes_it_root(state: Path, flag: int) -> None:
-    told = run(state, {"clone": lambda: call(56, flag | signal.SIGCHLD, 0, 0, 0, 0), "clone3": lambda: call(435, 0, 0)})
-    assert told == {"clone": "PermissionError", "clone3": "OSError"}
+    ways = {
+        "clone": lambda: call(56, flag | signal.SIGCHLD, 0, 0, 0, 0),
+        "clone3": lambda: call(435, 0, 0),
+        "thread": lambda: call(56, flag | 0x10000 | 0x800 | 0x100, 0, 0, 0, 0),  # also CLONE_SIGHAND and CLONE_VM
+    }
+    told = run(state, ways)
+    assert (told["clone"], told["clone3"]) == ("PermissionError", "OSError")
+    assert not told["thread"].startswith("done")
+
+
+def test_nothing_that_it_starts_outlives_it(state: Path) -> None:
+    told = run(
+        state,
+        {
+            "fork": os.fork,
+            "spawn": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+            "command": lambda: subprocess.run(["true"], check=False),
+            "exec": lambda: os.execv("/bin/true", ["true"]),
+            "thread": lambda: threading.Thread(target=print).start(),
+        },
+    )
+    assert told.pop("thread").startswith("done")
+    assert set(told.values()) == {"PermissionError"}
 
 
 def test_it_has_parted_with_the_terminal(state: Path) -> None:

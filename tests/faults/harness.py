@@ -101,8 +101,9 @@ class Stage:
             pid = rehearsal.hospitals[hospital].status()["processes"][kind]["pid"]
             return [psutil.Process(pid)] if pid else []
         if kind == "clientapp":
-            # Processes of tasks, which the runner forks for every message; a training process dies with its parent.
-            return [child for runner in self.processes("runner", hospital) for child in runner.children()]
+            # Processes of tasks, which the runner forks for every message; a training process dies with its task.
+            forked = [child for runner in self.processes("runner", hospital) for child in runner.children()]
+            return [each for each in forked if _name(each) == "rarefed-task"]
         if kind == "serverapp":
             ours = psutil.Process(rehearsal.processes.process_id("server")).children(recursive=True)
             return [each for each in ours if any("server.flower.serverapp" in word for word in _words(each))]
@@ -208,6 +209,13 @@ def weights_of(folder: Path) -> str:
 def rounds_of(folder: Path) -> list[dict[str, Any]]:
     """Return the entries of a run's rounds."""
     return [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
 
 
 def _words(process: psutil.Process) -> list[str]:

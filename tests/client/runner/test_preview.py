@@ -106,18 +106,20 @@ def test_a_reply_that_is_too_large_stays(data: Path, tmp_path: Path) -> None:
     assert (trained.refused, tested.refused) == ("refused by rule megabytes_per_round", None)
 
 
+def hostile(plan: TrainingPlan, copied: HospitalFile, _: bytes) -> bytes:
+    original = copied.state.parent
+    for path in (original / "node.key", original / "audit.jsonl", copied.audit_log):
+        with contextlib.suppress(PermissionError):
+            return f"read {path.read_text()}".encode()
+    return b"nothing found"
+
+
 def test_an_image_that_takes_a_preview_over_finds_no_key(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hospital = refusing(tmp_path, data)
     for name in ("node.key", "audit.jsonl"):
         (hospital.state / name).write_text("")
-
-    def hostile(plan: TrainingPlan, copied: HospitalFile) -> str:
-        for path in (hospital.node_key, hospital.audit_log, copied.audit_log):
-            with contextlib.suppress(PermissionError):
-                return f"read {path.read_text()}"
-        return "nothing found"
 
     monkeypatch.setattr("client.runner.preview._describe", hostile)
     assert preview(hospital, PLAN)[1].details == "nothing found"

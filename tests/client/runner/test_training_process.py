@@ -2,25 +2,23 @@ import faulthandler
 import os
 import signal
 import time
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure, Refusal
-from client.runner.training_process import TrainingProcess
 from common.protocol.refusals import Failure, Rule
+from tests.client.runner import closures
+from tests.client.runner.closures import Compute
 
 PATH = "/data/MUELLER_ANNA.dcm"
 
 
-def answer(compute: Callable[[bytes], bytes], seconds: float = 30, **limits: float) -> bytes:
-    process = TrainingProcess(compute, LimitsSection.model_validate(limits))
-    try:
-        return process.answer(b"asked", seconds)
-    finally:
-        process.stop()
+def answer(compute: Compute, seconds: float = 30, **limits: float) -> bytes:
+    return closures.answer(compute, b"asked", LimitsSection.model_validate(limits), seconds=seconds)
 
 
 def test_a_reply_comes_from_another_process() -> None:
@@ -30,9 +28,7 @@ def test_a_reply_comes_from_another_process() -> None:
 
 
 def test_large_messages_pass() -> None:
-    process = TrainingProcess(lambda message: message * 2, LimitsSection())
-    assert len(process.answer(bytes(20_000_000), 30)) == 40_000_000
-    process.stop()
+    assert len(closures.answer(lambda message: message * 2, bytes(20_000_000), LimitsSection())) == 40_000_000
 
 
 def refuse(_: bytes) -> bytes:
@@ -89,7 +85,7 @@ def slow(_: bytes) -> bytes:
         (slow, Failure.TIME),
     ],
 )
-def test_the_parent_learns_the_kind_of_any_failure(compute: Callable[[bytes], bytes], kind: Failure) -> None:
+def test_the_parent_learns_the_kind_of_any_failure(compute: Compute, kind: Failure) -> None:
     with pytest.raises(HospitalFailure) as failure:
         answer(compute, seconds=2 if compute is slow else 30, memory_gigabytes=2)
     assert failure.value.kind == kind
@@ -99,11 +95,30 @@ def test_it_takes_no_more_cores_than_allowed() -> None:
     assert int(answer(lambda _: b"%d" % len(os.sched_getaffinity(0)), cpus=1)) == 1
 
 
-def test_stopping_ends_the_process() -> None:
-    process = TrainingProcess(slow, LimitsSection())
+def closed_pipe(_: bytes) -> bytes:
+    os.closerange(3, 100)
+    time.sleep(60)
+    return b""
+
+
+def test_a_process_that_only_seems_to_have_ended_holds_nobody_up() -> None:
+    began = time.monotonic()
     with pytest.raises(HospitalFailure):
-        process.answer(b"", 0.1)
-    pid = process._pid
+        answer(closed_pipe)
+    assert time.monotonic() - began < 30
+
+
+def test_stopping_ends_the_process(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+
+    def slow(_: bytes) -> bytes:
+        mark.write_text(str(os.getpid()))
+        time.sleep(60)
+        return b""
+
+    forks, process = closures.training_process(slow, LimitsSection())
+    with pytest.raises(HospitalFailure):
+        process.answer(b"", 1)
     process.stop()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert not psutil.pid_exists(int(mark.read_text()))
+    forks.close()
