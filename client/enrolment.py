@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_ssh_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from client.rules.hospital_file import HospitalFile
 from common.errors import InputError
 from common.security.certificates import certificate_fingerprint, read_certificate
 from common.security.enrolment import make_enrolment_request, public_key_text
+from common.security.node_key import read_node_key
 from common.system.files import write_bytes_atomically, write_text_atomically
 
 
@@ -71,23 +71,13 @@ def enroll(hospital: HospitalFile, request: Path | None = None, new_key: bool = 
 
 def _keep_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if path.exists():
-        key = _read_key(path)
+        key = read_node_key(path)
         path.chmod(0o600)
     else:
         key = ec.generate_private_key(ec.SECP384R1())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         write_bytes_atomically(path, pem, mode=0o600)
     write_text_atomically(_public(path), public_key_text(key.public_key()) + "\n")
-    return key
-
-
-def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    try:
-        key = load_ssh_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise InputError(f"{path}: is no OpenSSH key without a password; `--new-key` puts it aside") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP384R1):
-        raise InputError(f"{path}: is no elliptic-curve key on P-384; `--new-key` puts it aside")
     return key
 
 

@@ -94,15 +94,16 @@ class ServerContact:
             return
         self._refused_since = self._refused_since or time.monotonic()
         waited, beat = time.monotonic() - self._refused_since, self._hospital.heartbeat_seconds
-        if waited < _AFTER_CRASH_BEATS * beat:
+        if problem := self._diagnosis():
+            self._complain(problem)
+        elif waited < _AFTER_CRASH_BEATS * beat:
             self._say(
                 f"the server refuses this hospital's key, as it does for {2 * beat} s after a crash; trying again"
             )
         else:
             self._complain(
-                f"the server has refused this hospital's key for {waited:.0f} s: it was not approved, or was revoked, "
-                "or another daemon is online with it; ask the coordinator to compare the fingerprint that "
-                "`rarefed-hospital enroll` prints, and stop the other daemon"
+                f"the server has refused this hospital's key for {waited:.0f} s: most likely another daemon is online "
+                "with it, which has to be stopped; otherwise ask the coordinator whether the key is approved"
             )
 
     def _diagnosis(self) -> str | None:

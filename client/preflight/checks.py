@@ -7,7 +7,7 @@ from client.preflight.certificates import check_ca_certificate
 from client.preflight.connection import diagnose_connection
 from client.preflight.findings import Finding, Report, failed
 from client.preflight.machine import MACHINE_CHECKS
-from client.preflight.survey import Advance, Survey, survey_images
+from client.preflight.survey import Advance, Needs, Survey, survey_images
 from client.rules.hospital_file import HospitalFile
 from common.dataset.settings import DatasetSettings
 from common.errors import InputError
@@ -54,7 +54,15 @@ def check_images(hospital: HospitalFile, advance: Advance | None = None) -> list
     """Check only the images."""
     try:
         settings = DatasetSettings.of(hospital.data, classes=())
-        survey = survey_images(hospital.data.path, settings, least_images=hospital.rules.least_images, advance=advance)
+        survey = survey_images(hospital.data.path, settings, needs=_needs(hospital), advance=advance)
     except InputError as error:
         return [failed("images", str(error), "training would refuse them for the same reason")]
     return [check(survey) for check in IMAGE_CHECKS]
+
+
+def _needs(hospital: HospitalFile) -> Needs:
+    data, images = hospital.data, hospital.rules.least_images
+    if data.split == "official":  # the data say which image is for what
+        return Needs(images)
+    train_share = 1 - data.test_fraction
+    return Needs(images, train_share, train_share * (1 - data.validation_fraction))

@@ -8,27 +8,25 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 
 from client.preflight.certificates import SET_CLOCK, check_ca_certificate, judge_validity
-from client.preflight.findings import Finding, Status, failed, passed, warn
+from client.preflight.findings import Finding, Status, failed, passed
 from client.preflight.proxy import TunnelRefusedError, check_proxies, explain_refusal, open_tunnel
+from client.preflight.server_answer import NO_GATEWAY, SERVER, judge_answer, signing_key
 from client.rules.hospital_file import HospitalFile
+from common.security.node_key import signed_headers
 from common.system.network_address import join_address, split_address
 from common.system.proxies import Proxy, proxy_for
 
 TIMEOUT = 10.0
 """Time limit of one step in seconds."""
 
-_NAME, _PORT, _TLS, _SERVER, _CLOCK = "server name", "server port", "TLS", "federation", "clock"
+_NAME, _PORT, _TLS = "server name", "server port", "TLS"
 _CERTIFICATE = "the server's certificate"
-# Flower takes a message whose time is up to 5 s in the future or 305 s in the past; the header has whole seconds.
-_REFUSED_AHEAD, _REFUSED_BEHIND = 4.5, 300.0
-_WARN_AHEAD, _WARN_BEHIND = 2.0, 30.0
 
 # X509_V_ERR_..., from OpenSSL's x509_vfy.h
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -40,6 +38,7 @@ class _Server:
     host: str
     port: int
     ca_certificate: Path
+    node_key: Path
     timeout: float
     proxy: Proxy | None
 
@@ -68,7 +67,7 @@ def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> lis
     Parameters
     ----------
     hospital : HospitalFile
-        Its `server` and `ca_certificate`.
+        Its `server`, `ca_certificate` and `node_key`.
     timeout : float
         Seconds for each step.
 
@@ -79,7 +78,7 @@ def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> lis
     """
     host, port = split_address(hospital.server)
     proxy = proxy_for(hospital.server, os.environ)
-    server = _Server(host, port, hospital.ca_certificate, timeout, proxy)
+    server = _Server(host, port, hospital.ca_certificate, hospital.node_key, timeout, proxy)
     findings = [*check_proxies(hospital.server), check_ca_certificate(hospital)]
     if findings[0].status == Status.FAILED:
         return findings
@@ -198,47 +197,17 @@ def _names_suffix(certificate: x509.Certificate | None) -> str:
 
 def _ask_health(server: _Server) -> list[Finding]:
     connection = http.client.HTTPConnection(server.host, server.port, timeout=server.timeout)
+    key = signing_key(server.node_key)
     sent = datetime.now(UTC)
     try:
         connection.sock = server.trusting().wrap_socket(server.connect(), server_hostname=server.host)
-        connection.request("GET", "/health")
-        response = connection.getresponse()
+        connection.request("GET", "/health", headers=signed_headers(key) if key else {})
+        answer = connection.getresponse()
     except (OSError, http.client.HTTPException) as error:
-        found = f"the server does not answer GET /health ({type(error).__name__})"
-        return [failed(_SERVER, found, "something else than rarefed's gateway listens there: ask the coordinator")]
+        return [failed(SERVER, f"the server does not answer GET /health ({type(error).__name__})", NO_GATEWAY)]
     finally:
         connection.close()
-    health = _judge_health(response.status)
-    return [health] if health.status == Status.FAILED else [health, _judge_clock(response.getheader("Date"), sent)]
-
-
-def _judge_health(status: int) -> Finding:
-    if status == http.client.OK:
-        return passed(_SERVER, "the federation is serving")
-    if status == http.client.SERVICE_UNAVAILABLE:
-        found = "the server is up, but its federation does not run (503)"
-        return warn(_SERVER, found, "nothing to do here: it begins when the coordinator starts it")
-    found = f"GET /health was answered by {status}"
-    return failed(_SERVER, found, "something else than rarefed's gateway listens there: ask the coordinator")
-
-
-def _judge_clock(date: str | None, sent: datetime) -> Finding:
-    """Compare the clocks; the header has whole seconds, and was written between the request and now."""
-    try:
-        server_time = parsedate_to_datetime(date or "").replace(tzinfo=UTC) + timedelta(seconds=0.5)
-    except ValueError:
-        mend = "compare this machine's time with the coordinator's by hand"
-        return warn(_CLOCK, "the server does not tell its time", mend)
-    here = sent + (datetime.now(UTC) - sent) / 2
-    skew = (here - server_time).total_seconds()
-    direction = "ahead of" if skew > 0 else "behind"
-    found = f"this machine's clock is {abs(skew):.0f} s {direction} the server's"
-    mend = f"{SET_CLOCK}; Flower refuses a clock that is 5 s ahead, or 5 minutes behind"
-    if not -_REFUSED_BEHIND < skew < _REFUSED_AHEAD:
-        return failed(_CLOCK, found, mend)
-    if not -_WARN_BEHIND < skew < _WARN_AHEAD:
-        return warn(_CLOCK, found, mend)
-    return passed(_CLOCK, "agrees with the server's within seconds")
+    return list(judge_answer(answer, sent, key))
 
 
 _STEPS: tuple[Callable[[_Server], list[Finding]], ...] = (_resolve, _connect, _shake_hands, _ask_health)

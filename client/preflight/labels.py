@@ -9,8 +9,6 @@ from common.errors import InputError
 from common.system.wording import first_few, plural
 
 _TINY_CLASS = 5
-# Share of a hospital's images that is for training under the plan's defaults; the others are for evaluation.
-_TRAINING_SHARE = 0.68
 
 
 def check_classes(survey: Survey) -> Finding:
@@ -34,15 +32,17 @@ def check_classes(survey: Survey) -> Finding:
 
 
 def check_enough_images(survey: Survey) -> Finding:
-    """Compare the number of readable images with the hospital's own rule."""
-    there, least = len(survey.pictures), survey.least_images
-    found = f"{plural(there, 'readable image')}; rules.least_images asks for {least} to train on"
-    if there < least:
-        return failed("enough images", found, "add images; the hospital would train nothing")
-    if there * _TRAINING_SHARE < least:
-        kept = f"about {there * _TRAINING_SHARE:.0f} are left for training when the others are kept for scoring"
-        return warn("enough images", f"{found}, and {kept}", "add images, or lower rules.least_images")
-    return passed("enough images", found)
+    """Compare the images that are left to train on with the hospital's own rule."""
+    there, needs = len(survey.pictures), survey.needs
+    train, fewest = round(there * needs.train_share), round(there * needs.least_train_share)
+    found = f"{plural(there, 'readable image')}, about {train} to train on and {there - train} to test"
+    asked = f"rules.least_images asks for {needs.images} to train on"
+    if train < needs.images:
+        return failed("enough images", f"{found}; {asked}", "add images; the hospital would train nothing")
+    if fewest < needs.images:
+        found = f"{found}, {fewest} to train on where a plan holds patients back"
+        return warn("enough images", f"{found}; {asked}", "add images, or lower rules.least_images")
+    return passed("enough images", f"{found}; {asked}")
 
 
 def check_patients_known(survey: Survey) -> Finding:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -71,6 +72,28 @@ class Picture:
     fingerprint: Fingerprint
 
 
+class Needs(NamedTuple):
+    """What the hospital's file asks of the number of its images.
+
+    Attributes
+    ----------
+    images : int
+        How many it trains on at least; 0 where nobody asks.
+    train_share : float
+        Share of the images that is for training and not for testing.
+    least_train_share : float
+        The same where a plan holds back patients to compare rounds by.
+    """
+
+    images: int = 0
+    train_share: float = 1.0
+    least_train_share: float = 1.0
+
+
+NO_NEEDS = Needs()
+"""Where nobody asks."""
+
+
 @dataclass(frozen=True)
 class Survey:
     """All images of a hospital, as the checks see them.
@@ -81,8 +104,8 @@ class Survey:
         Where the images are.
     settings : DatasetSettings
         How the data set was read.
-    least_images : int
-        How many training images the hospital's rules ask for; 0 where nobody asks.
+    needs : Needs
+        How many images the hospital's file asks for.
     labels : tuple of str
         Classes that are listed, also those of which no image can be read.
     pictures : tuple of Picture
@@ -101,7 +124,7 @@ class Survey:
 
     path: Path
     settings: DatasetSettings
-    least_images: int
+    needs: Needs
     labels: tuple[str, ...]
     pictures: tuple[Picture, ...]
     left_out: tuple[tuple[str, str], ...]
@@ -112,7 +135,7 @@ class Survey:
 
 
 def survey_images(
-    path: Path, settings: DatasetSettings, *, least_images: int = 0, advance: Advance | None = None
+    path: Path, settings: DatasetSettings, *, needs: Needs = NO_NEEDS, advance: Advance | None = None
 ) -> Survey:
     """Read every image that training would use.
 
@@ -122,8 +145,8 @@ def survey_images(
         Of the data set, as `load_dataset` takes it.
     settings : DatasetSettings
         How to read it.
-    least_images : int
-        How many training images the hospital's rules ask for.
+    needs : Needs
+        How many images the hospital's file asks for.
     advance : callable, optional
         Called after each image.
 
@@ -158,7 +181,7 @@ def survey_images(
     return Survey(
         path=path,
         settings=settings,
-        least_images=least_images,
+        needs=needs,
         labels=tuple(sorted({image.label for image in listing.images})),
         pictures=tuple(pictures),
         left_out=tuple(sorted([*listing.left_out, *unreadable])),

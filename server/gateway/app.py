@@ -6,6 +6,7 @@ import logging
 import httpx
 from starlette.types import Receive, Scope, Send
 
+from common.security.node_key import KNOWN_AS, PUBLIC_KEY, SIGNATURE, TIMESTAMP, UNKNOWN
 from server.gateway.call import Call
 from server.gateway.counters import Places, RateTable
 from server.gateway.health import Health
@@ -114,7 +115,8 @@ class Gateway:
             raise RefusedError(405, "method not allowed")
         if route is None:
             await self._health.check()
-            await call.answer(200, [_TEXT], b"ok\n", self._limits.silence_seconds)
+            known = [(KNOWN_AS.encode(), (hospital or UNKNOWN).encode())] if call.header(PUBLIC_KEY.encode()) else []
+            await call.answer(200, [_TEXT, *known], b"ok\n", self._limits.silence_seconds)
         elif hospital is None:
             # Before a byte of the body is waited for, and before any place is taken.
             raise self._shut_out(call, route)
@@ -124,11 +126,10 @@ class Gateway:
                 await self._forward(call, route, hospital)
 
     def _signer(self, call: Call) -> str | None:
-        names = (b"flwr-public-key", b"flwr-timestamp", b"flwr-signature")
-        return self._keys.signer(*(call.header(name) for name in names))
+        return self._keys.signer(*(call.header(name.encode()) for name in (PUBLIC_KEY, TIMESTAMP, SIGNATURE)))
 
     def _shut_out(self, call: Call, route: str) -> RefusedError:
-        if self._keys.knows(call.header(b"flwr-public-key")):
+        if self._keys.knows(call.header(PUBLIC_KEY.encode())):
             return RefusedError(401, "signature or clock of a hospital is wrong", _NOT_AUTHENTICATED)
         if route == _ACTIVATE:
             return RefusedError(412, "no approved hospital's key", _ACTIVATION_FAILED)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
+from common.security.node_key import SIGNED_WITH, public_key_header
 from server.members.registry import Registry
 from server.members.server_folder import ServerFolder
 
@@ -19,7 +19,6 @@ _log = logging.getLogger(__name__)
 
 # How often the registry's files are looked at: an approved hospital is let in, and a revoked one shut out, after this.
 _LOOK_SECONDS = 1.0
-_SIGNED_WITH = ec.ECDSA(SHA256())
 
 EARLIEST_SECONDS, LATEST_SECONDS = -5, 305
 """Bounds of a signature's age, as the SuperLink has them."""
@@ -58,7 +57,7 @@ class MemberKeys:
             return None
         try:
             age = (datetime.now(UTC) - datetime.fromisoformat(timestamp.decode("ascii"))).total_seconds()
-            key.verify(base64.b64decode(signature, validate=True), timestamp, _SIGNED_WITH)
+            key.verify(base64.b64decode(signature, validate=True), timestamp, SIGNED_WITH)
         except (ValueError, TypeError, binascii.Error, InvalidSignature):
             return None
         return name if EARLIEST_SECONDS < age < LATEST_SECONDS else None
@@ -99,8 +98,7 @@ class MemberKeys:
             except (ValueError, UnsupportedAlgorithm):
                 key = None
             if isinstance(key, ec.EllipticCurvePublicKey):
-                pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-                keys[base64.b64encode(pem)] = (hospital.name, key)
+                keys[public_key_header(key).encode()] = (hospital.name, key)
             else:
                 _log.error("the key of %s cannot be read: approve the hospital anew", hospital.name)
         return keys

@@ -73,6 +73,7 @@ def test_a_refused_key_is_first_waited_for_and_then_explained(
     hospital: HospitalFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
+    monkeypatch.setattr(module, "diagnose_connection", lambda hospital: [passed("node key", "known")])
     contact = ServerContact(hospital, said.append)
     line = "[code: 2004] Failed to activate SuperNode"
     contact.read_line(line)
@@ -80,6 +81,14 @@ def test_a_refused_key_is_first_waited_for_and_then_explained(
     contact.read_line(line)
     contact.read_line(line)
     assert "trying again" in said[0]
-    assert "not approved" in said[1]
-    assert "fingerprint" in said[1]
+    assert "another daemon is online with it" in said[1]
     assert len(said) == 2
+
+
+def test_a_revoked_key_is_named_at_once(hospital: HospitalFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(module, "diagnose_connection", lambda hospital: [failed("node key", "not known", "ask")])
+    contact = ServerContact(hospital, said.append)
+    for _ in range(2):
+        contact.read_line("[code: 2004] Failed to activate SuperNode")
+    assert said == ["not known: ask"]

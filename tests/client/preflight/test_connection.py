@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from client.enrolment import enroll
 from client.preflight.certificates import check_ca_certificate
 from client.preflight.connection import diagnose_connection
 from client.preflight.findings import Finding, Status
@@ -26,6 +27,7 @@ class Gateway(ThreadingHTTPServer):
     daemon_threads = True
     status = 200
     seconds_off: float | None = 0.0
+    known_as: str | None = "north"
 
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up is what these tests are about."""
@@ -38,6 +40,8 @@ class Answer(BaseHTTPRequestHandler):
         self.send_response_only(self.server.status)
         if self.server.seconds_off is not None:
             self.send_header("Date", formatdate(time() + self.server.seconds_off, usegmt=True))
+        if self.server.known_as is not None:
+            self.send_header("Rarefed-Hospital", self.server.known_as)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -51,9 +55,14 @@ def authority() -> Authority:
 def serve() -> Iterator[Serve]:
     servers: list[Gateway] = []
 
-    def start(context: ssl.SSLContext | None, status: int = 200, seconds_off: float | None = 0.0) -> int:
+    def start(
+        context: ssl.SSLContext | None,
+        status: int = 200,
+        seconds_off: float | None = 0.0,
+        known_as: str | None = "north",
+    ) -> int:
         server = Gateway(("127.0.0.1", 0), Answer)
-        server.status, server.seconds_off = status, seconds_off
+        server.status, server.seconds_off, server.known_as = status, seconds_off, known_as
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -68,7 +77,9 @@ def serve() -> Iterator[Serve]:
 
 def hospital(folder: Path, authority: Authority, port: int, host: str = "localhost") -> HospitalFile:
     authority.write(folder / "ca.crt")
-    return write_hospital(folder, folder, server=f"{host}:{port}")
+    hospital = write_hospital(folder, folder, server=f"{host}:{port}")
+    enroll(hospital)
+    return hospital
 
 
 def diagnose(folder: Path, authority: Authority, port: int, host: str = "localhost") -> list[Finding]:
@@ -93,6 +104,7 @@ def test_a_good_connection_passes(tmp_path: Path, authority: Authority, serve: S
         "server certificate",
         "federation",
         "clock",
+        "membership",
     ]
 
 
@@ -147,6 +159,29 @@ def test_a_clock_to_look_at(tmp_path: Path, authority: Authority, serve: Serve, 
 def test_a_federation_that_does_not_run(tmp_path: Path, authority: Authority, serve: Serve) -> None:
     port = serve(authority.server_context(tmp_path), status=503)
     assert "does not run" in only_fault(diagnose(tmp_path, authority, port), Status.WARN).found
+
+
+def test_a_key_that_was_revoked(tmp_path: Path, authority: Authority, serve: Serve) -> None:
+    port = serve(authority.server_context(tmp_path), known_as="-")
+    fault = only_fault(diagnose(tmp_path, authority, port))
+    assert fault.found == "the server does not know this hospital's key"
+    assert "revoked" in fault.mend
+
+
+def test_a_gateway_that_does_not_say_whose_key_it_is(tmp_path: Path, authority: Authority, serve: Serve) -> None:
+    findings = diagnose(tmp_path, authority, serve(authority.server_context(tmp_path), known_as=None))
+    assert [finding.check for finding in findings][-1] == "clock"
+
+
+@pytest.mark.parametrize("content", [None, "damaged"])
+def test_without_a_key_nothing_is_said_of_it(
+    tmp_path: Path, authority: Authority, serve: Serve, content: str | None
+) -> None:
+    asking = hospital(tmp_path, authority, serve(authority.server_context(tmp_path)))
+    asking.node_key.unlink()
+    if content:
+        asking.node_key.write_text(content)
+    assert [finding.check for finding in diagnose_connection(asking, timeout=2)][-1] == "clock"
 
 
 def test_another_web_server(tmp_path: Path, authority: Authority, serve: Serve) -> None:

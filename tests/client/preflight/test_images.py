@@ -175,7 +175,7 @@ def test_folders_of_hospitals_are_told(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("least", "status"), [(13, Status.FAILED), (9, Status.WARN)])
+@pytest.mark.parametrize(("least", "status"), [(13, Status.FAILED), (11, Status.FAILED), (9, Status.WARN)])
 def test_too_few_images(folder: Path, least: int, status: Status) -> None:
     wanted = rules(least_images=least).model_dump(mode="json")
     assert only_fault(check(folder, write(folder), rules=wanted), status).check == "enough images"

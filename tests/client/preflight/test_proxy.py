@@ -8,6 +8,7 @@ import pytest
 
 from client.daemon.programs import runner_program, supernode_program
 from client.daemon.server_contact import ServerContact
+from client.enrolment import enroll
 from client.preflight.connection import diagnose_connection
 from client.preflight.findings import Finding, Status
 from client.rules.hospital_file import HospitalFile
@@ -29,7 +30,9 @@ def diagnose(folder: Path, authority: Authority) -> list[Finding]:
 
 def hospital(folder: Path, authority: Authority) -> HospitalFile:
     authority.write(folder / "ca.crt")
-    return write_hospital(folder, folder, server=f"{HOST}:8443")
+    written = write_hospital(folder, folder, server=f"{HOST}:8443")
+    enroll(written)
+    return written
 
 
 def test_the_server_is_reached_through_the_proxy(

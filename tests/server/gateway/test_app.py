@@ -4,11 +4,13 @@ import time
 from email.utils import parsedate_to_datetime
 
 import pytest
+from flwr.supercore.primitives.asymmetric import generate_key_pairs
 
 from common.system.ports import free_port
 from server.gateway.app import FLEET_ROUTES
 from tests.server.gateway.certificates import Authority
 from tests.server.gateway.door import FORBIDDEN, gateway_for, upstream_with
+from tests.server.gateway.members import signed_by
 from tests.waiting import wait_for
 
 
@@ -92,6 +94,10 @@ def test_only_get_asks_for_health(door, upstream):
 def test_health_is_that_of_the_upstream(door, upstream):
     answer = door.call("/health", b"", "GET")
     assert (answer.status, answer.text) == (200, b"ok\n")
+    assert answer.headers["rarefed-hospital"] == "north"
+    stranger = signed_by(generate_key_pairs()[0])
+    assert door.call("/health", b"", "GET", stranger, None).headers["rarefed-hospital"] == "-"
+    assert "rarefed-hospital" not in door.call("/health", b"", "GET", hospital=None).headers
     upstream.status = 500
     # However many ask, the SuperLink is asked once a second.
     wait_for(lambda: door.call("/health", b"", "GET").status == 503, "the upstream to be asked again", 5)

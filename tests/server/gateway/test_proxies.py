@@ -180,6 +180,18 @@ def test_nginx_waits_for_nothing_of_a_stranger(upstream, authority, tmp_path):
         assert (activation.status, json.loads(activation.text)["code"]) == (412, 2004)
 
 
+def test_nginx_says_at_health_by_which_name_it_knows_a_key(upstream, authority, tmp_path):
+    with proxy_for("nginx", upstream.port, authority, tmp_path) as door:
+        stranger = signed_by(generate_key_pairs()[0])
+        known = [
+            door.call("/health", b"", "GET", hospital="south"),
+            door.call("/health", b"", "GET", stranger, None),
+            door.call("/health", b"", "GET", hospital=None),
+            door.call(hospital="south"),
+        ]
+        assert [answer.headers["rarefed-hospital"] for answer in known] == ["south", "-", None, None]
+
+
 def test_what_a_hospital_sends_by_halves_takes_its_own_places_in_nginx(upstream, authority, tmp_path):
     with proxy_for("nginx", upstream.port, authority, tmp_path) as door, contextlib.ExitStack() as held:
         for _ in range(75):
