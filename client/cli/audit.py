@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH
 from common.system.command_line import table_console
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 audit_app = typer.Typer(help="The log of what was asked, decided and sent.", no_args_is_help=True)
 
@@ -23,26 +26,33 @@ def show(
     last: Annotated[int, typer.Option(help="How many records; 0: all.", min=0)] = 20,
     as_json: AS_JSON = False,
 ) -> None:
-    """Show the last records."""
-    from rich.markup import escape
-    from rich.table import Table
-
+    """Show the last records; exit code 2 if the log is damaged, as `audit verify`."""
     from client.rules.audit_log import AuditLog
     from client.rules.hospital_file import read_hospital_file
 
-    records = list(AuditLog(read_hospital_file(file).audit_log).records())[-last:]
+    log = AuditLog(read_hospital_file(file).audit_log)
+    records = list(log.records())[-last:]
     if as_json:
         print(json.dumps(records, indent=2))
-        return
-    table = Table("", "time (UTC)", "event", "asked", "rule / failure", "sent")
+    else:
+        table_console(TABLE_WIDTH).print(_table(records))
+    log.verify()
+
+
+def _table(records: list[dict[str, Any]]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("", "time (UTC)", "event", "asked", "images", "rule / failure", "sent")
     for record in records:
         asked = " ".join(str(record[key]) for key in ("kind", "round", "split") if key in record)
         sent = f"{record['bytes_sent'] / 1e6:.2f} MB" if isinstance(record.get("bytes_sent"), int) else ""
         reason = record.get("rule", record.get("failure", ""))
         # A log may have been changed, and older ones hold words as the server sent them.
-        cells = (record.get("record", ""), str(record.get("time", ""))[:19], record.get("event", ""), asked, reason)
+        time, images = str(record.get("time", ""))[:19], record.get("images", "")
+        cells = (record.get("record", ""), time, record.get("event", ""), asked, images, reason)
         table.add_row(*(escape(ascii(str(cell))[1:-1]) for cell in cells), sent)
-    table_console(TABLE_WIDTH).print(table)
+    return table
 
 
 @audit_app.command("verify")

@@ -47,6 +47,8 @@ def status(file: FILE = DEFAULT_FILE, as_json: AS_JSON = False) -> None:
 
 
 def _print_status(name: str, server: str, told: dict[str, Any], last: dict[str, Any] | None) -> None:
+    from client.exposure.plan_approval import tell_waiting
+
     minutes = (time.time() - told.get("since", time.time())) / 60
     online = "online" if told.get("online") else "offline"
     print(f"{name}: {online} at {server}, daemon up for {minutes:.0f} min")
@@ -54,5 +56,7 @@ def _print_status(name: str, server: str, told: dict[str, Any], last: dict[str, 
         print(f"problem: {told['problem']}")
     for program, process in told.get("processes", {}).items():
         print(f"{program}: {'running' if process['pid'] else 'starting'}, restarted {process['restarts']} times")
+    if told.get("waiting_plans"):
+        print(tell_waiting(told["waiting_plans"]))
     if last:
         print(f"last: {last['event']} ({last.get('kind', '')}) at {last['time']}")

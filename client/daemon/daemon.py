@@ -10,6 +10,7 @@ from client.daemon.health import HealthServer
 from client.daemon.programs import RUNNER, SUPERNODE, renew_secret, runner_program, supernode_program
 from client.daemon.server_contact import ServerContact
 from client.daemon.status import only_daemon, write_status
+from client.exposure.plan_approval import tell_waiting, waiting_plans
 from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
 from common.errors import InputError, RunError
@@ -37,6 +38,7 @@ class Daemon:
         self._print = say
         self._audit = AuditLog(hospital.audit_log)
         self._contact = ServerContact(hospital, self._say)
+        self._waiting_plans: list[str] = []
         self._since = time.time()
 
     def run(self) -> None:
@@ -75,7 +77,14 @@ class Daemon:
         supernode = supervisor.state(SUPERNODE)
         self._contact.update(supernode.pid is not None, supernode.restarts)
         health.serving = self._contact.online and supervisor.state(RUNNER).pid is not None
+        self._tell_waiting_plans()
         self._write_status(supervisor.states())
+
+    def _tell_waiting_plans(self) -> None:
+        waiting = waiting_plans(self._hospital)
+        if set(waiting) - set(self._waiting_plans):
+            self._say(tell_waiting(waiting))
+        self._waiting_plans = waiting
 
     def _say(self, line: str) -> None:
         self._log.write(line)
@@ -98,6 +107,7 @@ class Daemon:
                 "online": self._contact.online and bool(states),
                 "last_contact_seconds": round(age, 1) if age != float("inf") else None,
                 "problem": self._contact.problem,
+                "waiting_plans": self._waiting_plans,
                 "processes": processes,
             },
         )

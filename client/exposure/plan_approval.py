@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from client.rules.hospital_file import HospitalFile, read_hospital_file
 from common.errors import InputError
 from common.plan.groups import Scalar
 from common.plan.training_plan import TrainingPlan
 from common.system.files import all_but_newest, write_bytes_atomically
+from common.system.wording import plural
 
 # A server may send as many plans as it likes; those that nobody approved give way to newer ones.
 _KEEP = 50
@@ -57,13 +59,16 @@ class AskedPlans:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_bytes_atomically(path, plan.to_json().encode("utf-8", "surrogatepass"), mode=0o600)
-        waiting = [each for each in self._folder.glob("*.json") if not self.approved(each.stem)]
-        for old in all_but_newest(waiting, _KEEP):
+        for old in all_but_newest(self._waiting(), _KEEP):
             old.unlink(missing_ok=True)
 
     def approved(self, digest: str) -> bool:
         """Say whether a person has approved the plan of this digest."""
         return self._path(digest).with_suffix(_APPROVED).exists()
+
+    def waiting(self) -> list[str]:
+        """Return the digests of the plans that nobody has approved, the latest first."""
+        return [path.stem for path in all_but_newest(self._waiting(), 0)]
 
     def approve(self, digest: str) -> None:
         """Approve the plan of this digest."""
@@ -97,8 +102,35 @@ class AskedPlans:
             plans.append(AskedPlan(plan.digest, self.approved(plan.digest), changes))
         return plans
 
+    def _waiting(self) -> list[Path]:
+        return [each for each in self._folder.glob("*.json") if not self.approved(each.stem)]
+
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"
+
+
+def waiting_plans(hospital: HospitalFile) -> list[str]:
+    """Return the digests of the plans that are refused until a person has approved them, the latest first.
+
+    By the rules that the hospital's file has at this moment; none where it cannot be read.
+    """
+    waiting = AskedPlans(hospital.plans).waiting()
+    if not waiting:
+        return []
+    try:
+        needed = read_hospital_file(hospital.path).rules.plans == "approved"
+    except InputError:
+        return []
+    return waiting if needed else []
+
+
+def tell_waiting(digests: list[str]) -> str:
+    """Return the line about plans that wait, the latest of which is first."""
+    latest = digests[0][:16]
+    return (
+        f"{plural(len(digests), 'plan')} asked for, and not approved here, the latest {latest}: "
+        f"`rarefed-hospital plans` shows them, `rarefed-hospital approve-plan {latest}` allows it"
+    )
 
 
 def _read(path: Path) -> TrainingPlan:

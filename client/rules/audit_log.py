@@ -111,7 +111,8 @@ class AuditLog:
         with self._path.open("rb") as stream:
             for line in stream:
                 with contextlib.suppress(ValueError):
-                    yield json.loads(line)
+                    if isinstance(record := json.loads(line), dict):
+                        yield record
 
     def since(self, moment: datetime) -> list[dict[str, Any]]:
         """Return the records since a moment, which must have a time zone, the latest first.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from client.rules.hospital_file import RulesSection
 from client.rules.policy import HospitalFailure, check_images
 from client.rules.request import Request
-from client.rules.score_release import releasable
+from client.rules.score_release import few_digits, releasable
+from common.evaluation.evaluation_counts import EvaluationCounts
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.evaluation_metrics import counts_from_metrics, counts_to_metrics
@@ -33,10 +34,21 @@ _ROUNDING = 1e-4
 
 
 class Release(NamedTuple):
-    """The part of a reply that may leave, and the keys that the rules withhold."""
+    """The part of a reply that may leave, and what this hospital alone is told of it.
+
+    Attributes
+    ----------
+    content : RecordDict
+        What may leave.
+    withheld : tuple of str
+        The keys that the rules withhold.
+    images : int or None
+        How many were trained on or tested; None where none were asked for.
+    """
 
     content: RecordDict
     withheld: tuple[str, ...]
+    images: int | None
 
 
 def release(reply: RecordDict, request: Request, rules: RulesSection, name: str) -> Release:
@@ -74,22 +86,26 @@ def release(reply: RecordDict, request: Request, rules: RulesSection, name: str)
     receipt = receipt_of(request.config)
     told = {key: value for key, value in words.items() if receipt.get(key) != value}
     content = RecordDict()
+    images = None
     if kind == MessageType.QUERY:
         receipt |= _identity(told, name)
         allowed, withheld = _counts(metrics, rules)
     else:
         if told:
             raise _stopped("words beside the receipt of the request")
-        allowed, withheld = _scores(metrics, request.plan, rules)
+        score = _score(metrics, request.plan)
+        allowed, withheld = _told_of(score, rules)
+        images = score.images
     content[messages.CONFIG] = ConfigRecord({**receipt})
     if kind == MessageType.TRAIN:
-        allowed |= _training(metrics, rules)
+        images = _trained_images(metrics, rules)
+        allowed |= {messages.IMAGES: images} | _told_loss(metrics, rules)
         withheld += [messages.TRAIN_LOSS] if messages.TRAIN_LOSS not in allowed else []
         content[messages.ARRAYS] = messages.tail_record(_change(reply, request.plan.privacy.update_clip_norm))
     if surplus := metrics.keys() - allowed.keys() - set(withheld):
         raise _stopped(f"metrics that are not on the closed list: {', '.join(sorted(surplus))}")
     content[messages.METRICS] = MetricRecord(dict(sorted(allowed.items())))
-    return Release(content, tuple(withheld))
+    return Release(content, tuple(withheld), images)
 
 
 def _identity(told: Mapping[str, object], name: str) -> dict[str, str]:
@@ -107,25 +123,32 @@ def _counts(metrics: MetricRecord, rules: RulesSection) -> tuple[dict[str, Metri
     return {key: count for key, count in counts.items() if key not in withheld}, withheld
 
 
-def _scores(metrics: MetricRecord, plan: TrainingPlan, rules: RulesSection) -> tuple[dict[str, MetricValue], list[str]]:
-    """Return the evaluation counts as coarse as the rules demand, or none of them where they may not be told."""
+def _score(metrics: MetricRecord, plan: TrainingPlan) -> EvaluationCounts:
     confusion = metrics.get(messages.SCORE_CONFUSION)
     classes = math.isqrt(len(confusion)) if isinstance(confusion, list) else 0
     try:
-        score = counts_from_metrics(dict(metrics), classes, plan.exchange.score_bins)
+        return counts_from_metrics(dict(metrics), classes, plan.exchange.score_bins)
     except ValueError as error:
         raise _stopped(str(error)) from error
+
+
+def _told_of(score: EvaluationCounts, rules: RulesSection) -> tuple[dict[str, MetricValue], list[str]]:
+    """Return the evaluation counts as coarse as the rules demand, or none of them where they may not be told."""
     told = releasable(score, rules) if "scores" in rules.share else None
     return ({}, list(_SCORE)) if told is None else (dict(counts_to_metrics(told)), [])
 
 
-def _training(metrics: MetricRecord, rules: RulesSection) -> dict[str, MetricValue]:
-    images, loss = _count(metrics, messages.IMAGES), metrics.get(messages.TRAIN_LOSS)
+def _trained_images(metrics: MetricRecord, rules: RulesSection) -> int:
+    images = _count(metrics, messages.IMAGES)
     check_images(rules, images)
+    return images
+
+
+def _told_loss(metrics: MetricRecord, rules: RulesSection) -> dict[str, MetricValue]:
+    loss = metrics.get(messages.TRAIN_LOSS)
     if not isinstance(loss, float) or not 0 <= loss <= messages.LARGEST_LOSS:
         raise _stopped(f"a training loss of {loss!r}")
-    told: dict[str, MetricValue] = {messages.IMAGES: images}
-    return told | {messages.TRAIN_LOSS: loss} if "train_loss" in rules.share else told
+    return {messages.TRAIN_LOSS: few_digits(loss)} if "train_loss" in rules.share else {}
 
 
 def _change(reply: RecordDict, limit: float) -> NDArray[np.float32]:

@@ -30,6 +30,11 @@ class _Group(NamedTuple):
     images: int
 
 
+def few_digits(value: float) -> float:
+    """Return a loss with as many digits as leave."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
 def releasable(score: EvaluationCounts, rules: RulesSection) -> EvaluationCounts | None:
     """Return a score as coarse as the rules demand; None if it is over too few images.
 
@@ -53,7 +58,7 @@ def releasable(score: EvaluationCounts, rules: RulesSection) -> EvaluationCounts
     if score.images < least or ((of_class > 0) & (of_class < least)).any():
         return None
     return EvaluationCounts(
-        loss=float(f"{score.loss:.{_DIGITS}g}"),
+        loss=few_digits(score.loss),
         confusion=score.confusion,
         histogram=_merged(score.histogram, max(1, least), rules.score_bins),
         ranking=RankedPairs.from_areas([round(area, _DIGITS) for area in score.ranking.areas()], of_class),

@@ -53,8 +53,19 @@ class MessageAudit:
         """Record that the rules allow what is asked, before anything is done about it."""
         self._log.append(Event.REQUEST, **self._asked)
 
-    def answered(self, bytes_sent: int, withheld: tuple[str, ...], seconds: float) -> AuditHead:
-        """Record the reply that is about to leave, and how long it took; return the log's head."""
+    def answered(self, images: int | None, bytes_sent: int, withheld: tuple[str, ...], seconds: float) -> AuditHead:
+        """Record the reply that is about to leave, and how long it took; return the log's head.
+
+        Parameters
+        ----------
+        images : int or None
+            How many were trained on or tested; None where that was not asked.
+        bytes_sent : int
+        withheld : tuple of str
+            Keys that do not leave.
+        seconds : float
+        """
+        self._asked |= {} if images is None else {"images": images}
         event = _ANSWERED[self._asked["kind"]]
         return self._log.append(
             event, **self._asked, bytes_sent=bytes_sent, withheld=list(withheld), seconds=round(seconds, 1)

@@ -181,7 +181,7 @@ class MessageHandler:
         released, size = self._release(reply, request)
         if request.kind == MessageType.TRAIN:
             self._federations.learn(request, messages.read_tail(reply))
-        head = audit.answered(size, released.withheld, time.monotonic() - started)
+        head = audit.answered(released.images, size, released.withheld, time.monotonic() - started)
         if request.kind != MessageType.QUERY:
             try:
                 self._kept.keep(request, reply)

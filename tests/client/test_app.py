@@ -93,7 +93,7 @@ def test_a_tail_that_was_damaged_on_its_way_is_refused(app: ClientApp, plan: Tra
 
 def test_a_hospitals_own_layers_stay_on_its_disk(app: ClientApp, plan: TrainingPlan, tmp_path: Path) -> None:
     request = ask(plan, federation="a")
-    released, _ = release(answer(app, request), read_request(request), rules(suppress_below=0), "north")
+    released, *_ = release(answer(app, request), read_request(request), rules(suppress_below=0), "north")
     bench = workbench(plan, 2)
     everything = workbench(plan.changed({"federation.strategy": "fedavg"}), 2).layout.size
     assert messages.read_tail(released).size == bench.layout.size == everything - bench.personal.size

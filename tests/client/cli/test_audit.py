@@ -19,7 +19,7 @@ def hospital(tmp_path: Path) -> HospitalFile:
     log = AuditLog(hospital.audit_log)
     log.append(Event.STARTED)
     log.append(Event.REFUSED, run="1", kind="train", round=3, rule="hours")
-    log.append(Event.TESTED, run="1", kind="evaluate", round=4, split="test", bytes_sent=1_234_000)
+    log.append(Event.TESTED, run="1", kind="evaluate", round=4, split="test", images=0, bytes_sent=1_234_000)
     return hospital
 
 
@@ -35,7 +35,7 @@ def test_the_table_shows_what_was_asked_decided_and_sent(hospital: HospitalFile)
     assert "hours" in refused
     (tested,) = [line for line in lines if "tested" in line]
     assert "evaluate 4 test" in tested
-    assert "1.23 MB" in tested
+    assert [cell.strip() for cell in tested.split("│")[-4:]] == ["0", "", "1.23 MB", ""]
 
 
 @pytest.mark.parametrize(("last", "numbers"), [("1", [3]), ("2", [2, 3]), ("0", [1, 2, 3])])
@@ -55,3 +55,15 @@ def test_verify_names_the_record_that_was_changed(hospital: HospitalFile) -> Non
     result = audit(hospital, "verify")
     assert isinstance(result.exception, InputError)
     assert "record 2 was changed" in str(result.exception)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_damaged_log_is_shown_with_the_record_that_is_not_what_was_written(
+    hospital: HospitalFile, options: list[str]
+) -> None:
+    lines = hospital.audit_log.read_text().splitlines(keepends=True)
+    hospital.audit_log.write_text("".join([lines[0], "5\n", lines[2]]))
+    result = audit(hospital, "show", *options)
+    assert "tested" in result.stdout
+    assert isinstance(result.exception, InputError)
+    assert "record 2 is no audit record" in str(result.exception)

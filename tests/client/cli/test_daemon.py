@@ -36,7 +36,8 @@ def test_online(hospital: HospitalFile) -> None:
     log.append(Event.STARTED)
     log.append(Event.TRAINED, kind="train")
     log.append(Event.STOPPED)
-    write_status(hospital.state, {"online": True, "since": 0, "processes": PROCESSES})
+    status_now = {"online": True, "since": 0, "processes": PROCESSES, "waiting_plans": ["12" * 32, "34" * 32]}
+    write_status(hospital.state, status_now)
     with only_daemon(hospital.state):
         result = status(hospital)
         told = json.loads(status(hospital, "--json").stdout)
@@ -44,7 +45,8 @@ def test_online(hospital: HospitalFile) -> None:
     first, *others = result.stdout.splitlines()
     assert first.startswith("north: online at localhost:8443, daemon up for ")
     assert others[:2] == ["supernode: running, restarted 2 times", "runner: starting, restarted 0 times"]
-    assert others[2].startswith("last: trained (train) at 20")
+    assert others[2].startswith("2 plans asked for, and not approved here, the latest 1212121212121212: ")
+    assert others[3].startswith("last: trained (train) at 20")
     assert (told["running"], told["online"], told["last_request"]["event"]) == (True, True, "trained")
 
 

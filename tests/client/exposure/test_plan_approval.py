@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from client.cli.main import app
-from client.exposure.plan_approval import AskedPlans
+from client.exposure.plan_approval import AskedPlans, waiting_plans
 from common.errors import InputError
 from common.plan.training_plan import TrainingPlan
 from tests.client.hospital import APP, write_hospital
@@ -28,11 +28,23 @@ def test_a_plan_is_shown_by_what_it_changes_and_approved(tmp_path: Path) -> None
     assert "not approved" in shown
     assert "Approve it?" in CliRunner().invoke(app, ["approve-plan", PLAN.digest[:8], *file], input="n\n").output
     assert not kept.approved(PLAN.digest)
+    assert waiting_plans(hospital) == [PLAN.digest]
     done = CliRunner().invoke(app, ["approve-plan", PLAN.digest[:8], "--yes", *file])
     assert done.exit_code == 0
     assert kept.approved(PLAN.digest)
+    assert waiting_plans(hospital) == []
     told = json.loads(CliRunner().invoke(app, ["plans", "--json", *file]).output)
     assert [(plan["digest"], plan["approved"]) for plan in told] == [(PLAN.digest, True)]
+
+
+def test_a_plan_waits_only_where_the_rules_of_this_moment_want_it(tmp_path: Path) -> None:
+    hospital = write_hospital(tmp_path, tmp_path)
+    AskedPlans(hospital.plans).remember(PLAN)
+    assert waiting_plans(hospital) == []
+    write_hospital(tmp_path, tmp_path, rules={"apps": [APP], "families": ["efficientnet_lite0"], "plans": "approved"})
+    assert waiting_plans(hospital) == [PLAN.digest]
+    hospital.path.write_text("rules: [")
+    assert waiting_plans(hospital) == []
 
 
 def test_a_flood_of_plans_displaces_no_approved_one(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def let(reply: RecordDict, kind: str = "train", **changes: Any) -> Release:
 
 
 def test_an_honest_update_leaves_as_it_is() -> None:
-    content, withheld = let(trained())
+    content, withheld, _ = let(trained())
     assert messages.read_tail(content).tolist() == [1.0, 2.0]
     assert dict(content[messages.METRICS]) == TRAINED
     assert dict(content[messages.CONFIG]) == RECEIPT
@@ -101,21 +101,21 @@ def test_an_identity_says_name_version_and_trunk_only(reply: RecordDict) -> None
 
 
 def test_small_counts_are_not_told() -> None:
-    content, withheld = let(introduced(), "query", suppress_below=3)
+    content, withheld, _ = let(introduced(), "query", suppress_below=3)
     assert dict(content[messages.METRICS]) == {messages.TRAIN_IMAGES: 10, messages.TEST_IMAGES: 4}
     assert withheld == (messages.VALIDATION_IMAGES,)
 
 
 @pytest.mark.parametrize("changes", [{"suppress_below": 4}, {"share": ["train_loss"]}])
 def test_scores_over_few_images_or_unshared_ones_stay(changes: dict[str, Any]) -> None:
-    content, withheld = let(trained(), **changes)
+    content, withheld, _ = let(trained(), **changes)
     assert dict(content[messages.METRICS]) == {messages.IMAGES: 10, messages.TRAIN_LOSS: 0.5}
     assert set(withheld) == set(SCORE)
     assert dict(let(answer(SCORE), "evaluate", **changes).content[messages.METRICS]) == {}
 
 
 def test_a_training_loss_that_is_not_shared_stays() -> None:
-    content, withheld = let(trained(), share=["scores"])
+    content, withheld, _ = let(trained(), share=["scores"])
     assert messages.TRAIN_LOSS not in content[messages.METRICS]
     assert withheld == (messages.TRAIN_LOSS,)
 

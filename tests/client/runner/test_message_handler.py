@@ -132,6 +132,7 @@ def test_an_allowed_message_is_computed_and_both_are_recorded(tmp_path: Path, ki
     assert done["bytes_sent"] == size_of(answer)
     assert done["withheld"] == []
     assert done["seconds"] >= 0
+    assert done.get("images") == {"query": None, "train": METRICS["train"][messages.IMAGES], "evaluate": 3}[kind]
     assert hospital.log.verify().records == 2
 
 
