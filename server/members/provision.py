@@ -22,7 +22,7 @@ from server.members.certificates import (
     why_renew,
 )
 from server.members.consortium import Consortium, read_consortium
-from server.members.registry import Registry
+from server.members.registry import Registry, explain_absence
 from server.members.server_folder import ServerFolder
 from server.members.start_kit import build_start_kit
 
@@ -197,6 +197,9 @@ def _keep_members(folder: ServerFolder, consortium: Consortium, gone: list[str],
         done = registry.invite(entry.name, entry.contact, entry.images)
         if done:
             say(f"hospital {entry.name}: {done}")
+        absence = explain_absence(registry.find(entry.name), {entry.name})
+        if absence:
+            say(f"hospital {entry.name}: {absence}")
     for name in gone:  # those that were asked about, whoever has changed the registry since
         if registry.revoke(name):
             say(f"hospital {name}: revoked, since it stands in the file no longer; a running server shuts it out")

@@ -2,8 +2,10 @@
 
 import contextlib
 import difflib
+import errno
 import fcntl
-from collections.abc import Iterator
+import os
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -97,18 +99,29 @@ class Registry:
         raise InputError(f"there is no hospital {name!r} in this federation{hint}")
 
     def invite(self, name: str, contact: str, images: int | None = None) -> str | None:
-        """Add a hospital, or change its contact and its images, if given; return what was done, None if nothing."""
+        """Add a hospital, or change its contact and its images; return what was done, None if nothing.
+
+        Without `images` those that were confirmed before stay.
+        """
         with self._locked():
             if not (self._path / f"{name}.json").exists():
                 self._write(Hospital(name=name, contact=contact, images=images, invited=_now()))
                 return "invited"
             hospital = self._read(name)
-            told = {"contact": contact, "images": hospital.images if images is None else images}
-            changed = [field for field, value in told.items() if getattr(hospital, field) != value]
-            if not changed:
-                return None
-            self._write(hospital.model_copy(update=told))
-            return f"{' and '.join(changed)} changed"
+            told = hospital.model_copy(update={"contact": contact} | ({"images": images} if images is not None else {}))
+            changed = ["contact changed"] if told.contact != hospital.contact else []
+            if told.images != hospital.images:
+                changed.append(f"images changed from {hospital.images or 'none confirmed'} to {told.images}")
+            if changed:
+                self._write(told)
+            return ", ".join(changed) or None
+
+    def check_approval(self, request: EnrolmentRequest) -> Hospital:
+        """Return the hospital of a request as it stands; raises `InputError` for whatever `approve` would refuse."""
+        with self._locked():
+            hospital = self.find(request.hospital)
+            self._check_key(request)
+        return hospital
 
     def approve(self, request: EnrolmentRequest, images: int | None = None) -> Hospital:
         """Approve a hospital with the key of its request.
@@ -204,11 +217,32 @@ class Registry:
     def _locked(self) -> Iterator[None]:
         try:
             stream = (self._path / ".lock").open("w")
+            # Records are replaced, not written in their place: it is the folder that must be this user's.
+            if not os.access(self._path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise InputError(f"{self._path}: {error.strerror}") from error
+            raise InputError(
+                f"{self._path} cannot be written ({error.strerror}): run this as the user of the server, and see that "
+                "the disk has room"
+            ) from error
         with stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
+
+
+def explain_absence(hospital: Hospital, named: Container[str]) -> str | None:
+    """Return why a hospital takes no part although the consortium file names it, and how to mend it.
+
+    None if it is not revoked, or the file does not name it either.
+    """
+    if hospital.state != "revoked" or hospital.name not in named:
+        return None
+    since = f" since {hospital.revoked:%Y-%m-%d}" if hospital.revoked else ""
+    key = ", which must hold a new key (`rarefed-hospital enroll --new-key`)" if hospital.revoked_keys else ""
+    return (
+        f"is revoked{since}, though the consortium file names it, and takes no part: to let it in again, "
+        f"`rarefed-server approve` its request{key}"
+    )
 
 
 def _with_former_key(hospital: Hospital) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from base64 import b64encode
 from collections.abc import Callable
@@ -122,6 +123,68 @@ def test_to_approve_says_which_key_it_replaces(
     assert code == 2
     assert f"replaces     {former}, approved on " in out
     assert told in out
+
+
+def test_nobody_is_asked_to_telephone_about_what_would_be_refused(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    request, foreign = coordinator.request("east", key := new_key()), coordinator.request("west", key)
+    run("approve", request, "--yes")
+    code, out, err = run("approve", foreign, answer="y\n")
+    assert (code, out) == (2, "")
+    assert "is that of east" in err
+    assert run("approve", request, "--images", 40, answer="")[0] == 0, (
+        "it is approved with this key: nothing to compare"
+    )
+    assert run("approve", request, "--fingerprint", "SHA256:other")[:2] == (2, "")
+    run("revoke", "east", "--yes")
+    code, out, err = run("approve", request, answer="y\n")
+    assert (code, out) == (2, "")
+    assert "was revoked" in err
+    damaged = coordinator.folder.hospitals / "west.json"
+    damaged.write_text("{")
+    assert run("approve", coordinator.request("west", new_key()), answer="y\n")[:2] == (2, "")
+
+
+def test_nobody_is_asked_to_telephone_for_a_folder_that_cannot_be_written(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    request = coordinator.request("east", new_key())
+    hospitals = coordinator.folder.hospitals
+    hospitals.chmod(0o500)
+    answers = [] if os.getuid() == 0 else [run("approve", request, answer="y\n")]  # root may write everywhere
+    hospitals.chmod(0o700)
+    (hospitals / ".lock").unlink()
+    (hospitals / ".lock").mkdir()
+    for code, out, err in [*answers, run("approve", request, answer="y\n")]:
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"{hospitals} cannot be written" in err
+        assert "run this as the user of the server" in err
+
+
+def test_who_is_shut_out_though_the_file_names_it_is_listed_with_the_way_back(
+    coordinator: Coordinator, run: Run
+) -> None:
+    coordinator.provision()
+    run("revoke", "east", "--yes")
+    told = "east: is revoked since "
+    out, err = run("hospitals", "--json")[1:]
+    assert [each["state"] for each in json.loads(out)] == ["revoked", "invited"]
+    assert told in err
+    assert told in run("hospitals")[2]
+    east, west = json.loads(run("status", "--json")[1])["hospitals"]
+    assert "`rarefed-server approve` its request" in east["plan"]
+    assert west["plan"] is None
+    assert "rarefed-server approve" in run("status")[1]
+
+
+def test_images_that_the_file_will_overrule_are_told(coordinator: Coordinator, run: Run) -> None:
+    coordinator.hospitals[0]["images"] = 400  # type: ignore[assignment]
+    coordinator.provision()
+    request = coordinator.request("east", new_key())
+    assert "images       400\n" in run("approve", request, "--yes")[1]
+    assert (
+        "images       500; the consortium file says 400, which counts once"
+        in run("approve", request, "--images", 500)[1]
+    )
 
 
 def test_a_hospital_that_left_the_file_is_not_approved(coordinator: Coordinator, run: Run) -> None:

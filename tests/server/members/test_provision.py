@@ -7,10 +7,11 @@ import pytest
 
 from common.errors import InputError
 from common.security.certificates import read_certificate
+from common.security.enrolment import make_enrolment_request
 from server.members import certificates, provision
 from server.members.certificates import Credential
 from server.members.registry import Registry
-from tests.server.coordinator import APP, Coordinator
+from tests.server.coordinator import APP, Coordinator, new_key
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -65,6 +66,25 @@ def test_members_come_and_go_with_the_file(coordinator: Coordinator) -> None:
     after = everything(coordinator.folder.root)
     for kept in ("pki/ca.crt", "pki/ca.key", "pki/gateway.crt", "superlink/superexec.secret", "kits/east.zip"):
         assert after[kept] == before[kept]
+    assert coordinator.provision() == []
+
+
+def test_who_comes_back_into_the_file_is_told_to_be_shut_out_still(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    registry = Registry(coordinator.folder)
+    registry.approve(make_enrolment_request("east", new_key()))
+    both, coordinator.hospitals = coordinator.hospitals, [{"name": "north"}]
+    assert not [line for line in coordinator.provision() if "takes no part" in line], "the file does not name them"
+    coordinator.hospitals = both
+    for _ in range(2):  # as long as it is so
+        said = [line for line in coordinator.provision() if "takes no part" in line]
+        assert [line.split(" since")[0] for line in said] == ["hospital east: is revoked", "hospital west: is revoked"]
+        assert said[0].endswith(
+            "`rarefed-server approve` its request, which must hold a new key (`rarefed-hospital enroll --new-key`)"
+        )
+        assert said[1].endswith("to let it in again, `rarefed-server approve` its request"), "it never had a key"
+    for name in ("east", "west"):
+        registry.approve(make_enrolment_request(name, new_key()))
     assert coordinator.provision() == []
 
 
