@@ -71,7 +71,9 @@ class RunRecorder(FederationObserver):
         """Add the round to `rounds.jsonl` and the curves, and say how it went."""
         self.round_restored(report)
         loss = "" if report.train_loss is None else f", loss {report.train_loss:.3f}"
-        self.say(f"round {report.round}/{self._rounds}: {len(report.sites)} hospitals, {report.seconds:.0f} s{loss}")
+        tried = f", attempt {len(report.failed_attempts) + 1}" if report.failed_attempts else ""
+        took = f"{report.seconds:.0f} s"
+        self.say(f"round {report.round}/{self._rounds}: {len(report.sites)} hospitals, {took}{tried}{loss}")
         for hospital, reason in report.failures.items():
             self.say(f"{hospital} left out of round {report.round}: {reason}")
         for hospital, count in report.late.items():

@@ -110,5 +110,7 @@ def describe_round(entry: dict[str, Any], planned: int | None) -> str:
             words.append(f"before it {name.replace('_', ' ')} {value:.4f}")
     words.append(f"{len(entry.get('sites', {}))} hospitals")
     words.append(f"{entry['seconds']:.0f} s")
+    if entry.get("attempts", 1) > 1:
+        words.append(f"{entry['attempts']} attempts")
     words += [f"{name} left out: {reason}" for name, reason in entry.get("left_out", {}).items()]
     return ", ".join(words)
