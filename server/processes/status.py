@@ -70,7 +70,8 @@ def draw_status(status: dict[str, Any]) -> RenderableType:
     parts.append(_hospital_table(status["hospitals"]))
     if status["run"]:
         run = status["run"]
-        view = RunView(Path(run["folder"]), run["run_id"], run["planned"], run["hospitals"], run["rounds"], None)
+        known = {name: run[name] for name in ("run_id", "planned", "hospitals", "rounds", "waiting")}
+        view = RunView(Path(run["folder"]), summary=None, **known)
         parts.append(draw_run(run["run_id"], run["status"], view))
     return Group(*parts)
 

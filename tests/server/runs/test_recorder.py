@@ -52,6 +52,20 @@ def test_a_round_tells_how_often_it_was_tried_and_why(tmp_path: Path) -> None:
     assert [len(report.failed_attempts) for report in state.rounds] == [2, 0], "a resumed run tells it again"
 
 
+def test_for_whom_a_run_waits_stands_beside_it_until_the_wait_is_over(tmp_path: Path) -> None:
+    run = RunFolder(reserve_run(tmp_path, "x"))
+    checkpoints = run.checkpoints("federation", "one", TrainingPlan().federation)
+    recorder = RunRecorder(run, checkpoints, 1)
+    recorder.waiting("waiting for beta")
+    assert view_run(run.path).waiting == "waiting for beta"
+    recorder.waiting(None)
+    assert view_run(run.path).waiting is None
+    recorder.waiting("waiting for beta")  # and is killed
+    RunRecorder(run, checkpoints, 1)
+    assert view_run(run.path).waiting is None
+    assert (run.path / "run.log").read_text() == "waiting for beta\n" * 2
+
+
 def test_a_line_that_was_cut_does_not_begin_the_next(tmp_path: Path) -> None:
     final = reserve_run(tmp_path, "x")
     log = unfinished(final) / "run.log"
