@@ -12,7 +12,7 @@ from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedSer
 
 if TYPE_CHECKING:
     from common.security.enrolment import EnrolmentRequest
-    from server.members.registry import Hospital
+    from server.members.hospital import Hospital
 
 _QUESTION = "Did the hospital read the same two to you over the phone?"
 _SYNC = "a running server takes note within seconds"
@@ -80,10 +80,13 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
     from rich import box
     from rich.table import Table
 
-    from server.members.registry import Hospital, Registry, explain_absence
+    from server.members.hospital import Hospital, explain_absence
+    from server.members.registry import Registry
 
     server = ProvisionedServer.at(folder)
-    found, damaged = Registry(server.folder).survey()
+    registry = Registry(server.folder)
+    registry.require_folder()
+    found, damaged = registry.survey()
     members = list(found.values())
     named = {entry.name for entry in server.consortium.hospitals}
     absent = {member.name: why for member in members if (why := explain_absence(member, named))}
@@ -107,8 +110,11 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
 def nginx_keys(folder: FOLDER = DEFAULT_FOLDER) -> None:
     """Print the approved hospitals' keys for deploy/nginx.conf, to go to /etc/rarefed/members.map."""
     from server.gateway.member_keys import MemberKeys
+    from server.members.registry import Registry
 
-    for header, name in MemberKeys(ProvisionedServer.at(folder).folder).hospitals().items():
+    server = ProvisionedServer.at(folder)
+    Registry(server.folder).require_folder()
+    for header, name in MemberKeys(server.folder).hospitals().items():
         print(f'"{header}" "{name}";')
 
 

@@ -64,7 +64,10 @@ class Control:
         try:
             self._tls = ssl.create_default_context(cafile=str(ca))
         except (OSError, ssl.SSLError) as error:
-            raise InputError(f"{ca}: cannot be used as the CA's certificate: {error}") from error
+            raise InputError(
+                f"{ca}: cannot be used as the CA's certificate ({error.strerror}): put it back from a backup, or "
+                "from any start kit"
+            ) from error
         with without_proxies():
             self._client = ControlHttpClient(
                 f"https://{address}",

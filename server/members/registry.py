@@ -5,61 +5,19 @@ import difflib
 import errno
 import fcntl
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from common.errors import InputError
 from common.security.enrolment import EnrolmentRequest
 from common.system.files import write_text_atomically
+from common.system.unreadable import explain_unreadable
+from server.members.hospital import Hospital
 from server.members.server_folder import ServerFolder
 
 _MEND = "put it back from a backup, or remove it, provision, and approve the hospital again"
-
-State = Literal["invited", "approved", "revoked"]
-
-
-class Hospital(BaseModel):
-    """One member.
-
-    Attributes
-    ----------
-    name : str
-        As in the consortium file; also the file's name.
-    contact : str
-        Whom to call.
-    images : int or None
-        How many images it has, as the coordinator confirmed; None: nobody did.
-    state : {"invited", "approved", "revoked"}
-        Only an approved hospital takes part.
-    public_key : str or None
-        OpenSSH text; None before the first approval. A revoked hospital keeps it, so that it can be unregistered.
-    fingerprint : str or None
-        Of the public key, as `ssh-keygen -l` prints it.
-    invited, enrolled, approved, revoked : datetime or None
-        When it was first provisioned, signed its request, was approved by the coordinator, and was revoked.
-    node_id : int or None
-        Flower's number for the hospital; the running server fills it in.
-    revoked_keys : tuple of str
-        Former public keys. Flower never accepts a key again that was unregistered.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    contact: str = ""
-    images: int | None = None
-    state: State = "invited"
-    public_key: str | None = None
-    fingerprint: str | None = None
-    invited: datetime | None = None
-    enrolled: datetime | None = None
-    approved: datetime | None = None
-    revoked: datetime | None = None
-    node_id: int | None = None
-    revoked_keys: tuple[str, ...] = ()
 
 
 class Registry:
@@ -89,8 +47,14 @@ class Registry:
                 damaged[name] = str(error)
         return hospitals, damaged
 
+    def require_folder(self) -> None:
+        """Raise `InputError` if there is no registry: an empty one would be taken for a federation without members."""
+        if not self._path.is_dir():
+            raise InputError(f"{self._path} is missing: put it back from a backup, or provision again and approve anew")
+
     def find(self, name: str) -> Hospital:
         """Return one member; raises `InputError`, with the nearest name, for one that is unknown."""
+        self.require_folder()
         known = [path.stem for path in sorted(self._path.glob("*.json"))]
         if name in known:
             return self._read(name)
@@ -201,7 +165,7 @@ class Registry:
         try:
             hospital = Hospital.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from error
+            raise InputError(explain_unreadable(path, error)) from error
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -228,21 +192,6 @@ class Registry:
         with stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
-
-
-def explain_absence(hospital: Hospital, named: Container[str]) -> str | None:
-    """Return why a hospital takes no part although the consortium file names it, and how to mend it.
-
-    None if it is not revoked, or the file does not name it either.
-    """
-    if hospital.state != "revoked" or hospital.name not in named:
-        return None
-    since = f" since {hospital.revoked:%Y-%m-%d}" if hospital.revoked else ""
-    key = ", which must hold a new key (`rarefed-hospital enroll --new-key`)" if hospital.revoked_keys else ""
-    return (
-        f"is revoked{since}, though the consortium file names it, and takes no part: to let it in again, "
-        f"`rarefed-server approve` its request{key}"
-    )
 
 
 def _with_former_key(hospital: Hospital) -> tuple[str, ...]:

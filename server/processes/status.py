@@ -15,7 +15,8 @@ from common.errors import RunError
 from server.flower.control_api import Control
 from server.flower.nodes_and_runs import Node
 from server.members.consortium import Consortium
-from server.members.registry import Hospital, Registry, explain_absence
+from server.members.hospital import Hospital, explain_absence
+from server.members.registry import Registry
 from server.members.server_folder import ServerFolder
 from server.processes.start_checks import is_running
 from server.runs.reading import RunView, latest_run

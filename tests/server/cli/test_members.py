@@ -6,6 +6,7 @@ import os
 import sys
 from base64 import b64encode
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
@@ -77,6 +78,78 @@ def test_bad_input_is_one_line_and_exit_code_2(coordinator: Coordinator, run: Ru
     code, _, err = run("approve", coordinator.request("north", new_key()), "--yes")
     assert code == 2
     assert "no hospital of this federation (east, west)" in err
+
+
+@pytest.mark.parametrize(
+    ("named", "mend"),
+    [
+        ("absent", "No such file or directory; looked for in "),
+        ("folder", "Is a directory: name the file in it"),
+        ("file/x", "Not a directory; file is a file"),
+        ("no/x", "No such file or directory; there is no folder no"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_one_line_with_the_way_to_mend_it(
+    coordinator: Coordinator, run: Run, named: str, mend: str
+) -> None:
+    coordinator.provision()
+    (coordinator.place / "folder").mkdir()
+    (coordinator.place / "file").write_text("x")
+    for command in ("provision", "approve", "run"):
+        code, out, err = run(command, named)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"error: {named}: {mend}")
+
+
+@pytest.mark.parametrize(
+    ("named", "what"),
+    [
+        ("absent", "does not exist"),
+        ("folder", "holds no federation"),
+        ("file", "is no folder"),
+        ("file/x", "does not exist"),
+        ("strange", "holds no federation"),
+    ],
+)
+def test_a_folder_without_a_federation_is_named_for_what_it_is(
+    coordinator: Coordinator, run: Run, named: str, what: str
+) -> None:
+    (coordinator.place / "folder").mkdir()
+    (coordinator.place / "strange" / "consortium.yaml").mkdir(parents=True)
+    (coordinator.place / "file").write_text("x")
+    commands = ("hospitals", "nginx-keys", "renew", "runs", "status", "start", "resume", "logs", "stop", "revoke east")
+    for command in commands:
+        code, out, err = run(*command.split(), "--folder", named)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"error: {coordinator.place / named} {what}")
+        assert "--folder or RAREFED_SERVER_FOLDER" in err
+
+
+def test_a_folder_of_another_user_says_whose_commands_these_are(
+    coordinator: Coordinator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator.provision()
+    look = Path.stat
+
+    def closed(path: Path, **options: bool) -> os.stat_result:
+        if path == coordinator.folder.consortium:
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "stat", closed)  # root, who may run this, is let in everywhere
+    code, _, err = run("hospitals")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{coordinator.folder.root} cannot be read by " in err
+    assert "run this as the user of the server" in err
+
+
+def test_a_registry_that_is_gone_is_no_federation_without_members(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    coordinator.folder.hospitals.rename(coordinator.place / "elsewhere")
+    for command in ("hospitals", "nginx-keys", "revoke east"):
+        code, out, err = run(*command.split())
+        assert (code, out, err.count("\n")) == (2, "", 1), "nginx would shut out all"
+        assert f"{coordinator.folder.hospitals} is missing: put it back from a backup" in err
 
 
 def test_to_provision_asks_before_it_revokes(coordinator: Coordinator, run: Run) -> None:

@@ -93,7 +93,7 @@ def test_another_ca_is_not_trusted(running_server: RunningServer, tmp_path: Path
         assert not control.healthy()
         with pytest.raises(RunError, match="CERTIFICATE_VERIFY_FAILED"):
             control.list_runs()
-    with pytest.raises(InputError, match=r"nothing\.crt: cannot be used"):
+    with pytest.raises(InputError, match=r"nothing\.crt: cannot be used .*: put it back from a backup"):
         Control(address, tmp_path / "nothing.crt", tmp_path / "none")
 
 

@@ -192,6 +192,15 @@ def test_an_interruption_anywhere_is_mended_by_the_next_run(
     assert coordinator.provision() == []
 
 
+def test_no_second_authority_is_made_where_the_first_ones_certificate_is_lost(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    coordinator.folder.certificate("ca").unlink()
+    before = everything(coordinator.folder.root)
+    with pytest.raises(InputError, match=r"ca\.crt is missing, which signed the others: put it back from a backup"):
+        coordinator.provision()
+    assert everything(coordinator.folder.root) == before
+
+
 def test_a_folder_of_something_else_is_left_alone(coordinator: Coordinator) -> None:
     coordinator.folder.root.mkdir()
     (coordinator.folder.root / "thesis.doc").write_text("x")
@@ -211,7 +220,7 @@ def test_another_federations_folder_is_left_alone(coordinator: Coordinator) -> N
 
 def test_a_file_in_the_folders_place_is_refused(coordinator: Coordinator) -> None:
     coordinator.folder.root.write_text("x")
-    with pytest.raises(InputError, match="Not a directory"):
+    with pytest.raises(InputError, match="Not a directory; --folder must name a folder"):
         coordinator.provision()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import RunError
 from common.plan.training_plan import TrainingPlan
-from server.members.registry import Hospital
+from server.members.hospital import Hospital
 from server.members.server_folder import ServerFolder
 from server.rounds.arrivals import wait_for_hospitals
 from server.rounds.roster import Roster
