@@ -20,6 +20,7 @@ from server.flower.reply_size import bound_replies
 from server.flower.run_lock import release_run_lock, take_run_lock
 from server.members.consortium import read_consortium
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
+from server.rounds.arrivals import wait_for_hospitals
 from server.rounds.federation import Federation
 from server.rounds.grid_transport import GridTransport
 from server.rounds.roster import Roster
@@ -94,7 +95,7 @@ def _federate(grid: Grid, plan: TrainingPlan, name: str, folder: ServerFolder, r
     )
     for line in explain_no_choice(plan.federation.select, plan.data.validation_fraction):
         recorder.say(line)
-    _wait_for_hospitals(roster, plan)
+    wait_for_hospitals(roster, plan.federation, recorder, _POLL_SECONDS)
     state = checkpoints.latest(recorder.say)
     if state is not None:
         recorder.say(f"going on after round {len(state.rounds)}/{plan.federation.rounds}")
@@ -120,24 +121,6 @@ def _alone(folder: ServerFolder) -> Iterator[None]:
         yield
     finally:
         release_run_lock(folder.run_lock)
-
-
-def _wait_for_hospitals(roster: Roster, plan: TrainingPlan) -> None:
-    """Wait until all admitted hospitals are online, or for `federation.wait_seconds` and then for enough of them."""
-    deadline = time.monotonic() + plan.federation.wait_seconds
-    while True:
-        online, absent = roster.present(), roster.absent()
-        if online and not absent:
-            return
-        if time.monotonic() > deadline:
-            if len(online) >= plan.federation.min_sites:
-                return
-            raise RunError(
-                f"{len(online)} of {len(online) + len(absent)} admitted hospitals came online within "
-                f"{plan.federation.wait_seconds:.0f} s, federation.min_sites is {plan.federation.min_sites}; "
-                f"offline: {', '.join(absent) or 'nobody was approved yet (rarefed-server approve)'}"
-            )
-        time.sleep(_POLL_SECONDS)
 
 
 def _server_folder() -> ServerFolder:

@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from common.errors import InputError
+from common.system.unreadable import explain_unreadable
 
 
 def read_certificate(path: Path) -> x509.Certificate:
@@ -13,7 +14,7 @@ def read_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(explain_unreadable(path, error)) from error
     except ValueError as error:
         raise InputError(f"{path}: is no certificate in PEM format") from error
 

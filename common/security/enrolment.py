@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from common.errors import InputError
+from common.system.unreadable import explain_unreadable
 
 _LARGEST_BYTES = 16 * 1024
 # Binds a signature to this purpose, so that it cannot be used for another.
@@ -102,7 +103,7 @@ def read_enrolment_request(path: Path) -> EnrolmentRequest:
         with path.open("rb") as stream:
             content = stream.read(_LARGEST_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(explain_unreadable(path, error)) from error
     if len(content) > _LARGEST_BYTES:
         raise InputError(f"{path}: is larger than 16 kB, so it is no request that `rarefed-hospital enroll` wrote")
     try:

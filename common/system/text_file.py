@@ -4,6 +4,7 @@ import codecs
 from pathlib import Path
 
 from common.errors import InputError
+from common.system.unreadable import explain_unreadable
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -13,7 +14,7 @@ def read_utf8(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(explain_unreadable(path, error)) from error
     if content.startswith(_UTF16_MARKS):
         raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
     try:

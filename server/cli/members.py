@@ -12,6 +12,7 @@ from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedSer
 
 if TYPE_CHECKING:
     from common.security.enrolment import EnrolmentRequest
+    from server.members.hospital import Hospital
 
 _QUESTION = "Did the hospital read the same two to you over the phone?"
 _SYNC = "a running server takes note within seconds"
@@ -33,22 +34,25 @@ def approve(
 
     server = ProvisionedServer.at(folder)
     read = read_enrolment_request(request)
-    listed = [entry.name for entry in server.consortium.hospitals]
+    listed = {entry.name: entry for entry in server.consortium.hospitals}
     if read.hospital not in listed:
         raise InputError(
             f"{request}: is of {read.hospital!r}, which is no hospital of this federation ({', '.join(listed)}): "
             "add it to the consortium file and provision again"
         )
+    # Whatever can be known is, before a person is asked to telephone.
+    registry = Registry(server.folder)
+    held = registry.check_approval(read)
+    _check_fingerprint(read, fingerprint)
     print(f"hospital     {read.hospital}")
     print(f"key          {read.fingerprint}")
     print(f"federation   {certificate_fingerprint(read_certificate(server.folder.certificate('ca')))}")
-    _warn_of_replacement(server, read)
-    _confirm(read, fingerprint, yes)
-    approved = Registry(server.folder).approve(read, images)
-    if approved.images is None:
-        print("images       not confirmed: `--images N`, or `images` in the consortium file, bounds what it may weigh")
-    else:
-        print(f"images       {approved.images}")
+    if held.state != "approved" or held.public_key != read.public_key:
+        _warn_of_replacement(server, held)
+        if not (fingerprint or yes) and not confirm(_QUESTION, "--fingerprint"):
+            raise InputError("not approved: compare the fingerprints over the phone first")
+    approved = registry.approve(read, images)
+    _tell_images(approved.images, listed[read.hospital].images)
     print(f"{approved.name} is approved since {approved.approved:%Y-%m-%d %H:%M} UTC; {_SYNC}")
 
 
@@ -76,11 +80,17 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
     from rich import box
     from rich.table import Table
 
-    from server.members.registry import Hospital, Registry
+    from server.members.hospital import Hospital, explain_absence
+    from server.members.registry import Registry
 
-    found, damaged = Registry(ProvisionedServer.at(folder).folder).survey()
+    server = ProvisionedServer.at(folder)
+    registry = Registry(server.folder)
+    registry.require_folder()
+    found, damaged = registry.survey()
     members = list(found.values())
-    for name, why in damaged.items():
+    named = {entry.name for entry in server.consortium.hospitals}
+    absent = {member.name: why for member in members if (why := explain_absence(member, named))}
+    for name, why in (damaged | absent).items():
         typer.echo(f"hospital {name}: {why}", err=True)
     if as_json:
         print(TypeAdapter(list[Hospital]).dump_json(members, indent=2).decode())
@@ -100,17 +110,25 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
 def nginx_keys(folder: FOLDER = DEFAULT_FOLDER) -> None:
     """Print the approved hospitals' keys for deploy/nginx.conf, to go to /etc/rarefed/members.map."""
     from server.gateway.member_keys import MemberKeys
+    from server.members.registry import Registry
 
-    for header, name in MemberKeys(ProvisionedServer.at(folder).folder).hospitals().items():
+    server = ProvisionedServer.at(folder)
+    Registry(server.folder).require_folder()
+    for header, name in MemberKeys(server.folder).hospitals().items():
         print(f'"{header}" "{name}";')
 
 
-def _warn_of_replacement(server: ProvisionedServer, request: "EnrolmentRequest") -> None:
-    """Say if the hospital is approved with another key, and whether it is online with that one."""
-    from server.members.registry import Registry
+def _check_fingerprint(request: "EnrolmentRequest", fingerprint: str) -> None:
+    if fingerprint and fingerprint != request.fingerprint:
+        raise InputError(
+            f"the request's key is {request.fingerprint}, not {fingerprint}: somebody may have changed the file on its "
+            "way; ask the hospital for it again, on another way"
+        )
 
-    held = Registry(server.folder).find(request.hospital)
-    if held.state != "approved" or held.public_key == request.public_key:
+
+def _warn_of_replacement(server: ProvisionedServer, held: "Hospital") -> None:
+    """Say if the hospital is approved with another key, and whether it is online with that one."""
+    if held.state != "approved":
         return
     try:
         with server.control() as control:
@@ -122,11 +140,11 @@ def _warn_of_replacement(server: ProvisionedServer, request: "EnrolmentRequest")
     print("             The former key is shut out for ever. Go on only if the hospital says that it made a new one.")
 
 
-def _confirm(request: "EnrolmentRequest", fingerprint: str, yes: bool) -> None:
-    if fingerprint and fingerprint != request.fingerprint:
-        raise InputError(
-            f"the request's key is {request.fingerprint}, not {fingerprint}: somebody may have changed the file on its "
-            "way; ask the hospital for it again, on another way"
-        )
-    if not (fingerprint or yes) and not confirm(_QUESTION, "--fingerprint"):
-        raise InputError("not approved: compare the fingerprints over the phone first")
+def _tell_images(confirmed: int | None, in_file: int | None) -> None:
+    """Say how many images are confirmed, and whether the next provisioning would change that."""
+    if confirmed is None:
+        print("images       not confirmed: `--images N`, or `images` in the consortium file, bounds what it may weigh")
+    elif in_file is None or in_file == confirmed:
+        print(f"images       {confirmed}")
+    else:
+        print(f"images       {confirmed}; the consortium file says {in_file}, which counts once provisioned: change it")

@@ -1,5 +1,6 @@
 """How the commands of `rarefed-server` find the server's folder, and what they need of it."""
 
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from common.errors import InputError
+from common.system.unreadable import user_name
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 
 if TYPE_CHECKING:
@@ -34,9 +36,19 @@ class ProvisionedServer:
     def at(cls, path: Path) -> Self:
         """Return the server of a folder; raises `InputError` if the folder is not provisioned."""
         folder = ServerFolder(path.absolute())
-        if not folder.consortium.is_file():
+        try:
+            mode = folder.consortium.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            mode = 0
+        except OSError as error:
             raise InputError(
-                f"{folder.root} holds no federation: `rarefed-server provision` makes one, --folder says where it is"
+                f"{folder.root} cannot be read by {user_name()} ({error.strerror}): run this as the user of the "
+                "server, as in `sudo -u rarefed -s`"
+            ) from error
+        if not stat.S_ISREG(mode):
+            raise InputError(
+                f"{folder.root} {_describe(folder.root)}: `rarefed-server provision` makes one, --folder or "
+                f"{FOLDER_VARIABLE} says where it is"
             )
         return cls(folder)
 
@@ -58,3 +70,10 @@ class ProvisionedServer:
         from server.processes.programs import superlink_address
 
         return Control(superlink_address(self.consortium), self.folder.certificate("ca"), self.folder.operator_secret)
+
+
+def _describe(path: Path) -> str:
+    """Say what is in the place of a federation's folder."""
+    if path.is_dir():
+        return "holds no federation"
+    return "is no folder, and holds no federation" if path.exists() else "does not exist, and holds no federation"

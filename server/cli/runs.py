@@ -14,6 +14,8 @@ from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedSer
 if TYPE_CHECKING:
     from server.flower.nodes_and_runs import Run
 
+_NO_RUN = "there was no run so far: `rarefed-server run PLAN.toml` starts one"
+
 
 def runs(as_json: AS_JSON = False, folder: FOLDER = DEFAULT_FOLDER) -> None:
     """List the latest runs, the newest first."""
@@ -26,6 +28,9 @@ def runs(as_json: AS_JSON = False, folder: FOLDER = DEFAULT_FOLDER) -> None:
         known = [(each, find_run(server.runs, each.id)) for each in control.list_runs()]
     if as_json:
         print_json([asdict(each) | {"folder": str(view.folder) if view else None} for each, view in known])
+        return
+    if not known:
+        typer.echo(_NO_RUN, err=True)
         return
     table = Table("run", "status", "began", "time", "rounds", "to/from hospitals", "folder", box=None)
     for each, view in known:
@@ -42,14 +47,18 @@ def logs(
     as_json: AS_JSON = False,
     folder: FOLDER = DEFAULT_FOLDER,
 ) -> None:
-    """Print what a run's ServerApp wrote."""
-    with ProvisionedServer.at(folder).control() as control:
-        shown = _latest_unless(run_id, control.list_runs)
+    """Print what a run's ServerApp wrote; an error in one line, its traceback stands in logs/superexec.log."""
+    from server.runs.readable_log import readable_lines
+
+    server = ProvisionedServer.at(folder)
+    with server.control() as control:
+        shown = _latest_unless(run_id, control.list_runs, _NO_RUN)
         if as_json:
             print_json({"run_id": shown, "lines": "".join(control.logs(shown, follow)).splitlines()})
             return
-        for text in control.logs(shown, follow):
-            print(text, end="", flush=True)
+        tracebacks = str(server.folder.logs / "superexec.log")
+        for line in readable_lines(control.logs(shown, follow), tracebacks):
+            print(line, flush=True)
 
 
 def stop(
@@ -61,7 +70,11 @@ def stop(
     from server.flower.nodes_and_runs import FINISHED
 
     with ProvisionedServer.at(folder).control() as control:
-        stopped = _latest_unless(run_id, lambda: [run for run in control.list_runs() if run.status not in FINISHED])
+        stopped = _latest_unless(
+            run_id,
+            lambda: [run for run in control.list_runs() if run.status not in FINISHED],
+            "no run goes on, so there is nothing to stop: `rarefed-server runs` lists those that have ended",
+        )
         control.stop_run(stopped)
     if as_json:
         print_json({"run_id": stopped, "status": "stopped"})
@@ -69,10 +82,11 @@ def stop(
         print(f"run {stopped} stopped")
 
 
-def _latest_unless(run_id: int | None, list_runs: "Callable[[], list[Run]]") -> int:
+def _latest_unless(run_id: int | None, list_runs: "Callable[[], list[Run]]", without: str) -> int:
+    """Return the run that was named, else the latest of a list; raises `RunError`, with these words, without one."""
     if run_id is not None:
         return run_id
     listed = list_runs()
     if not listed:
-        raise RunError("there is no such run")
+        raise RunError(without)
     return listed[0].id

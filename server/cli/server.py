@@ -36,7 +36,7 @@ def status(
     with server.control() as control:
 
         def gather() -> dict[str, Any]:
-            return gather_status(server.folder, server.runs, control)
+            return gather_status(server.folder, server.consortium, control)
 
         if watch:
             _watch(lambda: draw_status(gather()))

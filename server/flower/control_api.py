@@ -41,6 +41,7 @@ from server.flower.operator_secret import HEADER, header_value
 
 _HEALTH_SECONDS = 5.0
 _REQUEST_SECONDS = 15.0
+_NO_SUCH_RUN = "Run ID not found"
 
 
 class Control:
@@ -63,7 +64,10 @@ class Control:
         try:
             self._tls = ssl.create_default_context(cafile=str(ca))
         except (OSError, ssl.SSLError) as error:
-            raise InputError(f"{ca}: cannot be used as the CA's certificate: {error}") from error
+            raise InputError(
+                f"{ca}: cannot be used as the CA's certificate ({error.strerror}): put it back from a backup, or "
+                "from any start kit"
+            ) from error
         with without_proxies():
             self._client = ControlHttpClient(
                 f"https://{address}",
@@ -178,7 +182,8 @@ class Control:
         except httpx.HTTPStatusError as error:
             refusal = FlowerError.from_json(error.response.text)
             reason = " ".join(filter(None, (refusal.message, refusal.public_details))) if refusal else str(error)
-            raise RunError(f"the server refused: {' '.join(reason.split())}") from error
+            hint = "; `rarefed-server runs` lists the latest" if _NO_SUCH_RUN in reason else ""
+            raise RunError(f"the server refused: {' '.join(reason.split())}{hint}") from error
         except httpx.HTTPError as error:
             raise RunError(
                 f"the server at {self._address} cannot be reached ({error}): is `rarefed-server start` running?"

@@ -26,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from common.errors import InputError
 from common.security.certificates import read_certificate
 from common.system.files import write_bytes_atomically
+from common.system.unreadable import explain_unreadable
 
 SERVER_VALIDITY = timedelta(days=397)
 """The longest validity that all TLS libraries accept."""
@@ -150,7 +151,7 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(explain_unreadable(path, error)) from error
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: is no private key in PEM format without a password") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -22,8 +22,9 @@ from server.members.certificates import (
     why_renew,
 )
 from server.members.consortium import Consortium, read_consortium
+from server.members.hospital import explain_absence
 from server.members.registry import Registry
-from server.members.server_folder import ServerFolder
+from server.members.server_folder import LOST_AUTHORITY, ServerFolder
 from server.members.start_kit import build_start_kit
 
 Say = Callable[[str], None]
@@ -31,6 +32,7 @@ MayRevoke = Callable[[list[str]], bool]
 """Takes the names of hospitals that a change of the file would shut out, and says whether that is meant."""
 
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+_FOLDER = "--folder must name a folder that this user can make or write to, on a disk with room"
 _RESTART = "restart the server to use it"
 
 
@@ -67,7 +69,7 @@ def provision(
     try:
         _fill(folder, consortium, content, app_hash, gone, say)
     except OSError as error:
-        raise InputError(f"{error.filename or folder.root}: {error.strerror}") from error
+        raise InputError(f"{error.filename or folder.root}: {error.strerror}; {_FOLDER}") from error
 
 
 def renew(folder: ServerFolder, say: Say) -> None:
@@ -92,6 +94,8 @@ def _check_folder(folder: ServerFolder, consortium: Consortium) -> None:
                 f"{folder.root} holds the federation {held!r}, and the file is of {consortium.name!r}: "
                 "name another folder with --folder, or keep the federation's name"
             )
+    elif folder.certificate("gateway").exists():
+        raise InputError(f"{folder.certificate('ca')} is missing, which signed the others: {LOST_AUTHORITY}")
     elif folder.root.exists():
         expected = {
             path.name for path in (folder.consortium, folder.pki, folder.hospitals, folder.kits, folder.superlink)
@@ -124,7 +128,7 @@ def _list(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}") from error
+        raise InputError(f"{folder}: {error.strerror}; {_FOLDER}") from error
 
 
 def _keep_authority(folder: ServerFolder, consortium: Consortium, say: Say) -> None:
@@ -197,6 +201,9 @@ def _keep_members(folder: ServerFolder, consortium: Consortium, gone: list[str],
         done = registry.invite(entry.name, entry.contact, entry.images)
         if done:
             say(f"hospital {entry.name}: {done}")
+        absence = explain_absence(registry.find(entry.name), {entry.name})
+        if absence:
+            say(f"hospital {entry.name}: {absence}")
     for name in gone:  # those that were asked about, whoever has changed the registry since
         if registry.revoke(name):
             say(f"hospital {name}: revoked, since it stands in the file no longer; a running server shuts it out")

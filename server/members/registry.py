@@ -2,62 +2,22 @@
 
 import contextlib
 import difflib
+import errno
 import fcntl
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from common.errors import InputError
 from common.security.enrolment import EnrolmentRequest
 from common.system.files import write_text_atomically
+from common.system.unreadable import explain_unreadable
+from server.members.hospital import Hospital
 from server.members.server_folder import ServerFolder
 
 _MEND = "put it back from a backup, or remove it, provision, and approve the hospital again"
-
-State = Literal["invited", "approved", "revoked"]
-
-
-class Hospital(BaseModel):
-    """One member.
-
-    Attributes
-    ----------
-    name : str
-        As in the consortium file; also the file's name.
-    contact : str
-        Whom to call.
-    images : int or None
-        How many images it has, as the coordinator confirmed; None: nobody did.
-    state : {"invited", "approved", "revoked"}
-        Only an approved hospital takes part.
-    public_key : str or None
-        OpenSSH text; None before the first approval. A revoked hospital keeps it, so that it can be unregistered.
-    fingerprint : str or None
-        Of the public key, as `ssh-keygen -l` prints it.
-    invited, enrolled, approved, revoked : datetime or None
-        When it was first provisioned, signed its request, was approved by the coordinator, and was revoked.
-    node_id : int or None
-        Flower's number for the hospital; the running server fills it in.
-    revoked_keys : tuple of str
-        Former public keys. Flower never accepts a key again that was unregistered.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    contact: str = ""
-    images: int | None = None
-    state: State = "invited"
-    public_key: str | None = None
-    fingerprint: str | None = None
-    invited: datetime | None = None
-    enrolled: datetime | None = None
-    approved: datetime | None = None
-    revoked: datetime | None = None
-    node_id: int | None = None
-    revoked_keys: tuple[str, ...] = ()
 
 
 class Registry:
@@ -87,8 +47,14 @@ class Registry:
                 damaged[name] = str(error)
         return hospitals, damaged
 
+    def require_folder(self) -> None:
+        """Raise `InputError` if there is no registry: an empty one would be taken for a federation without members."""
+        if not self._path.is_dir():
+            raise InputError(f"{self._path} is missing: put it back from a backup, or provision again and approve anew")
+
     def find(self, name: str) -> Hospital:
         """Return one member; raises `InputError`, with the nearest name, for one that is unknown."""
+        self.require_folder()
         known = [path.stem for path in sorted(self._path.glob("*.json"))]
         if name in known:
             return self._read(name)
@@ -97,18 +63,29 @@ class Registry:
         raise InputError(f"there is no hospital {name!r} in this federation{hint}")
 
     def invite(self, name: str, contact: str, images: int | None = None) -> str | None:
-        """Add a hospital, or change its contact and its images, if given; return what was done, None if nothing."""
+        """Add a hospital, or change its contact and its images; return what was done, None if nothing.
+
+        Without `images` those that were confirmed before stay.
+        """
         with self._locked():
             if not (self._path / f"{name}.json").exists():
                 self._write(Hospital(name=name, contact=contact, images=images, invited=_now()))
                 return "invited"
             hospital = self._read(name)
-            told = {"contact": contact, "images": hospital.images if images is None else images}
-            changed = [field for field, value in told.items() if getattr(hospital, field) != value]
-            if not changed:
-                return None
-            self._write(hospital.model_copy(update=told))
-            return f"{' and '.join(changed)} changed"
+            told = hospital.model_copy(update={"contact": contact} | ({"images": images} if images is not None else {}))
+            changed = ["contact changed"] if told.contact != hospital.contact else []
+            if told.images != hospital.images:
+                changed.append(f"images changed from {hospital.images or 'none confirmed'} to {told.images}")
+            if changed:
+                self._write(told)
+            return ", ".join(changed) or None
+
+    def check_approval(self, request: EnrolmentRequest) -> Hospital:
+        """Return the hospital of a request as it stands; raises `InputError` for whatever `approve` would refuse."""
+        with self._locked():
+            hospital = self.find(request.hospital)
+            self._check_key(request)
+        return hospital
 
     def approve(self, request: EnrolmentRequest, images: int | None = None) -> Hospital:
         """Approve a hospital with the key of its request.
@@ -188,7 +165,7 @@ class Registry:
         try:
             hospital = Hospital.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from error
+            raise InputError(explain_unreadable(path, error)) from error
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -204,8 +181,14 @@ class Registry:
     def _locked(self) -> Iterator[None]:
         try:
             stream = (self._path / ".lock").open("w")
+            # Records are replaced, not written in their place: it is the folder that must be this user's.
+            if not os.access(self._path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise InputError(f"{self._path}: {error.strerror}") from error
+            raise InputError(
+                f"{self._path} cannot be written ({error.strerror}): run this as the user of the server, and see that "
+                "the disk has room"
+            ) from error
         with stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield

@@ -8,6 +8,10 @@ FOLDER_VARIABLE = "RAREFED_SERVER_FOLDER"
 """Environment variable with the folder, for commands and for the ServerApp of a federation."""
 
 
+LOST_AUTHORITY = "put it back from a backup, or from any start kit in kits/; to begin anew, provision a new folder"
+"""What to do where the CA's certificate is lost: hospitals trust no other, so none may be made in its place."""
+
+
 @dataclass(frozen=True)
 class ServerFolder:
     """Paths below the folder that `rarefed-server provision` makes.

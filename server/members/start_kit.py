@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from importlib import resources
 from importlib.metadata import version
 
 from cryptography import x509
@@ -14,10 +13,9 @@ from common.plan.families import FAMILIES
 from common.system.installation import wheel_digest
 from common.system.network_address import join_address
 from server.members.consortium import Consortium
+from server.members.pins import CPU_PINS, PINS, read_pins, without_pytorch
 
 _FILES = ("README.md", "compose.yaml", "hospital.yaml", "rarefed-hospital.service")
-# As `make pins` writes it: every package by version and digests, so that all hospitals install the same.
-_PINS = "requirements.txt"
 # The earliest time that a zip can hold, so that a kit's bytes depend on its content alone.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
@@ -46,6 +44,8 @@ def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certi
     )
     # Every JSON string is a YAML string.
     templates.filters["quote"] = json.dumps
+    pins = read_pins()
+    cpu_pins, pytorch = without_pytorch(pins)
     values = {
         "federation": consortium.name,
         "hospital": hospital,
@@ -55,9 +55,10 @@ def build_start_kit(consortium: Consortium, hospital: str, authority: x509.Certi
         "version": version("rarefed"),
         "wheel_digest": wheel_digest(),
         "image": consortium.container_image,
+        "pytorch": " ".join(pytorch),
     }
     files = {name: templates.get_template(f"{name}.j2").render(values).encode() for name in _FILES}
-    files[_PINS] = resources.files("server.members").joinpath("kit", _PINS).read_bytes()
+    files |= {PINS: pins.encode(), CPU_PINS: cpu_pins.encode()}
     files["ca.crt"] = authority.public_bytes(Encoding.PEM)
     content = io.BytesIO()
     # Not compressed, since the output of a compressor depends on its version.

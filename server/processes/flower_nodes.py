@@ -6,7 +6,8 @@ from common.errors import RarefedError
 from server.flower.control_api import Control
 from server.flower.node_key import key_bytes
 from server.flower.nodes_and_runs import Node
-from server.members.registry import Hospital, Registry
+from server.members.hospital import Hospital
+from server.members.registry import Registry
 from server.members.server_folder import ServerFolder
 
 

@@ -13,7 +13,7 @@ from common.errors import InputError, RunError
 from common.system.files import hold_lock, is_locked
 from common.system.installation import installation_problem
 from server.members.consortium import Consortium
-from server.members.server_folder import ServerFolder
+from server.members.server_folder import LOST_AUTHORITY, ServerFolder
 
 _SOON = timedelta(days=30)
 # Processes of a killed server hold the ports for a while.
@@ -64,7 +64,8 @@ def check_certificates(folder: ServerFolder, consortium: Consortium, say: Callab
         # The CA's key may be kept elsewhere.
         for file in (path, *([folder.key(name)] if name != "ca" else [])):
             if not file.is_file():
-                raise InputError(f"{file} is missing: `rarefed-server provision` makes it")
+                mend = LOST_AUTHORITY if name == "ca" else "`rarefed-server provision` makes it"
+                raise InputError(f"{file} is missing: {mend}")
         try:
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
         except (OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """`rarefed-server status`: the server's processes, the hospitals and the current run, gathered and drawn."""
 
 import json
+from collections.abc import Container
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,22 +14,24 @@ from rich.text import Text
 from common.errors import RunError
 from server.flower.control_api import Control
 from server.flower.nodes_and_runs import Node
-from server.members.registry import Hospital, Registry
+from server.members.consortium import Consortium
+from server.members.hospital import Hospital, explain_absence
+from server.members.registry import Registry
 from server.members.server_folder import ServerFolder
 from server.processes.start_checks import is_running
 from server.runs.reading import RunView, latest_run
 from server.runs.run_display import describe_answer, draw_run
 
 
-def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[str, Any]:
+def gather_status(folder: ServerFolder, consortium: Consortium, control: Control) -> dict[str, Any]:
     """Return the state of server, hospitals and current run as JSON values, also when the server is down.
 
     Parameters
     ----------
     folder : ServerFolder
         Folder of the server.
-    runs : Path
-        Folder of the run folders.
+    consortium : Consortium
+        Its consortium file.
     control : Control
         Asked only while the server runs.
     """
@@ -41,14 +44,15 @@ def gather_status(folder: ServerFolder, runs: Path, control: Control) -> dict[st
             statuses = {run.id: run for run in control.list_runs()}
         except RunError as error:
             trouble = str(error)
-    view = latest_run(runs)
+    view = latest_run(folder.root / consortium.server.runs)
+    named = {entry.name for entry in consortium.hospitals}
     run = statuses.get(view.run_id) if view and view.run_id is not None else None
     return {
         "running": running,
         "trouble": trouble,
         "server": _server(folder) if running else None,
         "hospitals": [
-            *(_hospital(hospital, nodes, view) for hospital in hospitals.values()),
+            *(_hospital(hospital, nodes, view, named) for hospital in hospitals.values()),
             *(_damaged(name, why) for name, why in damaged.items()),
         ],
         "run": _run(view, run.status if run else None) if view else None,
@@ -67,7 +71,8 @@ def draw_status(status: dict[str, Any]) -> RenderableType:
     parts.append(_hospital_table(status["hospitals"]))
     if status["run"]:
         run = status["run"]
-        view = RunView(Path(run["folder"]), run["run_id"], run["planned"], run["hospitals"], run["rounds"], None)
+        known = {name: run[name] for name in ("run_id", "planned", "hospitals", "rounds", "waiting")}
+        view = RunView(Path(run["folder"]), summary=None, **known)
         parts.append(draw_run(run["run_id"], run["status"], view))
     return Group(*parts)
 
@@ -80,7 +85,7 @@ def _server(folder: ServerFolder) -> dict[str, Any] | None:
     return written
 
 
-def _hospital(hospital: Hospital, nodes: list[Node], view: RunView | None) -> dict[str, Any]:
+def _hospital(hospital: Hospital, nodes: list[Node], view: RunView | None, named: Container[str]) -> dict[str, Any]:
     node = next((node for node in nodes if node.id == hospital.node_id), None)
     answer = view.hospitals.get(hospital.name) if view else None
     seen = node and (datetime.now(UTC) if node.status == "online" else node.deactivated or node.activated)
@@ -90,7 +95,7 @@ def _hospital(hospital: Hospital, nodes: list[Node], view: RunView | None) -> di
         "connection": node.status if node else None,
         "last_seen": seen.isoformat(timespec="seconds") if seen else None,
         "version": answer.get("version") if answer else None,
-        "plan": describe_answer(answer) if answer else None,
+        "plan": explain_absence(hospital, named) or (describe_answer(answer) if answer else None),
     }
 
 

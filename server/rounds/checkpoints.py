@@ -23,7 +23,7 @@ from common.system.wording import plural
 from common.training.selection_rules import KeptModel
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
-from server.rounds.state import FederationState, RoundReport
+from server.rounds.state import FailedAttempt, FederationState, RoundReport
 
 _OPTIMIZER = "optimizer."
 _DIGEST = "digest"
@@ -184,6 +184,7 @@ def _report_to_json(report: RoundReport) -> dict[str, Any]:
         "score": _counts_to_json(report.evaluation),
         "late": report.late,
         "repeated": report.repeated,
+        "failed_attempts": [attempt._asdict() for attempt in report.failed_attempts],
     }
 
 
@@ -200,6 +201,7 @@ def _report_from_json(entry: dict[str, Any]) -> RoundReport:
         _counts_from_json(entry["score"]),
         entry["late"],
         entry["repeated"],
+        tuple(FailedAttempt(**attempt) for attempt in entry["failed_attempts"]),
     )
 
 

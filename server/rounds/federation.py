@@ -159,7 +159,7 @@ class Federation:
             return outliers(norms, recent, self._plan.federation.largest_norm)
 
         request = Request(MessageType.TRAIN, {messages.ROUND: number}, state.tail)
-        updates, failures = self._messenger.ask_until_enough(
+        updates, failures, failed = self._messenger.ask_until_enough(
             f"round {number}",
             request,
             self._read_update,
@@ -170,7 +170,8 @@ class Federation:
         sites = {name: update.report for name, update in updates.items()}
         evaluation = EvaluationCounts.pool(site.evaluation for site in sites.values() if site.evaluation is not None)
         seconds = time.monotonic() - started
-        return RoundReport(number, seconds, sites, failures, evaluation, *self._courier.discarded()), updates
+        report = RoundReport(number, seconds, sites, failures, evaluation, *self._courier.discarded(), failed)
+        return report, updates
 
     def _weighed(self, updates: Mapping[str, Update]) -> dict[str, Update]:
         """Return a round's updates with the weights that they get in the average."""
@@ -206,7 +207,7 @@ class Federation:
         what = f"scoring the model on {split} images"
         # No hospital's patients are left out for faults in earlier rounds.
         gather = partial(self._membership.gather, {}, self._plan.federation.rounds + 1)
-        evaluations, failures = self._messenger.ask_until_enough(what, request, read, gather)
+        evaluations, failures, _ = self._messenger.ask_until_enough(what, request, read, gather)
         if failures:
             self._observer.trouble(f"{what}: {list_failures(failures)}")
         return {name: counts for name, counts in evaluations.items() if counts is not None}

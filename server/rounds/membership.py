@@ -13,10 +13,7 @@ from server.rounds.courier import Member, Request
 from server.rounds.messaging import SHUT_OUT, Messenger
 from server.rounds.observer import FederationObserver
 from server.rounds.quarantine import OFFLINE, QuarantineStatus
-from server.rounds.reply_checks import BadReply, SiteInfo, list_failures, read_info
-
-# How many times the confirmed number of images a hospital may declare: it gets more of them over time.
-_GROWTH = 1.5
+from server.rounds.reply_checks import BadReply, SiteInfo, check_introduction, list_failures, read_info
 
 
 class _Admitted(NamedTuple):
@@ -120,6 +117,7 @@ class Membership:
             By name: whom to ask, and why others cannot be asked.
         """
         deadline = time.monotonic() + self._federation.wait_seconds
+        told = None
         while True:
             present = {member.called for member in self._welcome(quarantine, number)}
             missing = {
@@ -127,7 +125,16 @@ class Membership:
             }
             if len(self._admitted) - len(missing) >= self._federation.min_sites or time.monotonic() > deadline:
                 unasked = [name for name in self._admitted if name not in missing and name not in answered]
+                if told is not None:
+                    self._observer.waiting(None)
                 return {name: self._admitted[name].member for name in unasked}, missing
+            if missing != told:
+                told = missing
+                self._observer.waiting(
+                    f"waiting for {self._federation.min_sites} hospitals (federation.min_sites) to be there, "
+                    f"{deadline - time.monotonic():.0f} s at most (federation.wait_seconds): "
+                    f"{list_failures(missing) or f'{len(self._admitted)} take part'}"
+                )
             self._messenger.sleep()
 
     def _missing(
@@ -193,6 +200,12 @@ class Membership:
         admitted: list[SiteInfo] = []
         left_out: dict[str, str] = {}
         deadline = time.monotonic() + self._introduction_seconds
+        if self._asking:
+            self._observer.waiting(
+                f"waiting for {', '.join(self._asking)} to say who they are: {self._introduction_seconds:.0f} s at "
+                f"most (federation.wait_seconds) once {self._federation.min_sites} have (federation.min_sites), "
+                f"{self._federation.round_seconds:.0f} s (federation.round_seconds) before"
+            )
         while self._asking:
             new, failed = self._hear()
             admitted += new
@@ -201,6 +214,7 @@ class Membership:
                 break
             if self._asking:
                 self._messenger.sleep()
+        self._observer.waiting(None)
         self._tell(admitted, left_out)
         return left_out
 
@@ -225,25 +239,8 @@ class Membership:
             self._observer.hospitals_introduced(sorted(admitted, key=lambda info: info.name), left_out)
 
     def _admit(self, info: SiteInfo, member: Member) -> None:
-        _check_introduction(info, member, self._trunk_digest)
+        check_introduction(info, member.name, member.images, self._trunk_digest)
         namesake = self._admitted.get(info.name)
         if namesake is not None and namesake.member.called != member.called:
             raise BadReply(f"another hospital goes by the name {info.name} already")
         self._admitted[info.name] = _Admitted(info, member)
-
-
-def _check_introduction(info: SiteInfo, member: Member, trunk_digest: str) -> None:
-    """Raise `BadReply` if a hospital is not the one that was admitted, or cannot train the same network."""
-    if member.name and info.name != member.name:
-        raise BadReply(f"goes by another name than {member.name}, as which it was admitted")
-    if info.trunk_digest != trunk_digest:
-        raise BadReply(
-            f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
-            f"the server ({trunk_digest[:12]}): use the same weights file on both sides"
-        )
-    declared = info.train_images + (info.validation_images or 0) + (info.test_images or 0)
-    if member.images is not None and declared > _GROWTH * member.images:
-        raise BadReply(
-            f"declares {declared} images, {member.images} were confirmed: ask it, and confirm more with "
-            "`images` in the consortium file and `rarefed-server provision`"
-        )

@@ -13,6 +13,7 @@ from common.protocol.receipt import receipt_of
 from server.rounds.courier import Courier, Member, Question, Request
 from server.rounds.observer import FederationObserver
 from server.rounds.reply_checks import BadReply, check_receipt, list_failures
+from server.rounds.state import FailedAttempt
 
 Answer = TypeVar("Answer")
 
@@ -73,7 +74,7 @@ class Messenger:
         read: Callable[[str, Message], Answer],
         gather: Callable[[Container[str]], tuple[Mapping[str, Member], dict[str, str]]],
         refuse: Callable[[Mapping[str, Answer]], dict[str, str]] = lambda answers: {},
-    ) -> tuple[dict[str, Answer], dict[str, str]]:
+    ) -> tuple[dict[str, Answer], dict[str, str], tuple[FailedAttempt, ...]]:
         """Ask until `federation.min_sites` hospitals gave a usable reply, at most `federation.round_attempts` times.
 
         Parameters
@@ -91,6 +92,8 @@ class Messenger:
         -------
         answers, failures : dict
             By name, sorted: the usable answers, and why there is none of the others.
+        failed_attempts : tuple of FailedAttempt
+            Those before the last.
 
         Raises
         ------
@@ -98,6 +101,7 @@ class Messenger:
             If there are too few usable replies in the last attempt.
         """
         answers: dict[str, Answer] = {}
+        failed: list[FailedAttempt] = []
         for attempt in range(1, self._settings.round_attempts + 1):
             members, missing = gather(answers)
             sites = len(answers) + len(members) + len(missing)
@@ -107,8 +111,10 @@ class Messenger:
             moved, left = self._courier.moved_and_left(answers)
             failures |= refuse(answers) | dict.fromkeys([*moved, *left], SHUT_OUT) | missing
             answers = {name: answer for name, answer in sorted(answers.items()) if name not in failures}
+            failures = dict(sorted(failures.items()))
             if len(answers) >= self._settings.min_sites:
                 break
+            failed.append(FailedAttempt(len(answers), failures))
             told = (
                 f"{what}: {len(answers)} of {sites} sites gave a usable reply, "
                 f"federation.min_sites is {self._settings.min_sites} ({list_failures(failures)})"
@@ -116,7 +122,7 @@ class Messenger:
             if attempt == self._settings.round_attempts:
                 raise RunError(f"{told}; the rounds before are safe, go on once the hospitals are there")
             self.wait_to_ask_again(told)
-        return answers, dict(sorted(failures.items()))
+        return answers, failures, tuple(failed)
 
     def ask(
         self, members: Mapping[str, Member], request: Request, read: Callable[[str, Message], Answer]

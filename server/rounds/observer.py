@@ -31,8 +31,11 @@ class FederationObserver:
         """Take the report on a round from before an interruption; they come first. Is a `round_finished` by default."""
         self.round_finished(report)
 
+    def waiting(self, line: str | None) -> None:
+        """Take a line about whom the federation waits for, and what ends that; None: it waits no more."""
+
     def trouble(self, line: str) -> None:
-        """Take a line about a round that is repeated, or about hospitals that did not evaluate the model."""
+        """Take a line about a round that is repeated, or hospitals that are not there or did not evaluate the model."""
 
 
 class RequireAllHospitals(FederationObserver):

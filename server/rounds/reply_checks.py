@@ -26,6 +26,8 @@ from common.protocol.reply_words import (
     version_word,
 )
 
+# How many times the confirmed number of images a hospital may declare: it gets more of them over time.
+_GROWTH = 1.5
 # The closed list of metrics that a reply may hold.
 _COUNTS = (messages.TRAIN_IMAGES, messages.VALIDATION_IMAGES, messages.TEST_IMAGES)
 _SCORE = frozenset({messages.SCORE_LOSS, messages.SCORE_CONFUSION, messages.SCORE_HISTOGRAM, messages.SCORE_AREAS})
@@ -115,6 +117,35 @@ def read_info(reply: Message) -> SiteInfo:
     if not (isinstance(name, str) and name) or UNKNOWN in (version, trunk) or train is None:
         raise BadReply("name, version, trunk digest or number of training images is missing")
     return SiteInfo(name, version, trunk, train, validation, test)
+
+
+def check_introduction(info: SiteInfo, admitted: str, confirmed: int | None, trunk_digest: str) -> None:
+    """Raise `BadReply` if a hospital is not the one that was admitted, or cannot train the same network.
+
+    Parameters
+    ----------
+    info : SiteInfo
+        What it says of itself.
+    admitted : str
+        The name under which it was admitted; empty: any.
+    confirmed : int or None
+        How many images it has, as the coordinator confirmed; None: nobody did.
+    trunk_digest : str
+        The server's.
+    """
+    if admitted and info.name != admitted:
+        raise BadReply(f"goes by another name than {admitted}, as which it was admitted")
+    if info.trunk_digest != trunk_digest:
+        raise BadReply(
+            f"holds another frozen trunk ({info.trunk_digest[:12]}, rarefed {info.version}) than "
+            f"the server ({trunk_digest[:12]}): use the same weights file on both sides"
+        )
+    declared = info.train_images + (info.validation_images or 0) + (info.test_images or 0)
+    if confirmed is not None and declared > _GROWTH * confirmed:
+        raise BadReply(
+            f"declares {declared} images, {confirmed} were confirmed: ask it, and confirm more with "
+            "`images` in the consortium file and `rarefed-server provision`"
+        )
 
 
 def read_update(reply: Message, site: SiteInfo, layout: TailLayout, classes: int, bins: int) -> Update:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from flwr.serverapp import Grid
 
 from common.errors import InputError
-from server.members.registry import Hospital, Registry
+from server.members.hospital import Hospital
+from server.members.registry import Registry
 from server.members.server_folder import ServerFolder
 from server.rounds.courier import Member
 

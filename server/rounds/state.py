@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,21 @@ from common.evaluation.evaluation_counts import EvaluationCounts
 from common.training.selection_rules import KeptModel
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
+
+
+class FailedAttempt(NamedTuple):
+    """An attempt at a round that gave too few usable replies, after which hospitals were asked again.
+
+    Attributes
+    ----------
+    usable : int
+        How many hospitals had given a usable reply by its end.
+    failures : dict of str to str
+        Why there was none of the other sites, by site.
+    """
+
+    usable: int
+    failures: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,8 @@ class RoundReport:
     late, repeated : dict of str to int
         Number of replies that came during this round and were discarded, by site: those that came after the time of
         their request, and those that were not the first.
+    failed_attempts : tuple of FailedAttempt
+        Those before the one that the rest tells of, in order, since the server took the round up.
     """
 
     round: int
@@ -40,6 +58,7 @@ class RoundReport:
     evaluation: EvaluationCounts | None
     late: dict[str, int] = field(default_factory=dict)
     repeated: dict[str, int] = field(default_factory=dict)
+    failed_attempts: tuple[FailedAttempt, ...] = ()
 
     @property
     def evaluations(self) -> dict[str, EvaluationCounts]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+WAITING = "waiting.json"
+"""For whom the run waits at this moment, in one line; absent: it does not wait."""
+
 
 @dataclass(frozen=True)
 class RunView:
@@ -24,6 +27,8 @@ class RunView:
         One entry per finished round, as in `rounds.jsonl`.
     summary : dict or None
         `summary.json`, once the run is finished.
+    waiting : str or None
+        For whom the run waits, and what ends that, in one line.
     """
 
     folder: Path
@@ -32,6 +37,7 @@ class RunView:
     hospitals: dict[str, dict[str, Any]]
     rounds: list[dict[str, Any]]
     summary: dict[str, Any] | None
+    waiting: str | None = None
 
 
 def view_run(folder: Path) -> RunView:
@@ -45,6 +51,7 @@ def view_run(folder: Path) -> RunView:
         hospitals=_read_json(folder / "hospitals.json") or {},
         rounds=_read_rounds(folder / "rounds.jsonl"),
         summary=_read_json(folder / "summary.json"),
+        waiting=(_read_json(folder / WAITING) or {}).get("line"),
     )
 
 

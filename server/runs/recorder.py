@@ -1,5 +1,6 @@
 """Writes what happens in a production federation into its run folder, and shows it."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from server.rounds.checkpoints import Checkpoints
 from server.rounds.observer import FederationObserver
 from server.rounds.reply_checks import SiteInfo
 from server.rounds.state import FederationState, RoundReport
+from server.runs.reading import WAITING
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
 from server.runs.tensorboard import RoundEvents
@@ -47,6 +49,7 @@ class RunRecorder(FederationObserver):
         }
         self._curves_begun = False
         self._events = RoundEvents(run.path / "tensorboard")
+        self.waiting(None)  # that of a process which was killed while it waited
 
     def say(self, line: str) -> None:
         """Print a line, and add it to the run's log."""
@@ -71,7 +74,9 @@ class RunRecorder(FederationObserver):
         """Add the round to `rounds.jsonl` and the curves, and say how it went."""
         self.round_restored(report)
         loss = "" if report.train_loss is None else f", loss {report.train_loss:.3f}"
-        self.say(f"round {report.round}/{self._rounds}: {len(report.sites)} hospitals, {report.seconds:.0f} s{loss}")
+        tried = f", attempt {len(report.failed_attempts) + 1}" if report.failed_attempts else ""
+        took = f"{report.seconds:.0f} s"
+        self.say(f"round {report.round}/{self._rounds}: {len(report.sites)} hospitals, {took}{tried}{loss}")
         for hospital, reason in report.failures.items():
             self.say(f"{hospital} left out of round {report.round}: {reason}")
         for hospital, count in report.late.items():
@@ -90,6 +95,17 @@ class RunRecorder(FederationObserver):
         entry = round_entry(report, self._rounds)
         self._run.append_round(entry)
         self._events.add(entry)
+
+    def waiting(self, line: str | None) -> None:
+        """Say the line, and keep it in `waiting.json` until the wait is over."""
+        if line is not None:
+            self.say(line)
+        # Only for whoever looks on: a full disk ends the run elsewhere, if it does.
+        with contextlib.suppress(OSError):
+            if line is not None:
+                self._run.write_json(WAITING, {"line": line})
+            else:
+                (self._run.path / WAITING).unlink(missing_ok=True)
 
     def trouble(self, line: str) -> None:
         """Say the line."""

@@ -19,7 +19,10 @@ def interrupted_run(output: Path, name: str | None) -> Path:
     if name is not None:
         chosen = final_name(output / Path(name).name)
         if not unfinished(chosen).is_dir():
-            raise InputError(f"{unfinished(chosen)} does not exist: a run that was finished cannot be gone on with")
+            raise InputError(
+                f"{unfinished(chosen)} does not exist: a run that was finished cannot be gone on with; "
+                "without a name, the latest interrupted run is taken"
+            )
         return chosen
     for folder in unfinished_runs(output):
         if (folder / "plan.json").is_file():

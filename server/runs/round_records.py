@@ -34,6 +34,10 @@ def round_entry(report: RoundReport, rounds: int) -> dict[str, Any]:
         "left_out": report.failures,
         "late": report.late,
         "repeated": report.repeated,
+        "attempts": len(report.failed_attempts) + 1,
+        "failed_attempts": [
+            {"usable": attempt.usable, "left_out": attempt.failures} for attempt in report.failed_attempts
+        ],
         "train_loss": report.train_loss,
         # A round's evaluation is of the tail that the round before it made.
         "start": curve_point_entry(CurvePoint((report.round - 1) / rounds, None, report.evaluation)),

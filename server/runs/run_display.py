@@ -10,6 +10,8 @@ from rich.text import Text
 
 from server.runs.reading import RunView
 
+_RUNNING = "running"  # a process that was killed leaves behind for whom it waited
+
 
 class RunDisplay:
     """Shows a run; use as a context manager and call `show` with every new view of its folder.
@@ -29,6 +31,7 @@ class RunDisplay:
         self._status = ""
         self._rounds = 0
         self._asked = False
+        self._waiting: str | None = None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -49,6 +52,10 @@ class RunDisplay:
             self._status = status
         if view is None:
             return
+        if status == _RUNNING and view.waiting != self._waiting:
+            self._waiting = view.waiting
+            if view.waiting:
+                self._print(view.waiting)
         if view.hospitals and not self._asked:
             self._asked = True
             for name, answer in view.hospitals.items():
@@ -72,6 +79,8 @@ def draw_run(run_id: int, status: str, view: RunView | None) -> RenderableType:
         ProgressBar(total=max(planned, 1), completed=done, width=30),
     )
     parts: list[RenderableType] = [head]
+    if view.waiting and status == _RUNNING:
+        parts.append(Text(view.waiting, style="yellow"))
     if view.hospitals:
         parts.append(_hospital_table(view))
     if view.rounds:
@@ -110,5 +119,7 @@ def describe_round(entry: dict[str, Any], planned: int | None) -> str:
             words.append(f"before it {name.replace('_', ' ')} {value:.4f}")
     words.append(f"{len(entry.get('sites', {}))} hospitals")
     words.append(f"{entry['seconds']:.0f} s")
+    if entry.get("attempts", 1) > 1:
+        words.append(f"{entry['attempts']} attempts")
     words += [f"{name} left out: {reason}" for name, reason in entry.get("left_out", {}).items()]
     return ", ".join(words)

@@ -15,7 +15,7 @@ from common.protocol import messages
 from common.system.files import try_lock
 from server import app
 from server.flower.app_bundle import RESUME_KEY
-from server.members.registry import Hospital as Member
+from server.members.hospital import Hospital as Member
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 from server.runs.run_naming import final_name, is_published, unfinished, unfinished_runs
 from tests.server.federation_folder import make_folder

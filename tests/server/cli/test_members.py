@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import sys
 from base64 import b64encode
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
@@ -78,6 +80,78 @@ def test_bad_input_is_one_line_and_exit_code_2(coordinator: Coordinator, run: Ru
     assert "no hospital of this federation (east, west)" in err
 
 
+@pytest.mark.parametrize(
+    ("named", "mend"),
+    [
+        ("absent", "No such file or directory; looked for in "),
+        ("folder", "Is a directory: name the file in it"),
+        ("file/x", "Not a directory; file is a file"),
+        ("no/x", "No such file or directory; there is no folder no"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_one_line_with_the_way_to_mend_it(
+    coordinator: Coordinator, run: Run, named: str, mend: str
+) -> None:
+    coordinator.provision()
+    (coordinator.place / "folder").mkdir()
+    (coordinator.place / "file").write_text("x")
+    for command in ("provision", "approve", "run"):
+        code, out, err = run(command, named)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"error: {named}: {mend}")
+
+
+@pytest.mark.parametrize(
+    ("named", "what"),
+    [
+        ("absent", "does not exist"),
+        ("folder", "holds no federation"),
+        ("file", "is no folder"),
+        ("file/x", "does not exist"),
+        ("strange", "holds no federation"),
+    ],
+)
+def test_a_folder_without_a_federation_is_named_for_what_it_is(
+    coordinator: Coordinator, run: Run, named: str, what: str
+) -> None:
+    (coordinator.place / "folder").mkdir()
+    (coordinator.place / "strange" / "consortium.yaml").mkdir(parents=True)
+    (coordinator.place / "file").write_text("x")
+    commands = ("hospitals", "nginx-keys", "renew", "runs", "status", "start", "resume", "logs", "stop", "revoke east")
+    for command in commands:
+        code, out, err = run(*command.split(), "--folder", named)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"error: {coordinator.place / named} {what}")
+        assert "--folder or RAREFED_SERVER_FOLDER" in err
+
+
+def test_a_folder_of_another_user_says_whose_commands_these_are(
+    coordinator: Coordinator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator.provision()
+    look = Path.stat
+
+    def closed(path: Path, **options: bool) -> os.stat_result:
+        if path == coordinator.folder.consortium:
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "stat", closed)  # root, who may run this, is let in everywhere
+    code, _, err = run("hospitals")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{coordinator.folder.root} cannot be read by " in err
+    assert "run this as the user of the server" in err
+
+
+def test_a_registry_that_is_gone_is_no_federation_without_members(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    coordinator.folder.hospitals.rename(coordinator.place / "elsewhere")
+    for command in ("hospitals", "nginx-keys", "revoke east"):
+        code, out, err = run(*command.split())
+        assert (code, out, err.count("\n")) == (2, "", 1), "nginx would shut out all"
+        assert f"{coordinator.folder.hospitals} is missing: put it back from a backup" in err
+
+
 def test_to_provision_asks_before_it_revokes(coordinator: Coordinator, run: Run) -> None:
     coordinator.provision()
     coordinator.hospitals = [{"name": "west"}]
@@ -122,6 +196,68 @@ def test_to_approve_says_which_key_it_replaces(
     assert code == 2
     assert f"replaces     {former}, approved on " in out
     assert told in out
+
+
+def test_nobody_is_asked_to_telephone_about_what_would_be_refused(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    request, foreign = coordinator.request("east", key := new_key()), coordinator.request("west", key)
+    run("approve", request, "--yes")
+    code, out, err = run("approve", foreign, answer="y\n")
+    assert (code, out) == (2, "")
+    assert "is that of east" in err
+    assert run("approve", request, "--images", 40, answer="")[0] == 0, (
+        "it is approved with this key: nothing to compare"
+    )
+    assert run("approve", request, "--fingerprint", "SHA256:other")[:2] == (2, "")
+    run("revoke", "east", "--yes")
+    code, out, err = run("approve", request, answer="y\n")
+    assert (code, out) == (2, "")
+    assert "was revoked" in err
+    damaged = coordinator.folder.hospitals / "west.json"
+    damaged.write_text("{")
+    assert run("approve", coordinator.request("west", new_key()), answer="y\n")[:2] == (2, "")
+
+
+def test_nobody_is_asked_to_telephone_for_a_folder_that_cannot_be_written(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    request = coordinator.request("east", new_key())
+    hospitals = coordinator.folder.hospitals
+    hospitals.chmod(0o500)
+    answers = [] if os.getuid() == 0 else [run("approve", request, answer="y\n")]  # root may write everywhere
+    hospitals.chmod(0o700)
+    (hospitals / ".lock").unlink()
+    (hospitals / ".lock").mkdir()
+    for code, out, err in [*answers, run("approve", request, answer="y\n")]:
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"{hospitals} cannot be written" in err
+        assert "run this as the user of the server" in err
+
+
+def test_who_is_shut_out_though_the_file_names_it_is_listed_with_the_way_back(
+    coordinator: Coordinator, run: Run
+) -> None:
+    coordinator.provision()
+    run("revoke", "east", "--yes")
+    told = "east: is revoked since "
+    out, err = run("hospitals", "--json")[1:]
+    assert [each["state"] for each in json.loads(out)] == ["revoked", "invited"]
+    assert told in err
+    assert told in run("hospitals")[2]
+    east, west = json.loads(run("status", "--json")[1])["hospitals"]
+    assert "`rarefed-server approve` its request" in east["plan"]
+    assert west["plan"] is None
+    assert "rarefed-server approve" in run("status")[1]
+
+
+def test_images_that_the_file_will_overrule_are_told(coordinator: Coordinator, run: Run) -> None:
+    coordinator.hospitals[0]["images"] = 400  # type: ignore[assignment]
+    coordinator.provision()
+    request = coordinator.request("east", new_key())
+    assert "images       400\n" in run("approve", request, "--yes")[1]
+    assert (
+        "images       500; the consortium file says 400, which counts once"
+        in run("approve", request, "--images", 500)[1]
+    )
 
 
 def test_a_hospital_that_left_the_file_is_not_approved(coordinator: Coordinator, run: Run) -> None:

@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import pytest
+
+from server.flower.control_api import Control
 from server.members.server_folder import ServerFolder
 from tests.server.cli.invented_server import Command, InventedServer
 from tests.server.runs.written_run import entry, write_run
@@ -14,12 +17,36 @@ def test_the_run_that_goes_on_is_stopped_unless_another_is_named(command: Comman
     assert command("stop", "5")[0] == 0
     assert server.stopped == [7, 5]
     server.statuses = ["completed"]
-    assert command("stop")[0] == 1
+    code, _, err = command("stop")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "no run goes on, so there is nothing to stop: `rarefed-server runs` lists" in err
 
 
 def test_the_latest_log_is_shown_unless_another_is_named(command: Command, server: InventedServer) -> None:
     assert command("logs")[1] == "log of 7, shown\n"
     assert command("logs", "5", "--follow")[1] == "log of 5, followed\n"
+
+
+def test_without_any_run_it_is_said_how_one_begins(
+    command: Command, server: InventedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Control, "list_runs", lambda _: [])
+    code, _, err = command("logs")
+    assert (code, err) == (1, "error: there was no run so far: `rarefed-server run PLAN.toml` starts one\n")
+    code, out, err = command("runs")
+    assert (code, out) == (0, "")
+    assert "`rarefed-server run PLAN.toml` starts one" in err
+    assert command("runs", "--json")[1] == "[]\n"
+
+
+def test_a_log_shows_no_traceback_and_says_where_it_stands(
+    command: Command, server: InventedServer, monkeypatch: pytest.MonkeyPatch, folder: ServerFolder
+) -> None:
+    text = 'Traceback (most recent call last):\n  File "x.py", line 1\nKeyError: 3\n'
+    monkeypatch.setattr(Control, "logs", lambda *_: iter([text]))
+    where = folder.logs / "superexec.log"
+    assert command("logs")[1] == f"error: KeyError: 3 (its traceback stands in {where})\n"
+    assert json.loads(command("logs", "--json")[1])["lines"] == text.splitlines()
 
 
 def test_runs_are_listed(command: Command, server: InventedServer, folder: ServerFolder) -> None:

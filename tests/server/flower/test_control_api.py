@@ -12,6 +12,7 @@ from server.flower.app_bundle import app_folder
 from server.flower.control_api import Control
 from server.flower.node_key import key_bytes
 from server.flower.nodes_and_runs import FINISHED
+from server.runs.readable_log import readable_lines
 from tests.server.federation_folder import RunningServer, make_folder, new_public_key
 from tests.server.federation_folder import running_server as serve
 from tests.waiting import wait_for
@@ -58,6 +59,9 @@ def test_a_run_that_fails_is_known_as_failed(control: Control, tmp_path: Path) -
     assert "another app than the installed one" in run.details
     assert "another app than the installed one" in followed
     assert "\x1b" not in followed
+    assert "Traceback" in followed
+    (told,) = [line for line in readable_lines([followed], "the file") if line.strip()]
+    assert told.startswith("error: this run brought another app than the installed one")
     assert run.started < run.finished
     assert 0 < run.seconds < 60
     assert control.list_runs()[0] == run
@@ -68,7 +72,7 @@ def test_a_run_that_fails_is_known_as_failed(control: Control, tmp_path: Path) -
 
 def test_what_does_not_exist_is_refused_in_one_line(control: Control) -> None:
     for call in (lambda: control.run(7), lambda: control.stop_run(7), lambda: list(control.logs(7, follow=True))):
-        with pytest.raises(RunError, match="Run ID not found") as caught:
+        with pytest.raises(RunError, match=r"Run ID not found.*`rarefed-server runs` lists") as caught:
             call()
         assert "\n" not in str(caught.value)
     with pytest.raises(RunError, match="refused"):
@@ -89,7 +93,7 @@ def test_another_ca_is_not_trusted(running_server: RunningServer, tmp_path: Path
         assert not control.healthy()
         with pytest.raises(RunError, match="CERTIFICATE_VERIFY_FAILED"):
             control.list_runs()
-    with pytest.raises(InputError, match=r"nothing\.crt: cannot be used"):
+    with pytest.raises(InputError, match=r"nothing\.crt: cannot be used .*: put it back from a backup"):
         Control(address, tmp_path / "nothing.crt", tmp_path / "none")
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from common.errors import InputError
 from common.security.certificates import read_certificate
+from common.security.enrolment import make_enrolment_request
 from server.members import certificates, provision
 from server.members.certificates import Credential
 from server.members.registry import Registry
-from tests.server.coordinator import APP, Coordinator
+from tests.server.coordinator import APP, Coordinator, new_key
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -65,6 +66,25 @@ def test_members_come_and_go_with_the_file(coordinator: Coordinator) -> None:
     after = everything(coordinator.folder.root)
     for kept in ("pki/ca.crt", "pki/ca.key", "pki/gateway.crt", "superlink/superexec.secret", "kits/east.zip"):
         assert after[kept] == before[kept]
+    assert coordinator.provision() == []
+
+
+def test_who_comes_back_into_the_file_is_told_to_be_shut_out_still(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    registry = Registry(coordinator.folder)
+    registry.approve(make_enrolment_request("east", new_key()))
+    both, coordinator.hospitals = coordinator.hospitals, [{"name": "north"}]
+    assert not [line for line in coordinator.provision() if "takes no part" in line], "the file does not name them"
+    coordinator.hospitals = both
+    for _ in range(2):  # as long as it is so
+        said = [line for line in coordinator.provision() if "takes no part" in line]
+        assert [line.split(" since")[0] for line in said] == ["hospital east: is revoked", "hospital west: is revoked"]
+        assert said[0].endswith(
+            "`rarefed-server approve` its request, which must hold a new key (`rarefed-hospital enroll --new-key`)"
+        )
+        assert said[1].endswith("to let it in again, `rarefed-server approve` its request"), "it never had a key"
+    for name in ("east", "west"):
+        registry.approve(make_enrolment_request(name, new_key()))
     assert coordinator.provision() == []
 
 
@@ -172,6 +192,15 @@ def test_an_interruption_anywhere_is_mended_by_the_next_run(
     assert coordinator.provision() == []
 
 
+def test_no_second_authority_is_made_where_the_first_ones_certificate_is_lost(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    coordinator.folder.certificate("ca").unlink()
+    before = everything(coordinator.folder.root)
+    with pytest.raises(InputError, match=r"ca\.crt is missing, which signed the others: put it back from a backup"):
+        coordinator.provision()
+    assert everything(coordinator.folder.root) == before
+
+
 def test_a_folder_of_something_else_is_left_alone(coordinator: Coordinator) -> None:
     coordinator.folder.root.mkdir()
     (coordinator.folder.root / "thesis.doc").write_text("x")
@@ -191,7 +220,7 @@ def test_another_federations_folder_is_left_alone(coordinator: Coordinator) -> N
 
 def test_a_file_in_the_folders_place_is_refused(coordinator: Coordinator) -> None:
     coordinator.folder.root.write_text("x")
-    with pytest.raises(InputError, match="Not a directory"):
+    with pytest.raises(InputError, match="Not a directory; --folder must name a folder"):
         coordinator.provision()
 
 

@@ -74,5 +74,12 @@ def test_images_are_confirmed_by_the_file_or_the_approval_whichever_spoke_last(c
     assert registry.approve(request, images=400).images == 400
     assert registry.approve(request).images == 400
     coordinator.hospitals[0]["images"] = 500  # type: ignore[assignment]
-    assert coordinator.provision()[1:] == ["hospital east: images changed"]
+    assert coordinator.provision()[1:] == ["hospital east: images changed from 400 to 500"]
     assert registry.find("east").images == 500
+    registry.approve(request, images=600)
+    assert coordinator.provision() == ["hospital east: images changed from 600 to 500"]
+    del coordinator.hospitals[0]["images"]
+    assert all("images changed" not in line for line in coordinator.provision())
+    assert registry.find("east").images == 500, "a count that the file does not name stays as it was confirmed"
+    coordinator.hospitals[1]["images"] = 30  # type: ignore[assignment]
+    assert "hospital west: images changed from none confirmed to 30" in coordinator.provision()

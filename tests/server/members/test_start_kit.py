@@ -29,7 +29,8 @@ def test_kits_are_reproducible_and_hold_no_secret(coordinator: Coordinator) -> N
     assert (coordinator.folder.kits / "east.zip").read_bytes() == first
     kit = coordinator.kit("east")
     assert list(kit) == [
-        *("README.md", "ca.crt", "compose.yaml", "hospital.yaml", "rarefed-hospital.service", "requirements.txt")
+        *("README.md", "ca.crt", "compose.yaml", "hospital.yaml", "rarefed-hospital.service"),
+        *("requirements-cpu.txt", "requirements.txt"),
     ]
     assert kit["ca.crt"] == coordinator.folder.certificate("ca").read_bytes()
     assert b"PRIVATE" not in b"".join(kit.values())
@@ -76,6 +77,33 @@ def test_a_kit_pins_every_package_that_rarefed_needs(coordinator: Coordinator, p
                 if (key, tuple(needed.extras)) not in seen:
                     seen.add((key, tuple(needed.extras)))
                     waiting.append((key, tuple(needed.extras)))
+
+
+def applies(needed: Requirement) -> bool:
+    return needed.marker is None or needed.marker.evaluate({"extra": ""})
+
+
+def entries(text: bytes) -> list[str]:
+    return re.split(r"\n(?=\S)", text.decode().strip())
+
+
+def test_without_a_gpu_a_kit_pins_the_same_but_for_pytorch_and_cuda(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    kit = coordinator.kit("east")
+    pins, cpu = (pinned(kit[name].decode()) for name in ("requirements.txt", "requirements-cpu.txt"))
+    assert set(entries(kit["requirements-cpu.txt"])) < set(entries(kit["requirements.txt"])), "with the same digests"
+    left_out = pins.keys() - cpu.keys()
+    assert {"torch", "torchvision", "triton", "nvidia-cudnn-cu13", "cuda-toolkit"} <= left_out
+    of_pytorch = {"filelock", "fsspec", "jinja2", "networkx", "sympy", "typing-extensions"}
+    assert of_pytorch <= cpu.keys(), "its wheels for CPUs are installed without what they need"
+    for name in cpu:
+        with contextlib.suppress(PackageNotFoundError):  # those of another Python are not installed here
+            needed = [each for each in map(Requirement, distribution(name).requires or []) if applies(each)]
+            missing = {canonicalize_name(each.name) for each in needed} & left_out
+            assert missing <= {"torch", "torchvision"}, f"{name} needs {missing} without PyTorch"
+    versions = {name: next(iter(pins[name][0].specifier)).version for name in ("torch", "torchvision")}
+    readme = " ".join(kit["README.md"].decode().split())
+    assert f"torch=={versions['torch']} torchvision=={versions['torchvision']}" in readme
 
 
 def test_a_kit_names_the_wheel_by_digest(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,6 +157,7 @@ class RecordingObserver(FederationObserver):
         self.states: list[FederationState] = []
         self.rounds: list[RoundReport] = []
         self.troubles: list[str] = []
+        self.waits: list[str | None] = []
 
     def hospitals_introduced(self, taking_part: Sequence[SiteInfo], left_out: Mapping[str, str]) -> None:
         self.taking_part.append([info.name for info in taking_part])
@@ -167,6 +168,9 @@ class RecordingObserver(FederationObserver):
 
     def round_finished(self, report: RoundReport) -> None:
         self.rounds.append(report)
+
+    def waiting(self, line: str | None) -> None:
+        self.waits.append(line)
 
     def trouble(self, line: str) -> None:
         self.troubles.append(line)

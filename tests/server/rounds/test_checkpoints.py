@@ -16,7 +16,7 @@ from common.training.selection_rules import KeptModel
 from server.rounds.checkpoints import Checkpoints
 from server.rounds.quarantine import QuarantineStatus
 from server.rounds.reply_checks import SiteReport
-from server.rounds.state import FederationState, RoundReport
+from server.rounds.state import FailedAttempt, FederationState, RoundReport
 
 SCORE = EvaluationCounts(
     1 / 3,
@@ -37,6 +37,7 @@ def state_after(rounds: int) -> FederationState:
             SCORE if number % 2 else None,
             {"north": 1},
             {"south": 2},
+            (FailedAttempt(1, {"south": "failed: training", "west": "no reply in time"}),) if number == 2 else (),
         )
         for number in range(1, rounds + 1)
     )

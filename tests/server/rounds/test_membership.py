@@ -34,6 +34,23 @@ def test_hospitals_that_cannot_take_part_are_left_out_by_name_and_reason() -> No
     assert result.tail.tolist() == [6.0] * 3  # the mean of 1 and 5, twice
 
 
+def test_it_is_told_for_whom_the_federation_waits_and_what_ends_that() -> None:
+    observer = RecordingObserver()
+    looks = 0
+
+    def present() -> list[Member]:  # one goes offline for a while before the first round
+        nonlocal looks
+        looks += 1
+        return [Member(1, name="north"), *([] if 2 <= looks <= 4 else [Member(3, name="south")])]
+
+    federate(Hospital(1, "north"), Hospital(3, "south"), present=present, min_sites=2, observer=observer)
+    introducing, over, for_two, over_again = observer.waits
+    assert (introducing or "").startswith("waiting for north, south to say who they are: 120 s at most")
+    assert (for_two or "").startswith("waiting for 2 hospitals (federation.min_sites) to be there, 120 s at most")
+    assert (for_two or "").endswith("south: offline")
+    assert (over, over_again) == (None, None)
+
+
 def test_two_of_one_name_cannot_both_take_part() -> None:
     observer = RecordingObserver()
     federate(Hospital(1, "north"), Hospital(2, "north"), observer=observer)

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 from common.plan.training_plan import TrainingPlan
+from server.runs.reading import view_run
 from server.runs.recorder import RunRecorder
+from server.runs.run_display import describe_round
 from server.runs.run_folder import RunFolder
 from server.runs.run_naming import reserve_run, unfinished
 from tests.server.rounds.hospitals_in_process import FaultyHospital, Hospital, RecordingObserver, federate
@@ -27,6 +29,41 @@ def test_a_resumed_run_tells_each_round_once(tmp_path: Path) -> None:
     log = (unfinished(final) / "run.log").read_text()
     assert [log.count(f"round {number}/2: ") for number in (1, 2)] == [1, 1]
     assert log.count("south left out of round 1") == 1
+
+
+def test_a_round_tells_how_often_it_was_tried_and_why(tmp_path: Path) -> None:
+    final = reserve_run(tmp_path, "x")
+    run = RunFolder(final)
+    recorder = RunRecorder(run, run.checkpoints("federation", "one", TrainingPlan().federation), 2)
+    shaky = FaultyHospital(3, "south", bad_attempts=2)
+    federate(Hospital(1, "north"), shaky, observer=recorder, min_sites=2, changes={"federation.quarantine_after": 9})
+    recorder.close()
+    run.__exit__(RuntimeError, RuntimeError(), None)
+    view = view_run(unfinished(final))
+    failed = {"usable": 1, "left_out": {"south": "failed: training"}}
+    assert [each["attempts"] for each in view.rounds] == [3, 1]
+    assert [each["failed_attempts"] for each in view.rounds] == [[failed, failed], []]
+    assert view.rounds[0]["left_out"] == {}
+    assert ["3 attempts" in describe_round(each, 2) for each in view.rounds] == [True, False]
+    assert "s, attempt 3, loss" in (unfinished(final) / "run.log").read_text()
+    checkpoint = RunFolder(final).checkpoints("federation", "one", TrainingPlan().federation)
+    state = checkpoint.latest(lambda line: None)
+    assert state is not None
+    assert [len(report.failed_attempts) for report in state.rounds] == [2, 0], "a resumed run tells it again"
+
+
+def test_for_whom_a_run_waits_stands_beside_it_until_the_wait_is_over(tmp_path: Path) -> None:
+    run = RunFolder(reserve_run(tmp_path, "x"))
+    checkpoints = run.checkpoints("federation", "one", TrainingPlan().federation)
+    recorder = RunRecorder(run, checkpoints, 1)
+    recorder.waiting("waiting for beta")
+    assert view_run(run.path).waiting == "waiting for beta"
+    recorder.waiting(None)
+    assert view_run(run.path).waiting is None
+    recorder.waiting("waiting for beta")  # and is killed
+    RunRecorder(run, checkpoints, 1)
+    assert view_run(run.path).waiting is None
+    assert (run.path / "run.log").read_text() == "waiting for beta\n" * 2
 
 
 def test_a_line_that_was_cut_does_not_begin_the_next(tmp_path: Path) -> None:

@@ -28,6 +28,19 @@ def test_without_a_terminal_every_event_is_one_plain_line(view: RunView) -> None
     ]
 
 
+def test_for_whom_a_run_waits_is_shown_while_it_goes_on(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "20260101-120000-a.unfinished", [])
+    (folder / "waiting.json").write_text('{"line": "waiting for beta"}')
+    for terminal in (False, True):
+        for status, shown in (("running", True), ("failed", False)):
+            output = io.StringIO()
+            with RunDisplay(Console(file=output, width=80, force_terminal=terminal), 7) as display:
+                display.show(status, view_run(folder))
+                display.show(status, view_run(folder))
+            assert ("waiting for beta" in output.getvalue()) == shown
+            assert terminal or output.getvalue().count("waiting for beta") == shown
+
+
 def test_on_a_terminal_the_picture_shows_hospitals_and_rounds(view: RunView) -> None:
     output = io.StringIO()
     with RunDisplay(Console(file=output, width=120, force_terminal=True), 7) as display:
