@@ -14,6 +14,7 @@ from common.security.certificates import certificate_fingerprint, read_certifica
 from common.security.enrolment import make_enrolment_request, public_key_text
 from common.security.node_key import read_node_key
 from common.system.files import write_bytes_atomically, write_text_atomically
+from common.system.unreadable import explain_unreadable
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def enroll(hospital: HospitalFile, request: Path | None = None, new_key: bool = 
         signed = make_enrolment_request(hospital.name, key)
         write_text_atomically(target, signed.to_json())
     except OSError as error:
-        raise InputError(f"{error.filename or hospital.state}: {error.strerror}") from error
+        raise InputError(explain_unreadable(Path(error.filename or hospital.state), error)) from error
     return Enrolment(target, signed.fingerprint, certificate_fingerprint(authority), former)
 
 
