@@ -11,6 +11,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -29,6 +30,8 @@ Compute = Callable[[bytes], bytes]
 
 # What a server asks for must not take the machine from the hospital.
 _SHARE_OF_MEMORY = 0.75
+# Of what the process sends back, in bytes: a kind with a word, and whatever comes beside as much as it was sent.
+_LONGEST_WORDS, _ROOM = 100, 2**20
 _OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "not enough memory")
 
 
@@ -92,16 +95,35 @@ class TrainingProcess:
         Refusal
             If a rule of this hospital says no once the images are known.
         HospitalFailure
-            If it failed, the process died, or it took longer than `seconds`.
+            If it failed, the process died, its reply is none, or it took longer than `seconds`.
         """
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        # Whoever has taken the process over may also begin a reply and never end it.
+        timer = threading.Timer(seconds, give_up)
+        timer.start()
         try:
-            self._process.pipe.send_bytes(message)
-            if not self._process.pipe.poll(seconds):
-                raise HospitalFailure(Failure.TIME, f"no reply within {seconds:.0f} s, as long as the server waits")
-            kind, word = self._process.pipe.recv_bytes().decode().split(" ", maxsplit=1)
-            content = self._process.pipe.recv_bytes()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise self._death() from None
+            return self._exchange(message)
+        except ValueError as error:
+            raise HospitalFailure(Failure.CRASH, "the training process sent what is no reply") from error
+        except (OSError, EOFError) as error:
+            if late.is_set():
+                words = f"no reply within {seconds:.0f} s, as long as the server waits"
+                raise HospitalFailure(Failure.TIME, words) from error
+            raise self._death() from error
+        finally:
+            timer.cancel()
+
+    def _exchange(self, message: bytes) -> bytes:
+        pipe = self._process.pipe
+        pipe.send_bytes(message)
+        kind, word = pipe.recv_bytes(_LONGEST_WORDS).decode().split(" ", maxsplit=1)
+        # An update is as large as the tail that was sent; a query's reply is some numbers.
+        content = pipe.recv_bytes(2 * len(message) + _ROOM)
         if kind == "refusal":
             raise Refusal(Rule(word))
         if kind == "failure":

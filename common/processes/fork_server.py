@@ -97,11 +97,16 @@ class ForkedProcess:
             self._guard.send(b"?")
         return self._ending()
 
-    def stop(self) -> None:
-        """End the process, whatever it is doing, and wait for its end."""
-        self.pipe.close()
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
         with contextlib.suppress(OSError):
             self._guard.shutdown(socket.SHUT_WR)
+
+    def stop(self) -> None:
+        """End the process, wait for its end, and close what leads to it."""
+        self.pipe.close()
+        self.kill()
+        with contextlib.suppress(OSError):
             self._ending()
         self._guard.close()
 

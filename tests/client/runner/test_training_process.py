@@ -1,7 +1,10 @@
 import faulthandler
 import os
 import signal
+import stat
+import struct
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure, Refusal
+from common.processes.confinement import Confinement
 from common.protocol.refusals import Failure, Rule
 from tests.client.runner import closures
 from tests.client.runner.closures import Compute
@@ -106,6 +110,45 @@ def test_a_process_that_only_seems_to_have_ended_holds_nobody_up() -> None:
     with pytest.raises(HospitalFailure):
         answer(closed_pipe)
     assert time.monotonic() - began < 30
+
+
+def send(*pieces: bytes, header: bytes = b"") -> bytes:
+    """Write to the pipe of this process as whoever took it over could."""
+    (pipe,) = [number for number in range(3, 100) if is_socket(number)]
+    with Connection(pipe) as connection:
+        for piece in pieces:
+            connection.send_bytes(piece)
+        os.write(pipe, header)
+        time.sleep(60)
+    return b""
+
+
+def is_socket(number: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(number).st_mode)
+    except OSError:
+        return False
+
+
+HOSTILE: dict[str, tuple[Compute, Failure]] = {
+    "a reply that is begun and never ended": (lambda _: send(b"reply "), Failure.TIME),
+    "a length without so many bytes": (lambda _: send(b"reply ", header=struct.pack("!i", 1000)), Failure.TIME),
+    "a length of gigabytes": (lambda _: send(b"reply ", header=struct.pack("!iQ", -1, 2**34)), Failure.MEMORY),
+    "words of megabytes": (lambda _: send(bytes(2**24)), Failure.MEMORY),
+    "no words": (lambda _: send(b"\xff", b""), Failure.CRASH),
+    "a rule that is none": (lambda _: send(b"refusal none", b""), Failure.CRASH),
+}
+
+
+@pytest.mark.parametrize("way", HOSTILE)
+def test_whoever_takes_the_process_over_can_only_fail_by_it(way: str) -> None:
+    compute, kind = HOSTILE[way]
+    began = time.monotonic()
+    with pytest.raises(HospitalFailure) as failure:
+        # Confined, as it is in a hospital: then the pipe is its only socket.
+        closures.answer(compute, b"asked", LimitsSection(), Confinement(Path("/nowhere"), (), ()), seconds=3)
+    assert failure.value.kind == kind
+    assert time.monotonic() - began < 15
 
 
 def test_stopping_ends_the_process(tmp_path: Path) -> None:
