@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from client.rules.hospital_file import LimitsSection
@@ -32,6 +33,7 @@ Compute = Callable[[bytes], bytes]
 _SHARE_OF_MEMORY = 0.75
 # Of what the process sends back, in bytes: a kind with a word, and whatever comes beside as much as it was sent.
 _LONGEST_WORDS, _ROOM = 100, 2**20
+_LONGEST_REASON = 2000
 _OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "not enough memory")
 
 
@@ -57,7 +59,7 @@ def do_job(pipe: Connection) -> None:
     """Take a job and a message from a pipe and send the reply; the work of a `ForkServer`."""
     try:
         job: Job = pipe.recv()
-        _leave_terminal()
+        os.setsid()
         _limit(job.limits)
         compute = _confined(job, pipe)
         kind, word, content = _answer(pipe.recv_bytes(), compute)
@@ -127,7 +129,7 @@ class TrainingProcess:
         if kind == "refusal":
             raise Refusal(Rule(word))
         if kind == "failure":
-            raise HospitalFailure(Failure(word), content.decode())
+            raise HospitalFailure(Failure(word), _printable(content))
         return content
 
     def stop(self) -> None:
@@ -144,12 +146,25 @@ class TrainingProcess:
 
 def _confined(job: Job, pipe: Connection) -> Compute:
     """Confine this process as far as the hospital wants and the machine can, and return what it is to compute."""
-    missing = confine(job.files, [pipe.fileno()]) if job.files and job.limits.sandbox != "off" else None
+    nothing = os.open(os.devnull, os.O_RDWR)
+    kept = [pipe.fileno(), nothing]
+    missing = confine(job.files, kept) if job.files and job.limits.sandbox != "off" else None
+    compute = job.compute
     if missing and job.limits.sandbox == "require":
-        return partial(_refuse_unconfined, missing)
-    if missing:
-        print(f"the process that reads images is not wholly confined: {missing}", file=sys.stderr)
-    return job.compute
+        compute = partial(_refuse_unconfined, missing)
+    elif missing:
+        print(f"the process that reads images is not wholly confined: {missing}", file=sys.stderr, flush=True)
+    # From here on it has neither a terminal, into whose shell it could type and on whose screen write, nor a log.
+    for stream in range(3):
+        os.dup2(nothing, stream)
+    os.close(nothing)
+    return compute
+
+
+def _printable(text: bytes) -> str:
+    """Return a text that may come from whoever took the process over, as one line for a log or a terminal."""
+    shown = text[:_LONGEST_REASON].decode("utf-8", "replace")
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in shown)
 
 
 def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:
@@ -160,22 +175,15 @@ def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:
     except HospitalFailure as failure:
         return "failure", failure.kind, str(failure).encode("utf-8", "replace")
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        traceback.print_exc()
         out_of_memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
         kind = Failure.MEMORY if out_of_memory else Failure.TRAINING
-        return "failure", kind, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+        *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+        place = f"{Path(frame.f_code.co_filename).name}:{line}"
+        return "failure", kind, f"{type(error).__name__}: {error} ({place})".encode("utf-8", "replace")
 
 
 def _refuse_unconfined(missing: str, message: bytes) -> bytes:
     raise HospitalFailure(Failure.STATE, f"limits.sandbox = require, and {missing}")
-
-
-def _leave_terminal() -> None:
-    """Part with the terminal of whoever started this: a process that has it may type into its shell."""
-    os.setsid()
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
 
 
 def _limit(limits: LimitsSection) -> None:

@@ -1,17 +1,14 @@
 """Confines the process that decodes images: a hostile image may take it over, and then finds nothing worth having.
 
-Linux's Landlock (kernel 5.13 or newer) takes away files and TCP, a seccomp filter every new socket and the calls that
-look into other processes, change what belongs to a file beside its content, or start a process, which might outlive
-this one. Where the process is root's, it keeps none of root's capabilities but to read. All of it holds for good.
+Linux's Landlock (kernel 5.13 or newer) takes away files, a seccomp filter the other ways out (`call_filter`). Where the
+process is root's, it keeps none of root's capabilities but to read. All of it holds for good.
 There is no well-kept library that brings no compiled code; so the few calls are made here, as documented in
-`landlock(7)`, `seccomp(2)` and `capabilities(7)`.
+`landlock(7)` and `capabilities(7)`.
 """
 
 import contextlib
 import ctypes
-import errno
 import os
-import platform
 import resource
 import struct
 import sys
@@ -19,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from common.processes.call_filter import forbid_calls
+
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
-_NO_NEW_PRIVILEGES, _SET_DUMPABLE, _SET_SECCOMP, _FILTER = 38, 4, 22, 2
+_NO_NEW_PRIVILEGES, _SET_DUMPABLE = 38, 4
 _DROP_FROM_BOUNDS, _LAST_CAPABILITY = 24, 63
 _CAPABILITIES_VERSION = 0x20080522
-_ALLOW = 0x7FFF0000
 _DEVICES = Path("/dev")
 _USED_DEVICES = ("null", "zero", "full", "random", "urandom", "nvidia*", "dri", "kfd")
 # CAP_DAC_READ_SEARCH: root may keep images for another user, and Landlock bounds what is read.
@@ -37,26 +35,6 @@ _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _OF_FILES = 0b111 | _TRUNCATE  # those that make sense for what is no folder
 _TCP = 0b11  # bind, connect
 _SCOPES = 0b11  # abstract sockets, signals
-
-# By number, of calls that Landlock leaves alone. First: socket, ptrace, process_vm_readv and _writev, bpf,
-# perf_event_open, userfaultfd, keyctl, add_key, request_key, mount, unshare, setns, pidfd_getfd, io_uring_setup; fork
-# and vfork, where there are such; execve and execveat. Then those that change a file's mode, owner, attributes or
-# times, which take no right to the file's content.
-_FORBIDDEN = {
-    "x86_64": (
-        *(41, 101, 310, 311, 321, 298, 323, 250, 248, 249, 165, 272, 308, 438, 425, 57, 58, 59, 322),
-        *(90, 91, 268, 452, 92, 93, 94, 260, 188, 189, 190, 197, 198, 199, 463, 466, 469, 132, 235, 261, 280),
-    ),
-    "aarch64": (
-        *(198, 117, 270, 271, 280, 241, 282, 219, 217, 218, 40, 97, 268, 438, 425, 221, 281),
-        *(52, 53, 452, 54, 55, 5, 6, 7, 14, 15, 16, 463, 466, 469, 88),
-    ),
-}
-_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_CLONE, _CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
-# CLONE_THREAD: else what is made is a process. It can have no namespace of its own, in which it would be root.
-_THREAD = 0x00010000
-_X32 = 0x40000000
 
 
 class Confinement(NamedTuple):
@@ -100,7 +78,7 @@ def confine(files: Confinement, kept: Sequence[int]) -> str | None:
     _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _close_all_but(kept)
-    missing = [what for what in (_restrict_files(files), _drop_capabilities(), _forbid_calls()) if what]
+    missing = [what for what in (_restrict_files(files), _drop_capabilities(), forbid_calls()) if what]
     return "; ".join(missing) or None
 
 
@@ -150,34 +128,6 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
             _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
         finally:
             os.close(descriptor)
-
-
-def _forbid_calls() -> str | None:
-    machine = platform.machine()
-    if machine not in _FORBIDDEN or sys.platform != "linux":
-        return f"no list of system calls of {machine}"
-    # Berkeley packet filter: steps of an operation, how many steps to jump over if it holds and if not, and a number. A
-    # processor has other doors to the same kernel, with other numbers: 32-bit calls of x86 and those of x32.
-    load, equal, at_least, any_of, answer = 0x20, 0x15, 0x35, 0x45, 0x06
-    number, architecture, first_argument = 0, 4, 16
-    compared = [(at_least, _X32), *((equal, each) for each in _FORBIDDEN[machine])]
-    # The last five steps: a look at how a process is cloned, and three answers. Threads are made without `clone3`, of
-    # which no filter can see what it asks for, if it is said to be missing.
-    program = [(load, 0, 0, architecture), (equal, 1, 0, _ARCHITECTURE[machine]), (answer, 0, 0, _refuse(errno.EPERM))]
-    program += [(load, 0, 0, number)]
-    program += [(how, len(compared) - place + 4, 0, what) for place, (how, what) in enumerate(compared)]
-    program += [(equal, 5, 0, _CLONE3), (equal, 0, 2, _CLONE[machine])]
-    program += [(load, 0, 0, first_argument), (any_of, 0, 1, _THREAD)]
-    program += [(answer, 0, 0, _ALLOW), (answer, 0, 0, _refuse(errno.EPERM)), (answer, 0, 0, _refuse(errno.ENOSYS))]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
-    header = ctypes.create_string_buffer(struct.pack("H6xP", len(program), ctypes.addressof(code)))
-    if _libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(header), 0, 0):
-        return f"seccomp: {os.strerror(ctypes.get_errno())}"
-    return None
-
-
-def _refuse(error: int) -> int:
-    return 0x00050000 | error
 
 
 def _drop_capabilities() -> str | None:

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -124,10 +125,16 @@ def _serve(requests: socket.socket, work: Work) -> None:
         request, descriptors, _, _ = socket.recv_fds(requests, 1, 2)
         if not request:
             return
-        pipe, guard = Connection(descriptors[0]), socket.socket(fileno=descriptors[1])
-        fork(partial(_guard, pipe, guard, work), "rarefed-guard", without=[requests])
-        pipe.close()
-        guard.close()
+        if len(descriptors) != 2:  # this process has no room for more
+            for each in descriptors:
+                os.close(each)
+            continue
+        # Without a guard, whoever asked reads at once that there is nobody.
+        with Connection(descriptors[0]) as pipe, socket.socket(fileno=descriptors[1]) as guard:
+            try:
+                fork(partial(_guard, pipe, guard, work), "rarefed-guard", without=[requests])
+            except OSError as error:
+                print(f"no process can be started: {error.strerror}", file=sys.stderr, flush=True)
 
 
 def _guard(pipe: Connection, guard: socket.socket, work: Work) -> None:

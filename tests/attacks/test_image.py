@@ -1,6 +1,7 @@
 """A hostile image: it runs code of its own in the process that decodes it, and looks for what is worth having."""
 
 import ctypes
+import fcntl
 import json
 import mmap
 import os
@@ -21,6 +22,7 @@ import torch
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure
 from client.runner import training_process
+from common.processes import confinement
 from common.processes.confinement import Confinement, landlock_version
 from common.protocol.refusals import Failure
 from tests.client.runner import closures
@@ -34,6 +36,7 @@ def state(tmp_path: Path) -> Path:
     (state / "cache").mkdir(parents=True)
     for name in ("node.key", "audit.jsonl", "split.salt", "runner.secret"):
         (state / name).write_text("secret")
+    (state.parent / "hospital.yaml").write_text("strict")
     return state
 
 
@@ -93,7 +96,7 @@ def test_hostile_code_finds_neither_key_nor_log_nor_socket(state: Path) -> None:
 def call(number: int, *arguments: int) -> None:
     """Call the kernel by number, as code without a library does."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(ctypes.c_long(number), *arguments) < 0:
+    if libc.syscall(*map(ctypes.c_long, (number, *arguments))) < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
@@ -134,12 +137,90 @@ def test_nothing_that_it_starts_outlives_it(state: Path) -> None:
     assert set(told.values()) == {"PermissionError"}
 
 
-def test_it_has_parted_with_the_terminal(state: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2, 3, 5, landlock_version()])
+def test_on_older_kernels_too_no_file_is_cut_and_nobody_is_signalled(
+    state: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    monkeypatch.setattr(confinement, "landlock_version", lambda: version)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        told = run(
+            state,
+            {
+                "truncate": lambda: os.truncate(state / "audit.jsonl", 0),
+                "open": lambda: call(2, address_of(state.parent / "hospital.yaml"), os.O_RDONLY | os.O_TRUNC, 0),
+                "openat": lambda: os.open(state.parent / "hospital.yaml", os.O_RDONLY | os.O_TRUNC),
+                "signal": lambda: os.kill(other.pid, signal.SIGKILL),
+                "signal to all": lambda: os.kill(-1, signal.SIGUSR1),
+                "signal to a group": lambda: os.killpg(os.getpgid(other.pid), signal.SIGCONT),
+                "thread signal": lambda: call(234, other.pid, other.pid, signal.SIGKILL),
+                "owner of a pipe": lambda: fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, other.pid),
+                "limits": lambda: resource.prlimit(other.pid, resource.RLIMIT_CPU, (1, 1)),
+                "files": lambda: resource.prlimit(other.pid, resource.RLIMIT_NOFILE, (0, 0)),
+                "cores": lambda: os.sched_setaffinity(other.pid, {0}),
+                "priority": lambda: os.setpriority(os.PRIO_PROCESS, other.pid, 19),
+                "scheduler": lambda: os.sched_setscheduler(other.pid, os.SCHED_IDLE, os.sched_param(0)),
+            },
+        )
+        assert other.poll() is None
+        other.kill()
+    assert {name: what for name, what in told.items() if what.startswith("done")} == {}
+    assert ((state / "audit.jsonl").read_text(), (state.parent / "hospital.yaml").read_text()) == ("secret", "strict")
+
+
+def address_of(text: Path | str) -> int:
+    buffer = ctypes.create_string_buffer(str(text).encode())
+    _kept.append(buffer)
+    return ctypes.addressof(buffer)
+
+
+_kept: list[object] = []
+
+
+def test_no_socket_and_nothing_that_stays_in_memory(state: Path) -> None:
     told = run(
         state,
-        {"session": lambda: os.getsid(0) == os.getpid(), "input": lambda: str(Path("/proc/self/fd/0").readlink())},
+        {
+            "two ends": lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+            "memory file": lambda: os.memfd_create("images"),
+            "shared memory": lambda: call(29, 0, 4096, 0o1600),
+            "message queue": lambda: call(68, 0, 0o1600),
+        },
     )
-    assert told == {"session": "done: True", "input": "done: '/dev/null'"}
+    assert set(told.values()) == {"PermissionError"}
+
+
+def test_it_cannot_have_itself_spared_when_its_guard_dies(state: Path) -> None:
+    set_parent_death_signal, set_dumpable, set_name = 1, 4, 15
+    told = run(
+        state,
+        {
+            "outlive": lambda: call(157, set_parent_death_signal, 0),
+            "show its memory": lambda: call(157, set_dumpable, 1),
+            "name": lambda: call(157, set_name, address_of("worker")),
+        },
+    )
+    assert told == {"outlive": "PermissionError", "show its memory": "PermissionError", "name": "done: None"}
+
+
+def test_it_has_no_terminal_and_no_log(state: Path) -> None:
+    told = run(
+        state,
+        {
+            "session": lambda: os.getsid(0) == os.getpid(),
+            "streams": lambda: {str(Path(f"/proc/self/fd/{number}").readlink()) for number in range(3)},
+        },
+    )
+    assert told == {"session": "done: True", "streams": "done: {'/dev/null'}"}
+
+
+def test_words_of_a_failure_are_one_line_without_control_characters() -> None:
+    def fails(_: bytes) -> bytes:
+        raise ValueError("\x1b]52;c;\x07\nnorth: online" + "x" * 10**6)
+
+    with pytest.raises(HospitalFailure) as failure:
+        closures.answer(fails, b"", LimitsSection())
+    assert str(failure.value).startswith("ValueError: \\x1b]52;c;\\x07\\nnorth: onlinexx")
+    assert len(str(failure.value)) < 10_000
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86 has other doors to the kernel")
