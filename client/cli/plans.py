@@ -36,7 +36,7 @@ def plans(file: FILE = DEFAULT_FILE, as_json: AS_JSON = False) -> None:
 
 
 def approve_plan(
-    digest: Annotated[str, typer.Argument(help="Of the plan; its first eight digits are enough.")],
+    digest: Annotated[str, typer.Argument(help="Of the plan; its first sixteen digits are enough.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     file: FILE = DEFAULT_FILE,
 ) -> None:

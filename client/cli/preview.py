@@ -10,6 +10,7 @@ import typer
 
 from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, TABLE_WIDTH, read_own_file
 from common.system.command_line import table_console
+from common.system.wording import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,15 +52,17 @@ def preview(
 
 def _table(preview: "Preview") -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"Answer to {preview.kind}", title_justify="left", show_header=False)
     if preview.refused:
         table.add_row("instead of an answer", preview.refused)
     if preview.details:
-        table.add_row("stays here", preview.details)
+        # Text, not str: a file's name in square brackets would be taken for markup.
+        table.add_row("stays here", Text(printable(preview.details)))
     for key, value in preview.told.items():
         for row in _rows(key, value):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))
     for key in preview.withheld:
         table.add_row(key, "not told: by the rules, or for want of images")
     return table

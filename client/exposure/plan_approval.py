@@ -12,7 +12,7 @@ from common.system.wording import plural
 
 # A server may send as many plans as it likes; those that nobody approved give way to newer ones.
 _KEEP = 50
-_LEAST_DIGITS = 8
+_LEAST_DIGITS = 16
 _APPROVED = ".approved"
 
 
@@ -35,7 +35,7 @@ class AskedPlan(NamedTuple):
 
 
 class AskedPlans:
-    """Keeps each plan in a file named by its digest, and beside it an empty one if it is approved.
+    """Keeps each plan in a file named by its digest, and beside it one that holds the digest if it is approved.
 
     Parameters
     ----------
@@ -64,7 +64,10 @@ class AskedPlans:
 
     def approved(self, digest: str) -> bool:
         """Say whether a person has approved the plan of this digest."""
-        return self._path(digest).with_suffix(_APPROVED).exists()
+        try:
+            return self._path(digest).with_suffix(_APPROVED).read_bytes() == digest.encode()
+        except OSError:
+            return False
 
     def waiting(self) -> list[str]:
         """Return the digests of the plans that nobody has approved, the latest first."""
@@ -72,7 +75,8 @@ class AskedPlans:
 
     def approve(self, digest: str) -> None:
         """Approve the plan of this digest."""
-        write_bytes_atomically(self._path(digest).with_suffix(_APPROVED), b"", mode=0o600)
+        # Not an empty file: whoever could only make a file here has approved nothing.
+        write_bytes_atomically(self._path(digest).with_suffix(_APPROVED), digest.encode(), mode=0o600)
 
     def find(self, beginning: str) -> AskedPlan:
         """Return the one plan whose digest begins so.
@@ -80,7 +84,7 @@ class AskedPlans:
         Raises
         ------
         InputError
-            If there is none, or several, or fewer than eight digits are given.
+            If there is none, or several, or fewer than sixteen digits are given.
         """
         if len(beginning) < _LEAST_DIGITS:
             raise InputError(f"{beginning!r}: give at least {_LEAST_DIGITS} digits of the plan's digest")

@@ -47,7 +47,7 @@ def check_app(rules: RulesSection, bundle: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile:
+    except Exception:  # noqa: BLE001 - BadZipFile, and whatever else a crafted one brings a reader to
         raise Refusal(Rule.APPS) from None
     if set(names) - _CODE_FREE:
         raise Refusal(Rule.APP_CODE)

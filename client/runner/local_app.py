@@ -51,9 +51,12 @@ def _files(hospital: HospitalFile, hidden: Path) -> Confinement:
         for folder in (cache, hospital.personal_layers):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         split_seed(hospital.split_salt)
-    # Images and weights may lie there too, if the hospital put them there.
-    readable = (hospital.split_salt, hospital.data.path, *((Path(hospital.weights),) if hospital.weights else ()))
-    return Confinement(hidden, (cache, hospital.personal_layers), readable)
+    named = (hospital.data.path, *((Path(hospital.weights),) if hospital.weights else ()))
+    # Images and weights may lie in the state folder too, if the hospital put them there; a folder around it opens
+    # nothing of it.
+    own = hidden.resolve()
+    within = (path for path in named if own in path.resolve().parents)
+    return Confinement(hidden, (cache, hospital.personal_layers), (hospital.split_salt, *within))
 
 
 def answer_message(hospital: HospitalFile, message: bytes) -> bytes:

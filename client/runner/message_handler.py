@@ -3,6 +3,7 @@
 Knows nothing of how messages come and go; `client.runner.runner` brings them and sends the answers.
 """
 
+import contextlib
 import hashlib
 import sys
 import time
@@ -105,10 +106,16 @@ class MessageHandler:
             return self._decide(message, bundle, audit)
         except RarefedError as error:
             self._say(f"{audit}: failed: {error}")
-            return Error(FAILED, failure(Failure.STATE))
+            return self._failed(audit, Failure.STATE)
         except Exception:  # noqa: BLE001 - a fault of rarefed's own; its text must not leave either
             self._say(f"{audit}: failed: {traceback.format_exc()}")
-            return Error(FAILED, failure(Failure.CRASH))
+            return self._failed(audit, Failure.CRASH)
+
+    def _failed(self, audit: MessageAudit, kind: Failure) -> Error:
+        # It may be the log that cannot be written; then this was said above.
+        with contextlib.suppress(RarefedError):
+            audit.failed(kind)
+        return Error(FAILED, failure(kind))
 
     def _decide(self, message: Message, bundle: bytes, audit: MessageAudit) -> RecordDict | Error:
         try:
@@ -169,7 +176,7 @@ class MessageHandler:
         started = time.monotonic()
         limit = request.plan.federation.round_seconds
         left = message.metadata.created_at + limit - time.time()
-        if left <= 0:
+        if not left > 0:  # nor is it a number, if the server wrote none
             raise HospitalFailure(Failure.TIME, f"the message is older than {limit:.0f} s, as long as the server waits")
         open_for = self._hospital.rules.seconds_left(datetime.now())
         try:

@@ -25,6 +25,7 @@ from common.processes.confinement import Confinement, confine
 from common.processes.fork_server import ForkServer
 from common.protocol.refusals import Failure, Rule
 from common.system.resources import memory_gigabytes
+from common.system.wording import printable
 
 Compute = Callable[[bytes], bytes]
 """From a serialised message to a serialised reply."""
@@ -129,7 +130,7 @@ class TrainingProcess:
         if kind == "refusal":
             raise Refusal(Rule(word))
         if kind == "failure":
-            raise HospitalFailure(Failure(word), _printable(content))
+            raise HospitalFailure(Failure(word), printable(content[:_LONGEST_REASON].decode("utf-8", "replace")))
         return content
 
     def stop(self) -> None:
@@ -159,12 +160,6 @@ def _confined(job: Job, pipe: Connection) -> Compute:
         os.dup2(nothing, stream)
     os.close(nothing)
     return compute
-
-
-def _printable(text: bytes) -> str:
-    """Return a text that may come from whoever took the process over, as one line for a log or a terminal."""
-    shown = text[:_LONGEST_REASON].decode("utf-8", "replace")
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in shown)
 
 
 def _answer(message: bytes, compute: Compute) -> tuple[str, str, bytes]:

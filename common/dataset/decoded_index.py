@@ -90,12 +90,13 @@ class DecodedIndex:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise  # locked, full or read-only, and not damaged
-                self._path.unlink()
+                self._path.unlink(missing_ok=True)
                 self._write(rows)
 
     def _write(self, rows: Sequence[tuple[object, ...]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        if not self._path.is_symlink():
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
         with self._open() as database, database:
             database.execute(_TABLE)
             database.executemany("insert or replace into decoded values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
@@ -104,8 +105,18 @@ class DecodedIndex:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        """Open the file as one that a hostile image may have written; `sqlite3.DatabaseError` if it is not as here."""
+        if self._path.is_symlink():
+            raise sqlite3.DatabaseError("a link: what it leads to is nobody's cache")
         database = sqlite3.connect(self._path, timeout=10)
         try:
+            database.execute("pragma trusted_schema = off")
+            # A journal would be one more file, whose name may be a link by now; and a cache that breaks is made anew.
+            database.execute("pragma journal_mode = memory")
+            for kind, text in database.execute("select type, sql from sqlite_master where sql is not null"):
+                # A view, a trigger or a computed column may be a loop without end.
+                if kind != "table" or _columns(text) != _columns(_TABLE):
+                    raise sqlite3.DatabaseError("holds what nobody here wrote")
             yield database
         finally:
             database.close()
@@ -121,6 +132,10 @@ def file_state(source: FileSource) -> str:
     if time.time_ns() - status.st_ctime_ns < _SETTLED_NANOSECONDS:
         return ""
     return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+
+
+def _columns(statement: str) -> str:
+    return statement.partition("(")[2].strip()
 
 
 def _place(source: FileSource) -> str:

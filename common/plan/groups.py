@@ -214,7 +214,7 @@ class FederationPlan(PlanGroup):
     )
     quarantine_rounds: int = Field(3, ge=1, le=1000, description="how long that is")
     wait_seconds: float = Field(120, gt=0, description="for enough hospitals to be online")
-    round_seconds: float = Field(3600, gt=0, description="for the replies of one round")
+    round_seconds: float = Field(3600, gt=0, le=2_592_000, description="for the replies of one round; 30 days at most")
     keep_checkpoints: int = Field(2, ge=1, le=10_000, description="of the last rounds, beside the best one's")
 
 

@@ -1,5 +1,6 @@
 """Atomic writes, published folders, file locks, and digests of files."""
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -134,8 +135,12 @@ def remove_parts(folder: Path) -> None:
 
 
 def all_but_newest(paths: Iterable[Path], count: int) -> list[Path]:
-    """Return all paths but the `count` that were changed last."""
-    return sorted(paths, key=lambda each: each.stat().st_mtime, reverse=True)[count:]
+    """Return all paths but the `count` that were changed last; one that is gone by now is left out."""
+    changed = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            changed.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(changed, reverse=True)[count:]]
 
 
 def write_text_atomically(path: Path, text: str) -> None:

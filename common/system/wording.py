@@ -17,6 +17,11 @@ def first_few(names: Iterable[str]) -> str:
     return ", ".join(listed[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
+def printable(text: str) -> str:
+    """Return a text that anybody may have written as one line for a log or a terminal, control characters escaped."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def words(text: str) -> frozenset[str]:
     """Return the words of a text, for long lists of them that are easier to read as one."""
     return frozenset(text.split())

@@ -26,10 +26,10 @@ def test_a_plan_is_shown_by_what_it_changes_and_approved(tmp_path: Path) -> None
     assert "federation.rounds" in shown
     assert "[/red]\\x7f" in shown
     assert "not approved" in shown
-    assert "Approve it?" in CliRunner().invoke(app, ["approve-plan", PLAN.digest[:8], *file], input="n\n").output
+    assert "Approve it?" in CliRunner().invoke(app, ["approve-plan", PLAN.digest[:16], *file], input="n\n").output
     assert not kept.approved(PLAN.digest)
     assert waiting_plans(hospital) == [PLAN.digest]
-    done = CliRunner().invoke(app, ["approve-plan", PLAN.digest[:8], "--yes", *file])
+    done = CliRunner().invoke(app, ["approve-plan", PLAN.digest[:16], "--yes", *file])
     assert done.exit_code == 0
     assert kept.approved(PLAN.digest)
     assert waiting_plans(hospital) == []
@@ -47,6 +47,22 @@ def test_a_plan_waits_only_where_the_rules_of_this_moment_want_it(tmp_path: Path
     assert waiting_plans(hospital) == []
 
 
+def test_an_empty_file_is_no_approval(tmp_path: Path) -> None:
+    kept = AskedPlans(tmp_path / "plans")
+    kept.remember(PLAN)
+    (tmp_path / "plans" / f"{PLAN.digest}.approved").touch()
+    assert not kept.approved(PLAN.digest)
+    kept.approve(PLAN.digest)
+    assert kept.approved(PLAN.digest)
+
+
+def test_plans_that_go_while_they_are_listed_end_nobody(tmp_path: Path) -> None:
+    kept = AskedPlans(tmp_path / "plans")
+    kept.remember(PLAN)
+    (tmp_path / "plans" / f"{'0' * 64}.json").symlink_to(tmp_path / "gone")
+    assert kept.waiting() == [PLAN.digest]
+
+
 def test_a_flood_of_plans_displaces_no_approved_one(tmp_path: Path) -> None:
     kept = AskedPlans(tmp_path / "plans")
     kept.remember(PLAN)
@@ -60,9 +76,9 @@ def test_a_flood_of_plans_displaces_no_approved_one(tmp_path: Path) -> None:
 def test_what_names_no_plan_is_said(tmp_path: Path) -> None:
     kept = AskedPlans(tmp_path / "plans")
     with pytest.raises(InputError, match="no plans were asked for"):
-        kept.find("0" * 8)
-    with pytest.raises(InputError, match="at least 8 digits"):
-        kept.find("0")
+        kept.find("0" * 16)
+    with pytest.raises(InputError, match="at least 16 digits"):
+        kept.find("0" * 15)
 
 
 def test_a_kept_plan_that_was_changed_is_refused(tmp_path: Path) -> None:

@@ -194,6 +194,33 @@ def test_an_app_with_code_is_refused(tmp_path: Path) -> None:
     assert hospital.events() == [Event.REFUSED]
 
 
+@pytest.mark.parametrize("moment", [float("nan"), float("-inf"), 0.0])
+def test_a_message_of_no_time_is_not_computed(tmp_path: Path, moment: float) -> None:
+    hospital, message = Hospital(tmp_path), ask()
+    message.metadata.created_at = moment
+    assert_error(hospital.answer(message), FAILED, "failed: time")
+    assert hospital.computed == []
+
+
+@pytest.mark.parametrize("field", [4, 6, 26], ids=["version", "flags", "name"])
+def test_a_crafted_bundle_is_refused_and_recorded(tmp_path: Path, field: int) -> None:
+    start = BUNDLE.index(b"PK\x01\x02")  # the first record of the zip's directory
+    for value in (0x00, 0x08, 0xFF):
+        crafted = bytearray(BUNDLE)
+        crafted[start + field : start + field + 4] = bytes([value] * 4)
+        hospital = Hospital(tmp_path / f"{value}")
+        answer = hospital.answer(ask(), bytes(crafted))
+        assert isinstance(answer, Error)
+        assert hospital.events() == [Event.REFUSED]
+
+
+@pytest.mark.parametrize("raised", [ValueError("no rule"), MemoryError(), RunError("no process can be started")])
+def test_an_answer_of_our_own_failure_is_recorded_too(tmp_path: Path, raised: Exception) -> None:
+    hospital = Hospital(tmp_path, raised)
+    assert isinstance(hospital.answer(ask()), Error)
+    assert hospital.events() == [Event.REQUEST, Event.FAILED]
+
+
 def test_the_rounds_of_a_day_are_counted_over_trainings_and_tests(tmp_path: Path) -> None:
     hospital = Hospital(tmp_path, rounds_per_day=2)
     hospital.answer(ask("query"))
@@ -271,7 +298,7 @@ def test_a_failure_leaves_as_its_kind_alone(tmp_path: Path, kind: Failure, capsy
 def test_a_fault_of_rarefed_leaves_as_a_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hospital = Hospital(tmp_path, ZeroDivisionError(PATIENT))
     assert_error(hospital.answer(ask()), FAILED, "failed: crash")
-    assert hospital.events() == [Event.REQUEST]
+    assert hospital.events() == [Event.REQUEST, Event.FAILED]
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 

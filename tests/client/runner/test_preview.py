@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from client.cli.options import TABLE_WIDTH
+from client.cli.preview import _table
 from client.exposure.plan_approval import AskedPlans
 from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
-from client.runner.preview import preview
+from client.runner.preview import Preview, preview
 from common.plan.training_plan import TrainingPlan
+from common.system.command_line import table_console
 from common.system.files import try_lock
 from common.training.workbench import workbench
 from tests.client.hospital import APP, write_hospital
@@ -168,3 +171,11 @@ def test_a_check_before_the_hospital_has_enrolled_makes_no_folder(data: Path, tm
     command = [Path(sys.executable).parent / "rarefed-hospital", "check", "--offline", "--file", str(hospital.path)]
     assert subprocess.run(command, capture_output=True, timeout=300, check=False).returncode == 1
     assert not hospital.state.exists()
+
+
+def test_words_of_files_are_neither_markup_nor_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Preview("query", "failed: data", "a[/b]\x1b]52;c;\x07.png cannot be read", {"key": "[red]"}, ())
+    table_console(TABLE_WIDTH).print(_table(shown))
+    told = capsys.readouterr().out
+    assert "a[/b]\\x1b]52;c;\\x07.png cannot be read" in told
+    assert "[red]" in told

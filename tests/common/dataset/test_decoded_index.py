@@ -1,6 +1,8 @@
 """A data set that has not changed is not decoded again, and one that has changed is."""
 
+import contextlib
 import os
+import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +133,44 @@ def test_a_damaged_index_is_made_anew(load: Load, tmp_path: Path, content: bytes
     index_file(tmp_path / "cache").write_bytes(content)
     assert load() == (5, told)
     assert load() == (0, told)
+
+
+LOOP = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n"
+HOSTILE = {
+    "trigger": [f"create trigger loop before insert on decoded begin select ({LOOP}); end"],
+    "view": ["alter table decoded rename to kept", f"create view decoded as {LOOP}"],
+    "computed column": [
+        "drop table decoded",
+        "create table decoded (path text primary key, state text, decoder text, sha256 text, several integer, grey "
+        "integer, error text, reason text as (hex(zeroblob(900000000))))",
+    ],
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("way", HOSTILE)
+def test_an_index_that_a_hostile_image_wrote_is_made_anew(load: Load, tmp_path: Path, way: str) -> None:
+    _, told = load()
+    with contextlib.closing(sqlite3.connect(index_file(tmp_path / "cache"))) as database, database:
+        for statement in HOSTILE[way]:
+            database.execute(statement)
+    assert load() == (5, told)
+    assert load() == (0, told)
+
+
+@pytest.mark.parametrize("suffix", ["", "-journal", "-wal"])
+def test_an_index_that_is_a_link_is_not_followed(load: Load, tmp_path: Path, suffix: str) -> None:
+    _, told = load()
+    index = index_file(tmp_path / "cache")
+    content, link = index.read_bytes(), index.with_name(index.name + suffix)
+    link.unlink(missing_ok=True)
+    link.symlink_to(tmp_path / "approved")
+    assert load()[1] == told
+    (tmp_path / "data" / "positive" / "a.png").touch()
+    load()
+    assert not (tmp_path / "approved").exists()
+    assert index.is_file()
+    assert content
 
 
 def test_it_works_without_an_index(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
