@@ -1,14 +1,11 @@
 """The command `rarefed-hospital check`."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
 from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -40,10 +37,11 @@ def check(
     Exit code 1 if something failed, 2 if hospital.yaml is missing or wrong.
     """
     from client.preflight.checks import check_hospital
+    from client.runner.image_checks import check_images_confined
 
     hospital = read_own_file(file)
-    with show_reading() as advance:
-        report = check_hospital(hospital, offline=offline, advance=advance)
+    print("reading images ...", file=sys.stderr)
+    report = check_hospital(hospital, check_images_confined, offline=offline)
     if as_json:
         print(json.dumps(report.to_json(), indent=2))
     else:
@@ -78,13 +76,3 @@ def conclude(report: Report) -> str:
     if failures:
         return f"{plural(failures, 'check')} failed, {warnings}: mend what failed, and check again."
     return f"Ready, with {warnings}." if report.worst == Status.WARN else "Ready."
-
-
-@contextmanager
-def show_reading() -> Iterator[Callable[[int, int], None]]:
-    """Show how many images have been read, if there is a terminal to show it on."""
-    console = Console(stderr=True)
-    columns = (TextColumn("reading images"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)

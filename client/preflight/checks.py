@@ -7,7 +7,7 @@ from client.preflight.certificates import check_ca_certificate
 from client.preflight.connection import diagnose_connection
 from client.preflight.findings import Finding, Report, failed
 from client.preflight.machine import MACHINE_CHECKS
-from client.preflight.survey import Advance, Needs, Survey, survey_images
+from client.preflight.survey import Needs, Survey, survey_images
 from client.rules.hospital_file import HospitalFile
 from common.dataset.settings import DatasetSettings
 from common.errors import InputError
@@ -29,32 +29,35 @@ IMAGE_CHECKS: tuple[Callable[[Survey], Finding], ...] = (
 )
 
 
-def check_hospital(hospital: HospitalFile, *, offline: bool = False, advance: Advance | None = None) -> Report:
+def check_hospital(
+    hospital: HospitalFile, images: Callable[[HospitalFile], list[Finding]], *, offline: bool = False
+) -> Report:
     """Check the machine, the connection and the images.
 
     Parameters
     ----------
     hospital : HospitalFile
         From `read_hospital_file`.
+    images : callable
+        Checks the images: `check_images`, or the same in a process of its own.
     offline : bool
         Do not touch the network; the CA certificate is checked all the same.
-    advance : callable, optional
-        Called after each image with the number of images done, and of all images.
 
     Returns
     -------
     Report
     """
+    image_findings = images(hospital)
     machine = [check(hospital) for check in MACHINE_CHECKS]
     connection = [check_ca_certificate(hospital)] if offline else diagnose_connection(hospital)
-    return Report(hospital.name, (*machine, *connection, *check_images(hospital, advance)))
+    return Report(hospital.name, (*machine, *connection, *image_findings))
 
 
-def check_images(hospital: HospitalFile, advance: Advance | None = None) -> list[Finding]:
-    """Check only the images."""
+def check_images(hospital: HospitalFile) -> list[Finding]:
+    """Check only the images, in this process."""
     try:
         settings = DatasetSettings.of(hospital.data, classes=())
-        survey = survey_images(hospital.data.path, settings, needs=_needs(hospital), advance=advance)
+        survey = survey_images(hospital.data.path, settings, needs=_needs(hospital))
     except InputError as error:
         return [failed("images", str(error), "training would refuse them for the same reason")]
     return [check(survey) for check in IMAGE_CHECKS]

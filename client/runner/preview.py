@@ -27,7 +27,8 @@ from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.audit_log import AuditLog
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure
-from client.runner.local_app import answer_message, start_confined
+from client.runner.confined import start_confined
+from client.runner.local_app import answer_message
 from client.runner.message_handler import MessageHandler
 from client.runner.training_process import Compute, TrainingProcess, do_job
 from client.training.local_data import local_plan, local_site

@@ -34,7 +34,8 @@ from client.exposure.tail_origin import initial_tail
 from client.flower.heartbeat import set_heartbeat
 from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile, read_hospital_file
-from client.runner.local_app import answer_message, start_confined
+from client.runner.confined import start_confined
+from client.runner.local_app import answer_message
 from client.runner.message_handler import MessageHandler
 from client.runner.training_process import do_job
 from client.training.local_data import local_plan

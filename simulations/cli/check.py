@@ -1,11 +1,14 @@
 """The command `rarefed-sim check`: is the data set read as it is meant, and could a run of it start?"""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Group
+from rich.console import Console, Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from common.errors import InputError
@@ -44,7 +47,6 @@ def check(
 
     Exit code 2 if a run would refuse the data or the machine; warnings keep it at 0.
     """
-    from client.cli.check import show_reading
     from client.preflight.findings import Report, Status, failed
     from simulations.preflight.contact_sheet import write_contact_sheet
     from simulations.preflight.inspection import inspect_plan
@@ -53,7 +55,7 @@ def check(
     if output is not None and user_path(output).is_dir():
         raise InputError(f"{output}: is a folder; name the page, such as {output / 'check.html'}")
     try:
-        with show_reading() as advance:
+        with _show_reading() as advance:
             found = inspect_plan(plan, advance)
     except InputError as error:
         if as_json:
@@ -109,3 +111,13 @@ def _print_json(report: "Report", consortium: "SimulatedConsortium | None" = Non
         "page": str(page) if page else None,
     }
     print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def _show_reading() -> Iterator[Callable[[int, int], None]]:
+    """Show how many images have been read, if there is a terminal to show it on."""
+    console = Console(stderr=True)
+    columns = (TextColumn("reading images"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,11 +11,12 @@ from client.cli.check import render_report
 from client.cli.main import app
 from client.preflight import checks
 from client.preflight.findings import Finding, Report, Status, failed, passed, warn
+from client.rules.hospital_file import HospitalFile, read_hospital_file
+from client.runner import image_checks
 from common.errors import InputError
 from common.system.wording import first_few
 from tests.client.hospital import write_hospital
 from tests.client.preflight.certificates import Authority
-from tests.client.preflight.test_images import write
 from tests.federation.data import manifest
 
 PASSED, WARNED, FAILED = passed("a", "fine"), warn("b", "hm", "look"), failed("c", "bad", "mend")
@@ -94,8 +94,26 @@ def test_many_names_are_counted() -> None:
     assert first_few(["a", "b\n", "c", "d", "e"]) == "a, b , c and 2 more"
 
 
-def test_progress_is_told_image_by_image(tmp_path: Path) -> None:
-    rows: Any = write(tmp_path / "data" / "healthy", 3) + write(tmp_path / "data" / "sick", 2)
-    told: list[tuple[int, int]] = []
-    checks.check_images(write_hospital(tmp_path, tmp_path / "data"), lambda done, of: told.append((done, of)))
-    assert told == [(number, len(rows)) for number in range(1, 6)]
+def test_an_image_that_takes_the_check_over_finds_no_key(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_checks, "_check", hostile)
+    result = run("--file", file, "--offline", "--json")
+    (told,) = [found for found in json.loads(result.stdout)["findings"] if found["check"] == "key"]
+    assert told["found"] == "PermissionError \\x1b[0m"
+
+
+def hostile(hospital: HospitalFile, _: bytes) -> bytes:
+    try:
+        found = hospital.node_key.read_text()
+    except OSError as error:
+        found = type(error).__name__
+    return json.dumps([{"check": "key", "status": "passed", "found": f"{found} \x1b[0m", "mend": ""}]).encode()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"5", b"[5]", b'[{"check": "x"}]', b'[{"check":1,"status":2,"found":3,"mend":4}]']
+)
+def test_a_check_that_answers_nonsense_has_failed(file: str, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    monkeypatch.setattr(image_checks, "check_images", lambda hospital: [])
+    monkeypatch.setattr(image_checks.json, "dumps", lambda _: answer.decode())
+    (found,) = image_checks.check_images_confined(read_hospital_file(Path(file)))
+    assert (found.check, found.status) == ("images", Status.FAILED)

@@ -161,7 +161,7 @@ def test_nothing_is_written_but_in_the_state_folder(command: str, data: Path, tm
         done.stdout + done.stderr
     )
     assert not [path for home in homes for path in home.rglob("*")]
-    assert {path.name for path in hospital.state.iterdir()} <= {"split.salt", "cache"}
+    assert {path.name for path in hospital.state.iterdir()} <= {"split.salt", "cache", "layers"}
 
 
 @pytest.mark.slow

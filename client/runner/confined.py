@@ -1,0 +1,46 @@
+"""Starts a process that may read this hospital's images and write caches, and little else."""
+
+import contextlib
+from pathlib import Path
+
+from client.exposure.split_salt import split_seed
+from client.rules.hospital_file import HospitalFile
+from client.rules.policy import HospitalFailure
+from client.runner.training_process import Compute, Job, TrainingProcess
+from common.processes.confinement import Confinement
+from common.processes.fork_server import ForkServer
+from common.system.folders import cache_folder
+
+
+def start_confined(forks: ForkServer, hospital: HospitalFile, hidden: Path, compute: Compute) -> TrainingProcess:
+    """Start a process that may read this hospital's images and write caches, and little else.
+
+    Parameters
+    ----------
+    forks : ForkServer
+        Whose work is `do_job`.
+    hospital : HospitalFile
+        Whose images and state it works with.
+    hidden : Path
+        The state folder of which it sees no more than that: the hospital's own, also where it works with a copy.
+    compute : callable
+        What it does; can be pickled.
+    """
+    return TrainingProcess(forks, Job(compute, hospital.limits, _files(hospital, hidden)))
+
+
+def _files(hospital: HospitalFile, hidden: Path) -> Confinement:
+    """Return what the process may use; makes what it could not make itself, once `enroll` has made the state folder."""
+    if not hidden.exists():
+        return Confinement(hidden, (), ())
+    cache = cache_folder()
+    with contextlib.suppress(HospitalFailure, OSError):
+        for folder in (cache, hospital.personal_layers):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        split_seed(hospital.split_salt)
+    named = (hospital.data.path, *((Path(hospital.weights),) if hospital.weights else ()))
+    # Images and weights may lie in the state folder too, if the hospital put them there; a folder around it opens
+    # nothing of it.
+    own = hidden.resolve()
+    within = (path for path in named if own in path.resolve().parents)
+    return Confinement(hidden, (cache, hospital.personal_layers), (hospital.split_salt, *within))
