@@ -34,8 +34,7 @@ def status(file: FILE = DEFAULT_FILE, as_json: AS_JSON = False) -> None:
 
     hospital = read_hospital_file(file)
     runs, told = daemon_runs(hospital.state), read_status(hospital.state)
-    asked = [record for record in AuditLog(hospital.audit_log).records() if "kind" in record]
-    last = asked[-1] if asked else None
+    last = next((record for record in AuditLog(hospital.audit_log).latest() if "kind" in record), None)
     if as_json:
         print(json.dumps({"running": runs, **told, "last_request": last}, indent=2))
     elif not runs:

@@ -110,24 +110,32 @@ class AuditLog:
             return
         with self._path.open("rb") as stream:
             for line in stream:
-                with contextlib.suppress(ValueError):
-                    if isinstance(record := json.loads(line), dict):
-                        yield record
+                yield from _record_in(line)
 
-    def since(self, moment: datetime) -> list[dict[str, Any]]:
-        """Return the records since a moment, which must have a time zone, the latest first.
+    def latest(self) -> Iterator[dict[str, Any]]:
+        """Yield all records, latest first and not verified; no more of the file is read than is asked for."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            while end:
+                start = _end_of_last_line(stream, end - 1)
+                stream.seek(start)
+                yield from _record_in(stream.read(end - start))
+                end = start
+
+    def since(self, moment: datetime) -> Iterator[dict[str, Any]]:
+        """Yield the records since a moment, which must have a time zone, the latest first.
 
         A record is as old as the one after it at least, whatever time it bears: a clock that was once ahead stamped
         records that would stay young until that time comes.
         """
         start, bound = _stamp(moment), _stamp(datetime.now(UTC))
-        found = []
-        for record in reversed(list(self.records())):
+        for record in self.latest():
             bound = min(bound, str(record.get("time", "")))
             if bound < start:
-                break
-            found.append(record)
-        return found
+                return
+            yield record
 
     def verify(self, *witnesses: AuditHead) -> AuditHead:
         """Check the whole chain, and that it goes on from every head that is known from elsewhere.
@@ -168,7 +176,7 @@ class AuditLog:
         try:
             record = json.loads(line)
             told = record.pop(_HASH)
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise InputError(f"{broken} is no audit record: it was changed or cut") from error
         if record.get("previous") != previous or record.get("record") != number:
             raise InputError(f"{broken} does not follow the one before: records were changed, removed or inserted")
@@ -198,6 +206,13 @@ def _resume(stream: IO[bytes]) -> tuple[AuditHead, int]:
         return AuditHead(int(last["record"]), str(last[_HASH])), content_end - whole_end
     except (ValueError, KeyError, TypeError) as error:
         raise RunError("the audit log's last record is damaged: run `rarefed-hospital audit verify`") from error
+
+
+def _record_in(line: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the record of a line; nothing if it is none, as of a log that was changed."""
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(record := json.loads(line), dict):
+            yield record
 
 
 def _end_of_last_line(stream: IO[bytes], before: int) -> int:

@@ -122,7 +122,7 @@ def _answer(
         rule = refusing_rule(answer.reason or "")
         why = [f"rules.{rule.value} of {hospital.path}"] if rule else said
         return Preview(kind, answer.reason, "; ".join(why), {}, ())
-    *_, last = AuditLog(hospital.audit_log).records()
+    last = next(AuditLog(hospital.audit_log).latest())
     return Preview(kind, None, "; ".join(filter(None, said)), _told(answer), tuple(last["withheld"]))
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from client.daemon.daemon import Daemon
+from client.daemon.programs import runner_program
+from client.daemon.server_contact import ServerContact
 from client.daemon.status import daemon_runs
 from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
@@ -47,3 +49,13 @@ def test_a_taken_port_is_named_with_the_field_to_change(hospital: HospitalFile) 
     told = rf"port {hospital.ports.health} .* hospital.yaml \(ports\)"
     with socket.create_server(("127.0.0.1", hospital.ports.health)), pytest.raises(RunError, match=told):
         Daemon(hospital, print).run()
+
+
+def test_the_runner_gets_no_secret_of_another_program(hospital: HospitalFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "https_proxy"):
+        monkeypatch.setenv(name, "http://anna:hunter2@proxy:3128")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    given = runner_program(hospital, ServerContact(hospital, print)).environment
+    assert "hunter2" not in str(given)
+    assert given["CUDA_VISIBLE_DEVICES"] == "1"
+    assert given["NO_ALBUMENTATIONS_UPDATE"] == "1"

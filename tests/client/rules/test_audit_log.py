@@ -90,7 +90,18 @@ def test_records_of_the_last_day_come_latest_first(tmp_path: Path) -> None:
     log = fill(tmp_path / "audit.jsonl")
     now = datetime.now(UTC)
     assert [record["record"] for record in log.since(now - timedelta(days=1))] == [5, 4, 3, 2, 1]
-    assert log.since(now + timedelta(minutes=1)) == []
+    assert list(log.since(now + timedelta(minutes=1))) == []
+
+
+def test_the_latest_records_come_first_whatever_their_length(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl")
+    for length in (1, 5000, 10, 20_000):
+        log.append(Event.REQUEST, word="x" * length)
+    with (tmp_path / "audit.jsonl").open("a") as stream:
+        stream.write("5\n" + "[" * 100_000 + "\nno record")
+    assert [record["record"] for record in log.latest()] == [4, 3, 2, 1]
+    with pytest.raises(InputError, match="record 5 is no audit record"):
+        log.verify()
 
 
 def test_a_clock_that_was_once_ahead_keeps_no_record_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +111,7 @@ def test_a_clock_that_was_once_ahead_keeps_no_record_young(tmp_path: Path, monke
         monkeypatch.setattr(audit_log, "datetime", type("Clock", (datetime,), {"now": lambda zone, at=moment: at}))
         AuditLog(path).append(Event.REQUEST)
     monkeypatch.undo()
-    assert AuditLog(path).since(datetime.now(UTC) - timedelta(days=1)) == []
+    assert list(AuditLog(path).since(datetime.now(UTC) - timedelta(days=1))) == []
     AuditLog(path).append(Event.REQUEST)
     assert [record["record"] for record in AuditLog(path).since(datetime.now(UTC) - timedelta(days=1))] == [3]
 
