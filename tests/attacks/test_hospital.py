@@ -101,8 +101,8 @@ WORDS: Mapping[str, Mapping[str, Callable[[Message], Message]]] = {
     "key of a number": {"train": says("metrics", **{EVIL: 1})},
     "key of a record": {"train": says(EVIL, x="x")},
     "fields of an array": {"train": sends(_NAMED)},
-    "long list": {"train": says("metrics", num_examples=[1919] * 250_000)},
-    "long loss": {"train": says("metrics", score_loss=[1919.0] * 250_000)},
+    "long list": {"train": says("metrics", num_examples=[1919191919] * 250_000)},
+    "long loss": {"train": says("metrics", score_loss=[1919191919.0] * 250_000)},
 }
 
 
@@ -122,7 +122,7 @@ def test_no_word_of_a_reply_reaches_log_checkpoint_or_terminal(
     shown = {"printed": capsys.readouterr().out.encode(), "status": screen.getvalue().encode()}
     assert not unfinished(run.final).exists()
     for where, content in (written | shown).items():
-        for trace in (b"EVIL", b"1919", b"\\u001b", b"9/9"):
+        for trace in (b"EVIL", b"1919191919", b"\\u001b", b"9/9"):
             assert trace not in content, (where, content[:300])
         assert len(content) < 100_000, where
     assert b"south" in written["run.log"]

@@ -1,6 +1,5 @@
 """A file that cannot be read is named with the reason and the way to mend it."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -32,14 +31,6 @@ def test_each_reason_has_its_way_to_mend_it(tmp_path: Path, monkeypatch: pytest.
     assert explain(Path("file/x")) == "Not a directory; file is a file: check the name"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_of_a_closed_file_it_is_said_who_may_not_read_it(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.write_text("x")
-    closed.chmod(0)
-    assert "run this as another user, or change the file's owner or mode" in explain(closed)
-
-
 def test_another_reason_stands_alone() -> None:
     assert explain_unreadable(Path("x"), OSError(5, "Input/output error")) == "x: Input/output error"
 
@@ -47,4 +38,6 @@ def test_another_reason_stands_alone() -> None:
 def test_who_may_not_read_a_file_is_named_also_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     denied = PermissionError(13, "Permission denied")
     monkeypatch.setattr("os.geteuid", lambda: 4_000_000)
-    assert "Permission denied to uid 4000000: run this as" in explain_unreadable(Path("x"), denied)
+    assert explain_unreadable(Path("x"), denied) == (
+        "x: Permission denied to uid 4000000: run this as another user, or change the file's owner or mode"
+    )
