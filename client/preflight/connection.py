@@ -35,6 +35,7 @@ _WRONG_HOST, _WRONG_ADDRESS = 62, 64
 
 @dataclass(frozen=True)
 class _Server:
+    hospital: str
     host: str
     port: int
     ca_certificate: Path
@@ -67,7 +68,7 @@ def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> lis
     Parameters
     ----------
     hospital : HospitalFile
-        Its `server`, `ca_certificate` and `node_key`.
+        Its `name`, `server`, `ca_certificate` and `node_key`.
     timeout : float
         Seconds for each step.
 
@@ -78,7 +79,7 @@ def diagnose_connection(hospital: HospitalFile, timeout: float = TIMEOUT) -> lis
     """
     host, port = split_address(hospital.server)
     proxy = proxy_for(hospital.server, os.environ)
-    server = _Server(host, port, hospital.ca_certificate, hospital.node_key, timeout, proxy)
+    server = _Server(hospital.name, host, port, hospital.ca_certificate, hospital.node_key, timeout, proxy)
     findings = [*check_proxies(hospital.server), check_ca_certificate(hospital)]
     if findings[0].status == Status.FAILED:
         return findings
@@ -207,7 +208,7 @@ def _ask_health(server: _Server) -> list[Finding]:
         return [failed(SERVER, f"the server does not answer GET /health ({type(error).__name__})", NO_GATEWAY)]
     finally:
         connection.close()
-    return list(judge_answer(answer, sent, key))
+    return list(judge_answer(answer, sent, key, server.hospital))
 
 
 _STEPS: tuple[Callable[[_Server], list[Finding]], ...] = (_resolve, _connect, _shake_hands, _ask_health)

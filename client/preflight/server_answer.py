@@ -27,7 +27,7 @@ _WARN_AHEAD, _WARN_BEHIND = 2.0, 30.0
 
 
 def judge_answer(
-    answer: http.client.HTTPResponse, sent: datetime, key: EllipticCurvePrivateKey | None
+    answer: http.client.HTTPResponse, sent: datetime, key: EllipticCurvePrivateKey | None, name: str
 ) -> Iterator[Finding]:
     """Say what an answer tells.
 
@@ -38,6 +38,8 @@ def judge_answer(
         When it was asked for.
     key : EllipticCurvePrivateKey or None
         What it was signed with.
+    name : str
+        By which the server should know the key.
     """
     health = _judge_health(answer.status)
     yield health
@@ -48,7 +50,7 @@ def judge_answer(
     if clock.status == Status.FAILED:
         return  # by a wrong clock, no signature holds
     if key is not None:
-        yield from _judge_key(answer.getheader(KNOWN_AS))
+        yield from _judge_key(answer.getheader(KNOWN_AS), name)
 
 
 def signing_key(path: Path) -> EllipticCurvePrivateKey | None:
@@ -87,12 +89,15 @@ def _judge_clock(date: str | None, sent: datetime) -> Finding:
     return passed(_CLOCK, "agrees with the server's within seconds")
 
 
-def _judge_key(known_as: str | None) -> Iterator[Finding]:
+def _judge_key(known_as: str | None, name: str) -> Iterator[Finding]:
     if known_as == UNKNOWN:
         mend = (
             "it is not approved yet, or was revoked: ask the coordinator to compare the fingerprint that "
             "`rarefed-hospital enroll` prints"
         )
         yield failed(_KEY, "the server does not know this hospital's key", mend)
+    elif known_as and known_as != name:
+        mend = "take the key of this hospital back, or set its name in hospital.yaml; a key is for one hospital"
+        yield failed(_KEY, f"the server knows this hospital's key as that of {known_as!a}", mend)
     elif known_as:  # a proxy of the coordinator's own may not say
         yield passed(_KEY, f"the server knows it as {known_as!a}")

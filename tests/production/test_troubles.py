@@ -73,7 +73,7 @@ def test_a_key_that_was_not_approved(consortium: Rehearsal) -> None:
     state.rename(state.with_name("kept"))
     consortium.hospitals["east"].command("enroll")
     consortium.hospitals["east"].start()
-    wait_for_line(consortium, "east", "refuses this hospital's key")
+    wait_for_line(consortium, "east", "the server does not know this hospital's key", "not approved yet")
     consortium.processes.kill("east", signal.SIGTERM)
     shutil.rmtree(state)
     state.with_name("kept").rename(state)
@@ -99,7 +99,7 @@ def test_two_daemons_with_one_key(consortium: Rehearsal, tmp_path: Path) -> None
     kept = south.read_bytes()
     shutil.copy(consortium.hospitals["north"].folder / "state" / "node.key", south)
     consortium.hospitals["south"].start()
-    wait_for_line(consortium, "south", "refuses this hospital's key")
+    wait_for_line(consortium, "south", "the server knows this hospital's key as that of 'north'")
     consortium.processes.kill("south", signal.SIGTERM)
     south.write_bytes(kept)
 

@@ -168,6 +168,11 @@ def test_a_key_that_was_revoked(tmp_path: Path, authority: Authority, serve: Ser
     assert "revoked" in fault.mend
 
 
+def test_a_key_of_another_hospital(tmp_path: Path, authority: Authority, serve: Serve) -> None:
+    fault = only_fault(diagnose(tmp_path, authority, serve(authority.server_context(tmp_path), known_as="south")))
+    assert fault.found == "the server knows this hospital's key as that of 'south'"
+
+
 def test_a_gateway_that_does_not_say_whose_key_it_is(tmp_path: Path, authority: Authority, serve: Serve) -> None:
     findings = diagnose(tmp_path, authority, serve(authority.server_context(tmp_path), known_as=None))
     assert [finding.check for finding in findings][-1] == "clock"
