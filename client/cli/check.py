@@ -40,7 +40,8 @@ def check(
     from client.runner.image_checks import check_images_confined
 
     hospital = read_own_file(file)
-    print("reading images ...", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("reading images ...", file=sys.stderr)
     report = check_hospital(hospital, check_images_confined, offline=offline)
     if as_json:
         print(json.dumps(report.to_json(), indent=2))

@@ -232,6 +232,8 @@ def test_revoking_a_hospital_puts_it_offline_and_says_so_there(consortium: Rehea
     consortium.processes.wait_for(
         "east to be offline", lambda: not consortium.hospitals["east"].status().get("online", True)
     )
-    consortium.processes.wait_for("east to know why", lambda: "refuse" in consortium.processes.log("east"))
+    consortium.processes.wait_for(
+        "east to know why", lambda: "does not know this hospital's key" in consortium.processes.log("east")
+    )
     status = json.loads(consortium.server.command("status", "--json").stdout)
     assert {each["name"]: each["connection"] for each in status["hospitals"]}["east"] != "online"
