@@ -6,8 +6,12 @@ from email.utils import parsedate_to_datetime
 import pytest
 from flwr.supercore.primitives.asymmetric import generate_key_pairs
 
+from client.enrolment import enroll
+from client.preflight.connection import diagnose_connection
+from common.security.node_key import read_node_key
 from common.system.ports import free_port
 from server.gateway.app import FLEET_ROUTES
+from tests.client.hospital import write_hospital
 from tests.server.gateway.certificates import Authority
 from tests.server.gateway.door import FORBIDDEN, gateway_for, upstream_with
 from tests.server.gateway.members import signed_by
@@ -148,3 +152,12 @@ def test_an_upstream_with_another_ca_gets_nothing(authority, tmp_path):
     ):
         assert door.call().status == 503
         assert not stranger.requests
+
+
+def test_a_hospital_learns_whether_its_key_is_known(door, upstream, authority, tmp_path):
+    hospital = write_hospital(tmp_path, tmp_path, server=f"localhost:{door.port}", ca_certificate=str(authority.path))
+    enroll(hospital)
+    upstream.status = 200
+    assert diagnose_connection(hospital)[-1].found == "the server does not know this hospital's key"
+    authority.members.approve("north", read_node_key(hospital.node_key))
+    wait_for(lambda: diagnose_connection(hospital)[-1].found == "the server knows it as 'north'", "the key to be known")
