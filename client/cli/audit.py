@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,7 +32,7 @@ def show(
     from client.rules.hospital_file import read_hospital_file
 
     log = AuditLog(read_hospital_file(file).audit_log)
-    records = list(log.records())[-last:]
+    records = list(islice(log.latest(), last or None))[::-1]
     if as_json:
         print(json.dumps(records, indent=2))
     else:

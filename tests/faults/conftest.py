@@ -19,11 +19,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def undisturbed(theatre: Stage) -> str:
     """The weights of a run that nobody disturbs."""
-    before = theatre.folders()
-    theatre.launch(ALL_MUST)
-    folder, resumed = theatre.finish(before)
-    assert resumed == 0
-    return weights_of(folder)
+    return weights_of(theatre.finish_undisturbed(ALL_MUST))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

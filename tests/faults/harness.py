@@ -178,6 +178,14 @@ class Stage:
     def _lost(self) -> bool:
         return any(self.rehearsal.server.runs.glob("*.unfinished")) and not self.processes("serverapp")
 
+    def finish_undisturbed(self, plan: dict[str, Any]) -> Path:
+        """Run a plan to its end, which it must reach by itself, and return the run's folder."""
+        before = self.folders()
+        self.launch(plan)
+        folder, resumed = self.finish(before)
+        assert resumed == 0
+        return folder
+
     def trainings(self, hospital: str) -> int:
         """Return how many trainings stand in a hospital's audit log: as many as its rules count."""
         log = self.rehearsal.hospitals[hospital].folder / "state" / "audit.jsonl"

@@ -62,11 +62,7 @@ def personal_layers(theatre: Stage, hospital: str) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def undisturbed(theatre: Stage) -> Ending:
     """The end of a run that nobody disturbs."""
-    before = theatre.folders()
-    theatre.launch(PLAN)
-    folder, resumed = theatre.finish(before)
-    assert resumed == 0
-    ending = ending_of(theatre, folder)
+    ending = ending_of(theatre, theatre.finish_undisturbed(PLAN))
     assert all(ending.layers.values())
     return ending
 
