@@ -9,6 +9,7 @@ from client.rules.policy import HospitalFailure
 from client.runner.training_process import Compute, Job, TrainingProcess
 from common.processes.confinement import Confinement
 from common.processes.fork_server import ForkServer
+from common.processes.root import give, other_user
 from common.system.folders import cache_folder
 
 
@@ -33,14 +34,17 @@ def _files(hospital: HospitalFile, hidden: Path) -> Confinement:
     """Return what the process may use; makes what it could not make itself, once `enroll` has made the state folder."""
     if not hidden.exists():
         return Confinement(hidden, (), ())
-    cache = cache_folder()
+    writable = (cache_folder(), hospital.personal_layers)
+    user = None if hospital.limits.sandbox == "off" else other_user()
     with contextlib.suppress(HospitalFailure, OSError):
-        for folder in (cache, hospital.personal_layers):
+        for folder in writable:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if user is not None:
+                give(folder, user)
         split_seed(hospital.split_salt)
     named = (hospital.data.path, *((Path(hospital.weights),) if hospital.weights else ()))
     # Images and weights may lie in the state folder too, if the hospital put them there; a folder around it opens
     # nothing of it.
     own = hidden.resolve()
     within = (path for path in named if own in path.resolve().parents)
-    return Confinement(hidden, (cache, hospital.personal_layers), (hospital.split_salt, *within))
+    return Confinement(hidden, writable, (hospital.split_salt, *within), user)

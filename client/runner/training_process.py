@@ -154,7 +154,7 @@ def _confined(job: Job, pipe: Connection) -> Compute:
     if missing and job.limits.sandbox == "require":
         compute = partial(_refuse_unconfined, missing)
     elif missing:
-        print(f"the process that reads images is not wholly confined: {missing}", file=sys.stderr, flush=True)
+        print(f"the process that reads images is not wholly confined: {missing}", file=sys.__stderr__, flush=True)
     # From here on it has neither a terminal, into whose shell it could type and on whose screen write, nor a log.
     for stream in range(3):
         os.dup2(nothing, stream)

@@ -1,9 +1,9 @@
 """Confines the process that decodes images: a hostile image may take it over, and then finds nothing worth having.
 
 Linux's Landlock (kernel 5.13 or newer) takes away files, a seccomp filter the other ways out (`call_filter`). Where the
-process is root's, it keeps none of root's capabilities but to read. All of it holds for good.
-There is no well-kept library that brings no compiled code; so the few calls are made here, as documented in
-`landlock(7)` and `capabilities(7)`.
+process is root's, it becomes another user's, and keeps none of root's powers but to read (`root`). All of it holds for
+good. There is no well-kept library that brings no compiled code; so the few calls are made here, as documented in
+`landlock(7)`.
 """
 
 import contextlib
@@ -17,16 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.processes.call_filter import forbid_calls
+from common.processes.root import leave_root
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
 _NO_NEW_PRIVILEGES, _SET_DUMPABLE = 38, 4
-_DROP_FROM_BOUNDS, _LAST_CAPABILITY = 24, 63
-_CAPABILITIES_VERSION = 0x20080522
 _DEVICES = Path("/dev")
-_USED_DEVICES = ("null", "zero", "full", "random", "urandom", "nvidia*", "dri", "kfd")
-# CAP_DAC_READ_SEARCH: root may keep images for another user, and Landlock bounds what is read.
-_KEPT_CAPABILITIES = 1 << 2
+_USED_DEVICES = ("null", "zero", "full", "random", "urandom", "nvidia*", "dri", "dri/*", "kfd")
 
 # Rights of files and folders, by the version of Landlock that knows them.
 _READ = 0b1101  # execute, read a file, read a folder
@@ -48,11 +45,14 @@ class Confinement(NamedTuple):
         Folders that alone may be written to, beside some devices.
     readable : tuple of Path
         Files and folders below `hidden` that may be read.
+    user : int or None
+        Whose the process becomes, from `root.other_user`, and whose `writable` is; None: it stays whose it is.
     """
 
     hidden: Path
     writable: tuple[Path, ...]
     readable: tuple[Path, ...]
+    user: int | None = None
 
 
 def landlock_version() -> int:
@@ -75,11 +75,12 @@ def confine(files: Confinement, kept: Sequence[int]) -> str | None:
         What this machine has not: then that part, and no other, is missing.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _close_all_but(kept)
-    missing = [what for what in (_restrict_files(files), _drop_capabilities(), forbid_calls()) if what]
-    return "; ".join(missing) or None
+    missing = [_restrict_files(files), leave_root(files.user, _used_devices())]
+    _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    missing.append(forbid_calls())
+    return "; ".join(what for what in missing if what) or None
 
 
 def _restrict_files(files: Confinement) -> str | None:
@@ -97,8 +98,7 @@ def _restrict_files(files: Confinement) -> str | None:
         beside = (path for path in _beside(files.hidden.resolve()) if path != _DEVICES)
         for path in (*beside, *files.readable):
             _allow(ruleset, path, _READ)
-        devices = (path for pattern in _USED_DEVICES for path in _DEVICES.glob(pattern))
-        for path in (*files.writable, *devices):
+        for path in (*files.writable, *_used_devices()):
             _allow(ruleset, path, rights)
         if _syscall(_RESTRICT_SELF, ruleset, 0):
             return f"Landlock: {os.strerror(ctypes.get_errno())}"
@@ -130,20 +130,8 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
             os.close(descriptor)
 
 
-def _drop_capabilities() -> str | None:
-    """Take root's powers away, also from what is started; whoever has none loses none."""
-    for number in range(_LAST_CAPABILITY + 1):
-        if not _KEPT_CAPABILITIES >> number & 1:
-            _libc.prctl(_DROP_FROM_BOUNDS, number, 0, 0, 0)  # fails without power over them, and if there is no such
-    header = struct.pack("Ii", _CAPABILITIES_VERSION, 0)
-    # Effective, permitted and inheritable; numbers of 32 and more follow in the same order.
-    held = ctypes.create_string_buffer(24)
-    if _libc.capget(header, held):
-        return f"capabilities: {os.strerror(ctypes.get_errno())}"
-    kept = struct.unpack("6I", held.raw)[1] & _KEPT_CAPABILITIES
-    if _libc.capset(header, struct.pack("6I", kept, kept, 0, 0, 0, 0)):
-        return f"capabilities: {os.strerror(ctypes.get_errno())}"
-    return None
+def _used_devices() -> list[Path]:
+    return [path for pattern in _USED_DEVICES for path in _DEVICES.glob(pattern)]
 
 
 def _close_all_but(kept: Sequence[int]) -> None:

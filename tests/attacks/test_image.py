@@ -24,6 +24,7 @@ from client.rules.policy import HospitalFailure
 from client.runner import training_process
 from common.processes import confinement
 from common.processes.confinement import Confinement, landlock_version
+from common.processes.root import give, other_user
 from common.protocol.refusals import Failure
 from tests.client.runner import closures
 
@@ -49,7 +50,10 @@ def attempt(action: Callable[[], object]) -> str:
 
 def run(state: Path, actions: dict[str, Callable[[], object]], **limits: Any) -> dict[str, str]:
     """Have a training process try what hostile code would."""
-    files = Confinement(state, (state / "cache",), (state / "split.salt",))
+    user = other_user()
+    if user is not None:
+        give(state / "cache", user)
+    files = Confinement(state, (state / "cache",), (state / "split.salt",), user)
 
     def hostile(_: bytes) -> bytes:
         return json.dumps({name: attempt(action) for name, action in actions.items()}).encode()
@@ -229,7 +233,27 @@ def test_no_other_door_leads_to_the_kernel(state: Path) -> None:
     assert told == {"x32": "PermissionError", "32 bits": "PermissionError"}
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root has capabilities to lose")
+@pytest.mark.skipif(other_user() is None, reason="only root has powers to lose")
+def test_without_landlock_too_root_s_process_writes_nothing_of_root_s(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confinement, "landlock_version", lambda: 0)
+    told = run(
+        state,
+        {
+            "user": os.getresuid,
+            "cache": lambda: (state / "cache" / "activations").write_bytes(b"1"),
+            "change": lambda: (state / "audit.jsonl").write_text(""),
+            "make": lambda: (state.parent / "new").write_text(""),
+            "remove": (state / "node.key").unlink,
+            "move": lambda: (state / "node.key").rename(state / "cache" / "key"),
+        },
+    )
+    assert (told.pop("user"), told.pop("cache")) == (f"done: {(other_user(),) * 3}", "done: 1")
+    assert set(told.values()) == {"PermissionError"}
+
+
+@pytest.mark.skipif(other_user() is None, reason="only root has powers to lose")
 def test_root_s_powers_are_gone_but_to_read(state: Path) -> None:
     cache, others = state / "cache", state.parent.parent / "others"
     others.write_bytes(b"image")

@@ -1,0 +1,75 @@
+import os
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.processes import root
+from common.processes.fork_server import ForkServer
+from common.processes.root import give, leave_root, other_user
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.skipif(other_user() is None, reason="only root, with its powers, may become another user")
+
+
+def leave(pipe: Connection) -> None:
+    pipe.send((leave_root(other_user(), []), os.getresuid(), os.getresgid(), os.getgroups(), os.getpid()))
+    time.sleep(600)
+
+
+@pytest.fixture
+def forks() -> Iterator[ForkServer]:
+    server = ForkServer(leave)
+    yield server
+    server.close()
+
+
+def test_a_process_of_another_user_still_ends_with_its_guard(forks: ForkServer) -> None:
+    process, user = forks.fork(), other_user()
+    wrong, users, groups, others, pid = process.pipe.recv()
+    assert (wrong, users, groups, others) == (None, (user,) * 3, (user,) * 3, [])
+    worker = psutil.Process(pid)
+    guard = worker.parent()
+    assert guard is not None
+    os.kill(guard.pid, signal.SIGKILL)
+    wait_for(lambda: not psutil.pid_exists(pid) or worker.status() == psutil.STATUS_ZOMBIE, "the process to end", 20)
+    process.stop()
+
+
+def test_whoever_asked_can_end_a_process_of_another_user(forks: ForkServer) -> None:
+    process = forks.fork()
+    pid = process.pipe.recv()[-1]
+    process.stop()
+    wait_for(lambda: not psutil.pid_exists(pid), "the process to end", 20)
+
+
+def test_what_is_given_away_is_what_lies_in_the_folder(tmp_path: Path) -> None:
+    folder, beside, user = tmp_path / "cache", tmp_path / "beside", other_user()
+    assert user is not None
+    (folder / "trunk").mkdir(parents=True)
+    (folder / "trunk" / "image").write_bytes(b"1")
+    beside.mkdir()
+    (folder / "link").symlink_to(beside)
+    give(folder, user)
+    own = [folder, folder / "trunk", folder / "trunk" / "image", folder / "link"]
+    assert {path.lstat().st_uid for path in own} == {user}
+    assert beside.stat().st_uid == 0
+
+
+@pytest.mark.parametrize("power", [0, 2, 5, 6, 7], ids=["chown", "read", "kill", "set group", "set user"])
+def test_a_root_without_its_powers_stays(monkeypatch: pytest.MonkeyPatch, power: int) -> None:
+    held = root._held()
+    monkeypatch.setattr(root, "_held", lambda: held & ~(1 << power))
+    assert other_user() is None
+
+
+def test_a_root_whose_namespace_has_no_other_user_stays(tmp_path: Path) -> None:
+    mapping = tmp_path / "uid_map"
+    mapping.write_text("         0       1000          1\n")
+    assert not root._is_known(mapping)
+    mapping.write_text("         0       1000          1\n         1     100000      65536\n")
+    assert root._is_known(mapping)
