@@ -71,6 +71,27 @@ def load_dataset(
     told = sorted(zip(listing.images, given_patients, seen, strict=True), key=lambda each: each[0].name)
     unreadable = [ExcludedImage(image.name, it.reason) for image, _, it in told if isinstance(it, ImageError)]
     readable = [(image, patient, it) for image, patient, it in told if not isinstance(it, ImageError)]
+    records, joined, moved = _records(readable, classes)
+    excluded = [*unreadable, *(ExcludedImage(name, reason) for name, reason in listing.left_out)]
+    return Dataset(
+        name=path.resolve().name if path.is_dir() else path.stem,
+        classes=classes,
+        records=records,
+        excluded=tuple(sorted(excluded, key=lambda each: each.name)),
+        patient_source=patient_source,
+        files=tally_files(listing, [(image.name, it) for image, _, it in told]),
+        class_guess=describe_guess(classes, settings.positive, settings.classes),
+        remark=listing.remark,
+        joined=joined,
+        moved=moved,
+        split_source=listing.split_source,
+    )
+
+
+def _records(
+    readable: Sequence[tuple[ListedImage, str | None, Verified]], classes: tuple[str, ...]
+) -> tuple[tuple[ImageRecord, ...], str | None, str | None]:
+    """Return the records of images, and in words which patients were joined, and which moved to another site."""
     patients, joined = join_patients_of_copies(
         [image.name for image, _, _ in readable],
         [patient for _, patient, _ in readable],
@@ -91,20 +112,7 @@ def load_dataset(
             for (image, _, it), patient in zip(readable, patients, strict=True)
         ]
     )
-    excluded = [*unreadable, *(ExcludedImage(name, reason) for name, reason in listing.left_out)]
-    return Dataset(
-        name=path.resolve().name if path.is_dir() else path.stem,
-        classes=classes,
-        records=records,
-        excluded=tuple(sorted(excluded, key=lambda each: each.name)),
-        patient_source=patient_source,
-        files=tally_files(listing, [(image.name, it) for image, _, it in told]),
-        class_guess=describe_guess(classes, settings.positive, settings.classes),
-        remark=listing.remark,
-        joined=joined,
-        moved=moved,
-        split_source=listing.split_source,
-    )
+    return records, joined, moved
 
 
 def _classes(path: Path, listing: Listing, settings: DatasetSettings) -> tuple[str, ...]:
