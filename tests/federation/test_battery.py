@@ -1,5 +1,6 @@
 """A round of every family over every loader."""
 
+from itertools import cycle, product
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: write(base / name) for name, write in LOADERS.items()}
 
 
-@pytest.mark.parametrize("loader", LOADERS)
-@pytest.mark.parametrize("family", FAMILIES)
+def combinations() -> list[object]:
+    """Every family and every loader in turn on every change; each with each other once in a while."""
+    often = list(zip(FAMILIES, cycle(LOADERS), strict=False))
+    seldom = [pytest.mark.slow, pytest.mark.exhaustive]
+    return [pytest.param(*pair, marks=[] if pair in often else seldom) for pair in product(FAMILIES, LOADERS)]
+
+
+@pytest.mark.parametrize(("family", "loader"), combinations())
 def test_a_round_of_every_family_over_every_loader(
     data: dict[str, Path], tmp_path: Path, family: str, loader: str
 ) -> None:

@@ -177,9 +177,11 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str
     changes = settings(federation__rounds="500", federation__local_epochs="4", study__arms="federated")
     command = [COMMAND, "run", "--data", "data", *changes]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    # Flower is running then, and no round is over.
-    wait_for(lambda: list(tmp_path.glob("runs/*.unfinished/plan.json")), "the run to start")
-    process.send_signal(signal.SIGINT)
+    try:
+        # Flower is running then, and no round is over.
+        wait_for(lambda: list(tmp_path.glob("runs/*.unfinished/plan.json")), "the run to start")
+    finally:
+        process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert process.communicate()[1].splitlines()[-1] == "interrupted: nothing was finished yet, and nothing is kept"
     assert list((tmp_path / "runs").iterdir()) == []
