@@ -3,16 +3,13 @@
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from common.plan.groups import FederationPlan
 
 OFFLINE = "offline"
 """Why a hospital was not asked: it does not count as a fault."""
 
-# Norms shrink during a training, so only the last rounds say what is usual; and fewer than three norms say too little.
 NORM_ROUNDS = 3
-_LEAST_NORMS = 3
+"""Norms shrink during a training, so only so many last rounds say what is usual."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,9 @@ def update_quarantine(
 def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) -> dict[str, str]:
     """Return the hospitals whose update is far larger than usual, each with the reason.
 
+    Half of the norms may be lies that make it seem usual to be large: so of two middle ones the smaller counts. Two
+    norms alone do not say which of them is usual: if they are that far apart, neither is used.
+
     Parameters
     ----------
     norms : mapping of str to float
@@ -76,10 +76,14 @@ def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) 
     limit : float
         The largest norm allowed, in multiples of the median norm; 0: no limit.
     """
-    known = [*recent, *norms.values()]
-    if not limit or len(known) < _LEAST_NORMS:
+    known = sorted([*recent, *norms.values()])
+    if not limit or len(known) < 2:
         return {}
-    usual = float(np.median(known))
+    if len(known) == 2:
+        small, large = known
+        apart = f"update norms {small:.3g} and {large:.3g} are more than {limit:g} times apart, and there is no third"
+        return dict.fromkeys(norms, apart) if large > limit * small else {}
+    usual = known[(len(known) - 1) // 2]
     return {
         name: f"update norm {norm:.3g} is more than {limit:g} times the usual {usual:.3g}"
         for name, norm in norms.items()

@@ -5,8 +5,10 @@ from typing import get_args
 
 import pytest
 
+from common.errors import RunError
 from common.plan.selection import SelectionName
 from server.rounds.checkpoints import Checkpoints
+from server.rounds.quarantine import outliers
 from server.runs.round_records import learning_curve
 from tests.server.rounds.hospitals_in_process import (
     FaultyHospital,
@@ -61,3 +63,14 @@ def test_an_update_far_larger_than_the_usual_is_left_out() -> None:
     assert result.tail.tolist() == federate(*honest).tail.tolist()
     unguarded = federate(*honest, hostile, changes={"federation.largest_norm": 0})
     assert unguarded.tail[0] > 10 * result.tail[0]
+
+
+@pytest.mark.parametrize("strategy", ["fedavg", "fedmedian"])
+def test_of_two_hospitals_neither_destroys_the_model_unseen(strategy: str) -> None:
+    changes = {"federation.rounds": 2, "federation.strategy": strategy, "federation.retry_seconds": 0}
+    with pytest.raises(RunError, match="round 1: 0 of 2"):
+        federate(Hospital(1, "north"), FaultyHospital(3, "south", factor=1e20), changes=changes)
+
+
+def test_half_of_the_norms_do_not_make_a_huge_update_usual() -> None:
+    assert set(outliers({"north": 1.0, "south": 1e20}, [1.0, 1e20], 10)) == {"south"}
