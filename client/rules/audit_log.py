@@ -23,6 +23,7 @@ from common.system.files import is_sha256, write_bytes_atomically
 
 _FIRST = "0" * 64
 _HASH = "hash"
+_SURELY_OLD = 3
 
 
 class Event(StrEnum):
@@ -127,15 +128,17 @@ class AuditLog:
     def since(self, moment: datetime) -> Iterator[dict[str, Any]]:
         """Yield the records since a moment, which must have a time zone, the latest first.
 
-        A record is as old as the one after it at least, whatever time it bears: a clock that was once ahead stamped
-        records that would stay young until that time comes.
+        A clock that was once ahead stamped records that would stay young until that time comes: so what lies before
+        several old records in a row is old too, whatever time it bears. One old record alone may come from a clock
+        that was behind for a moment.
         """
-        start, bound = _stamp(moment), _stamp(datetime.now(UTC))
+        start, old_in_a_row = _stamp(moment), 0
         for record in self.latest():
-            bound = min(bound, str(record.get("time", "")))
-            if bound < start:
+            old_in_a_row = old_in_a_row + 1 if str(record.get("time", "")) < start else 0
+            if old_in_a_row == _SURELY_OLD:
                 return
-            yield record
+            if not old_in_a_row:
+                yield record
 
     def verify(self, *witnesses: AuditHead) -> AuditHead:
         """Check the whole chain, and that it goes on from every head that is known from elsewhere.

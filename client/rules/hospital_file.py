@@ -32,7 +32,7 @@ class DataSection(Section):
     split: Literal["own", "official"] = Field(
         "own", description="own: drawn with this hospital's secret salt; official: the one that the data bring"
     )
-    test_fraction: float = Field(0.2, gt=0, le=0.5, description="of the patients, tested and never trained on")
+    test_fraction: float = Field(0.2, ge=0.001, le=0.5, description="of the patients, tested and never trained on")
     validation_fraction: float = Field(
         0.15, gt=0, le=0.5, description="of the other patients, held back if a plan compares rounds by them"
     )

@@ -13,9 +13,11 @@ from client.rules.policy import HospitalFailure
 from client.runner.confined import start_confined
 from client.runner.training_process import do_job
 from common.processes.fork_server import ForkServer
+from common.system.foreign_json import parse_json
 from common.system.wording import printable
 
 _SECONDS = 24 * 3600.0
+_MOST_FINDINGS = 100
 
 
 def check_images_confined(hospital: HospitalFile) -> list[Finding]:
@@ -28,7 +30,7 @@ def check_images_confined(hospital: HospitalFile) -> list[Finding]:
         start_confined(forks, hospital, hospital.state, partial(_check, hospital)) as checking,
     ):
         try:
-            return [_finding(each) for each in json.loads(checking.answer(b"", _SECONDS))]
+            return _findings(checking.answer(b"", _SECONDS))
         except HospitalFailure as problem:
             return [failed("images", str(problem), "leave out the image that does this: check half of them, and so on")]
         except (ValueError, TypeError, KeyError) as error:
@@ -38,6 +40,13 @@ def check_images_confined(hospital: HospitalFile) -> list[Finding]:
 
 def _check(hospital: HospitalFile, _: bytes) -> bytes:
     return json.dumps([asdict(finding) for finding in check_images(hospital)]).encode()
+
+
+def _findings(reply: bytes) -> list[Finding]:
+    told = parse_json(reply)
+    if not 0 < len(told) <= _MOST_FINDINGS:
+        raise ValueError(f"{len(told)} findings")
+    return [_finding(each) for each in told]
 
 
 def _finding(told: dict[str, Any]) -> Finding:

@@ -67,7 +67,7 @@ class DataPlan(PlanGroup):
     split: Literal["own", "official"] = Field(
         "own", description="own: drawn as the keys below say; official: the one that the data bring"
     )
-    test_fraction: float = Field(0.2, gt=0, le=0.5)
+    test_fraction: float = Field(0.2, ge=0.001, le=0.5)
     validation_fraction: float = Field(
         0.0, ge=0, le=0.5, description="of the patients that are not tested; 0: none, and all of them are trained on"
     )
@@ -231,7 +231,7 @@ class PrivacyPlan(PlanGroup):
 
 
 def fold_count(test_fraction: float) -> int:
-    """Return how many test folds a fraction in (0, 0.5] stands for, ``round(1 / test_fraction)``; 5 for 0.2."""
+    """Return how many test folds a fraction in [0.001, 0.5] stands for, ``round(1 / test_fraction)``; 5 for 0.2."""
     return round(1 / test_fraction)
 
 

@@ -28,6 +28,7 @@ from common.plan.groups import (
     nearest,
 )
 from common.plan.study import StudyPlan
+from common.system.foreign_json import parse_json
 from common.system.validation_words import explain_value, shown_value
 
 _CONTROL_CHARACTER = r"it holds a control character, as a backslash in double quotes makes; use single quotes, 'C:\new'"
@@ -153,7 +154,7 @@ class TrainingPlan(PlanGroup):
     def from_json(cls, text: str) -> Self:
         """Rebuild a plan from `to_json`; raises `InputError` as `from_flat` does."""
         try:
-            nested = json.loads(text)
+            nested = parse_json(text)
         except ValueError as error:
             raise InputError(f"the plan is no JSON: {error}") from error
         return cls._validated(nested)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from common.errors import InputError
+from common.system.foreign_json import parse_json
 from common.system.unreadable import explain_unreadable
 
 _LARGEST_BYTES = 16 * 1024
@@ -107,14 +108,14 @@ def read_enrolment_request(path: Path) -> EnrolmentRequest:
     if len(content) > _LARGEST_BYTES:
         raise InputError(f"{path}: is larger than 16 kB, so it is no request that `rarefed-hospital enroll` wrote")
     try:
-        request = EnrolmentRequest.model_validate(json.loads(content))
+        request = EnrolmentRequest.model_validate(parse_json(content))
     except ValidationError as error:
         first = error.errors()[0]
         # The file is another's: a key that is unknown may hold what rewrites a terminal.
         known = [str(part) for part in first["loc"] if part in EnrolmentRequest.model_fields]
         field = ".".join(known) or ("an unknown field" if first["loc"] else "the file")
         raise InputError(f"{path}: is no request to join: {field}: {first['msg']}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: is no JSON, so it is no request that `rarefed-hospital enroll` wrote") from error
     _verify(path, request)
     return request

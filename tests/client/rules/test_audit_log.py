@@ -104,16 +104,29 @@ def test_the_latest_records_come_first_whatever_their_length(tmp_path: Path) -> 
         log.verify()
 
 
-def test_a_clock_that_was_once_ahead_keeps_no_record_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "audit.jsonl"
-    past = [datetime.now(UTC) + timedelta(days=days) for days in (400, -3)]
-    for moment in past:
+def log_at(path: Path, days: list[float], monkeypatch: pytest.MonkeyPatch) -> AuditLog:
+    """Return a log whose records were written when the clock was so many days from now."""
+    for moment in [datetime.now(UTC) + timedelta(days=each) for each in days]:
         monkeypatch.setattr(audit_log, "datetime", type("Clock", (datetime,), {"now": lambda zone, at=moment: at}))
         AuditLog(path).append(Event.REQUEST)
     monkeypatch.undo()
-    assert list(AuditLog(path).since(datetime.now(UTC) - timedelta(days=1))) == []
-    AuditLog(path).append(Event.REQUEST)
-    assert [record["record"] for record in AuditLog(path).since(datetime.now(UTC) - timedelta(days=1))] == [3]
+    return AuditLog(path)
+
+
+def records_of_a_day(log: AuditLog) -> list[int]:
+    return [record["record"] for record in log.since(datetime.now(UTC) - timedelta(days=1))]
+
+
+def test_a_clock_that_was_once_ahead_keeps_no_record_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = log_at(tmp_path / "audit.jsonl", [400, -3, -3, -2], monkeypatch)
+    assert records_of_a_day(log) == []
+    log.append(Event.REQUEST)
+    assert records_of_a_day(log) == [5]
+
+
+def test_a_clock_that_was_behind_for_a_moment_hides_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = log_at(tmp_path / "audit.jsonl", [-9, -8, -7, -0.2, -0.1, -40, 0], monkeypatch)
+    assert records_of_a_day(log) == [7, 5, 4]
 
 
 def test_records_cut_off_at_the_end_are_missed(tmp_path: Path) -> None:
