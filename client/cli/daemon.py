@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from client.cli.options import AS_JSON, DEFAULT_FILE, FILE
+from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, require_own_state
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +22,7 @@ def start(file: FILE = DEFAULT_FILE) -> None:
     from client.rules.hospital_file import read_hospital_file
 
     hospital = read_hospital_file(file)
+    require_own_state(hospital)
     hospital.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     Daemon(hospital, lambda line: print(f"{datetime.now():%H:%M:%S} {line}", flush=True)).run()
 

@@ -25,7 +25,28 @@ def read_own_file(file: Path) -> "HospitalFile":
     from client.rules.hospital_file import read_hospital_file
 
     hospital = read_hospital_file(file)
+    require_own_state(hospital)
     os.environ["RAREFED_CACHE"] = str(hospital.cache)
     if not hospital.state.exists():
         os.environ["RAREFED_NO_CACHE"] = "1"
     return hospital
+
+
+def require_own_state(hospital: "HospitalFile") -> None:
+    """Refuse to work, as root, with the state folder of another user, who could then not use what root leaves in it.
+
+    Raises
+    ------
+    InputError
+        If it is another's.
+    """
+    from common.errors import InputError
+    from common.system.unreadable import user_name
+
+    owner = hospital.state.stat().st_uid if hospital.state.exists() else 0
+    if owner and not os.geteuid():
+        name = user_name(owner)
+        raise InputError(
+            f"{hospital.state} belongs to {name}: run this as that user (`sudo -u {name} ...`), or give the folder to "
+            f"root (`chown -R root {hospital.state}`)"
+        )

@@ -1,11 +1,13 @@
 """Starts a process that may read this hospital's images and write caches, and little else."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from client.exposure.split_salt import split_seed
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure
+from client.runner.leftovers import remove_leftovers
 from client.runner.training_process import Compute, Job, TrainingProcess
 from common.processes.confinement import Confinement
 from common.processes.fork_server import ForkServer
@@ -13,8 +15,11 @@ from common.processes.root import give, other_user
 from common.system.folders import cache_folder
 
 
-def start_confined(forks: ForkServer, hospital: HospitalFile, hidden: Path, compute: Compute) -> TrainingProcess:
-    """Start a process that may read this hospital's images and write caches, and little else.
+@contextlib.contextmanager
+def start_confined(
+    forks: ForkServer, hospital: HospitalFile, hidden: Path, compute: Compute
+) -> Iterator[TrainingProcess]:
+    """Start a process that may read this hospital's images and write caches, and little else; end it at the end.
 
     Parameters
     ----------
@@ -27,15 +32,23 @@ def start_confined(forks: ForkServer, hospital: HospitalFile, hidden: Path, comp
     compute : callable
         What it does; can be pickled.
     """
-    return TrainingProcess(forks, Job(compute, hospital.limits, _files(hospital, hidden)))
+    # Before it too: whoever started the last one may have been killed.
+    remove_leftovers(hidden / "cache", hospital.personal_layers)
+    try:
+        with TrainingProcess(forks, Job(compute, hospital.limits, _files(hospital, hidden))) as process:
+            yield process
+    finally:
+        remove_leftovers(hidden / "cache", hospital.personal_layers)
 
 
 def _files(hospital: HospitalFile, hidden: Path) -> Confinement:
     """Return what the process may use; makes what it could not make itself, once `enroll` has made the state folder."""
-    if not hidden.exists():
-        return Confinement(hidden, (), ())
-    writable = (cache_folder(), hospital.personal_layers)
     user = None if hospital.limits.sandbox == "off" else other_user()
+    if not hidden.exists():
+        return Confinement(hidden, (), (), user)
+    if hidden.stat().st_uid:
+        user = None
+    writable = (cache_folder(), hospital.personal_layers)
     with contextlib.suppress(HospitalFailure, OSError):
         for folder in writable:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

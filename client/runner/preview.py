@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -102,7 +102,7 @@ def _answer(
     plan: TrainingPlan,
     bundle: bytes,
     asked: tuple[str, dict[str, int | str]],
-    start: Callable[[Compute], TrainingProcess],
+    start: Callable[[Compute], AbstractContextManager[TrainingProcess]],
 ) -> Preview:
     kind, config = asked
     said: list[str] = []

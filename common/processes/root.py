@@ -5,6 +5,7 @@ As documented in `capabilities(7)` and `prctl(2)`.
 
 import ctypes
 import os
+import stat
 import struct
 import sys
 from collections.abc import Iterable
@@ -35,16 +36,18 @@ def other_user() -> int | None:
 
 
 def give(folder: Path, user: int) -> None:
-    """Make a folder and all that is in it a user's, if it is not that already; needs root's powers.
+    """Make a folder and all that is in it a user's; needs root's powers.
 
-    The owner of what is in it may be hostile: no link in it is followed.
+    The owner of what is in it may be hostile: no link in it is followed, and nothing is given away that has a second
+    name, which may be that of a file elsewhere. The folder itself is root's to choose, and may be a link.
     """
-    if folder.stat().st_uid == user:
-        return
-    for _, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+    for _, folders, files, descriptor in os.fwalk(folder.resolve(), follow_symlinks=False):
         for name in (*folders, *files):
-            os.chown(name, user, user, dir_fd=descriptor, follow_symlinks=False)
-    os.chown(folder, user, user)
+            status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if status.st_uid != user and (stat.S_ISDIR(status.st_mode) or status.st_nlink == 1):
+                os.chown(name, user, user, dir_fd=descriptor, follow_symlinks=False)
+        if os.fstat(descriptor).st_uid != user:
+            os.fchown(descriptor, user, user)
 
 
 def leave_root(user: int | None, devices: Iterable[Path]) -> str | None:

@@ -21,12 +21,13 @@ def explain_unreadable(path: Path, error: OSError) -> str:
     return f"{path}: {error.strerror}{mend(path) if mend else ''}"
 
 
-def user_name() -> str:
-    """Return the name of the user of this process, or its number where it has none, as in a container."""
+def user_name(number: int | None = None) -> str:
+    """Return the name of a user, by default this process's; the number where there is no name, as in a container."""
+    number = os.geteuid() if number is None else number
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:
-        return f"uid {os.geteuid()}"
+        return f"uid {number}"
 
 
 def _missing(path: Path) -> str:

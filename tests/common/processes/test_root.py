@@ -53,11 +53,24 @@ def test_what_is_given_away_is_what_lies_in_the_folder(tmp_path: Path) -> None:
     (folder / "trunk").mkdir(parents=True)
     (folder / "trunk" / "image").write_bytes(b"1")
     beside.mkdir()
+    (beside / "shadow").write_bytes(b"1")
     (folder / "link").symlink_to(beside)
+    (folder / "second name").hardlink_to(beside / "shadow")
     give(folder, user)
     own = [folder, folder / "trunk", folder / "trunk" / "image", folder / "link"]
-    assert {path.lstat().st_uid for path in own} == {user}
-    assert beside.stat().st_uid == 0
+    assert {path.lstat().st_uid for path in own if not path.is_symlink()} == {user}
+    assert {path.stat().st_uid for path in (beside, beside / "shadow")} == {0}
+
+
+def test_what_came_into_the_folder_since_is_given_away_too(tmp_path: Path) -> None:
+    folder, elsewhere, user = tmp_path / "layers", tmp_path / "large disk", other_user()
+    assert user is not None
+    (elsewhere / "federation").mkdir(parents=True)
+    folder.symlink_to(elsewhere)
+    give(folder, user)
+    (folder / "federation" / "round-0001.safetensors").write_bytes(b"1")
+    give(folder, user)
+    assert {path.stat().st_uid for path in (elsewhere, *elsewhere.rglob("*"))} == {user}
 
 
 @pytest.mark.parametrize("power", [0, 2, 5, 6, 7], ids=["chown", "read", "kill", "set group", "set user"])
