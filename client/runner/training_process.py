@@ -35,6 +35,8 @@ _SHARE_OF_MEMORY = 0.75
 # Of what the process sends back, in bytes: a kind with a word, and whatever comes beside as much as it was sent.
 _LONGEST_WORDS, _ROOM = 100, 2**20
 _LONGEST_REASON = 2000
+# Of a cache, in bytes: the activations of all views of an image, the index of a hundred thousand images.
+_LARGEST_FILE = 2**30
 _OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "not enough memory")
 
 
@@ -185,6 +187,7 @@ def _limit(limits: LimitsSection) -> None:
     size = int((limits.memory_gigabytes or _SHARE_OF_MEMORY * memory_gigabytes()) * 2**30)
     # Not the address space: libraries map far more of it than they ever use.
     resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
     available = sorted(os.sched_getaffinity(0))
     if 0 < limits.cpus < len(available):
         os.sched_setaffinity(0, random.sample(available, limits.cpus))

@@ -51,6 +51,7 @@ _REFUSED: dict[str, _Numbers] = {
     "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119),
     "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
     # The kernel's own machinery.
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
@@ -90,6 +91,17 @@ _REFUSED: dict[str, _Numbers] = {
     "futimesat": (261, None),
     "utimensat": (280, 88),
     "truncate": (76, 45),
+    # Files without a path, also those outside of a container, to whoever may read all of a disk.
+    "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265),
+    # What a folder holds beside files and folders: a pipe in a cache would hold up whoever reads it next, and a link
+    # lead him elsewhere.
+    "mknod": (133, None),
+    "mknodat": (259, 33),
+    "symlink": (88, None),
+    "symlinkat": (266, 36),
+    "link": (86, None),
+    "linkat": (265, 37),
 }
 """Calls by name, with their numbers on each of `_MACHINES`."""
 
@@ -102,15 +114,18 @@ _FCNTL: _Numbers = (72, 25)
 _KILL: _Numbers = (62, 129)
 _TGKILL: _Numbers = (234, 131)
 _PRLIMIT: _Numbers = (302, 261)
-_SET_AFFINITY: _Numbers = (203, 122)
+_IOCTL: _Numbers = (16, 29)
 _OPEN: _Numbers = (2, None)
 _OPENAT: _Numbers = (257, 56)
 # CLONE_THREAD: else what is made is a process.
 _THREAD = 0x00010000
 # PR_SET_PDEATHSIG and PR_SET_DUMPABLE: it ends with its guard, and shows its memory to nobody.
 _FORBIDDEN_OPTIONS = (1, 4)
-# F_SETOWN and F_SETOWN_EX: signals to others.
-_FORBIDDEN_COMMANDS = (8, 15)
+# F_SETOWN, F_SETSIG and F_SETOWN_EX: signals to others.
+_FORBIDDEN_COMMANDS = (8, 10, 15)
+# FIOSETOWN, SIOCSPGRP and FIOASYNC: the same by another door. FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR and
+# FS_IOC_ENABLE_VERITY: attributes of a file, to whom it belongs.
+_FORBIDDEN_REQUESTS = (0x8901, 0x8902, 0x5452, 0x40086602, 0x401C5820, 0x40806685)
 _TRUNCATING, _WRITING = os.O_TRUNC, 0b11
 
 
@@ -158,11 +173,11 @@ def _program(machine: str) -> Iterator[_Step]:
         (_CLONE, 0, [_Step(_ANY_BIT, 1, 0, _THREAD), _EPERM]),
         (_PRCTL, 0, _unless(_FORBIDDEN_OPTIONS)),
         (_FCNTL, 1, _unless(_FORBIDDEN_COMMANDS)),
-        # Signals to itself: a library that aborts. Limits and cores of its own: what an interpreter asks for.
+        # Signals to itself: a library that aborts. Limits of its own: what an interpreter asks for.
         (_KILL, 0, [_Step(_EQUAL, 1, 0, own), _EPERM]),
         (_TGKILL, 0, [_Step(_EQUAL, 1, 0, own), _EPERM]),
         (_PRLIMIT, 0, [_Step(_EQUAL, 1, 0, 0), _EPERM]),
-        (_SET_AFFINITY, 0, [_Step(_EQUAL, 1, 0, 0), _EPERM]),
+        (_IOCTL, 1, _unless(_FORBIDDEN_REQUESTS)),
         # Before Landlock 3, whoever may read a file may cut it so.
         (_OPEN, 1, [_Step(_ANY_BIT, 0, 2, _TRUNCATING), _Step(_ANY_BIT, 1, 0, _WRITING), _EPERM]),
         (_OPENAT, 2, [_Step(_ANY_BIT, 0, 2, _TRUNCATING), _Step(_ANY_BIT, 1, 0, _WRITING), _EPERM]),

@@ -28,6 +28,7 @@ _USED_DEVICES = ("null", "zero", "full", "random", "urandom", "nvidia*", "dri", 
 # Rights of files and folders, by the version of Landlock that knows them.
 _READ = 0b1101  # execute, read a file, read a folder
 _ALL = (1 << 13) - 1
+_SPECIAL = 0b1111001000000  # make devices, sockets, pipes and links
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _OF_FILES = 0b111 | _TRUNCATE  # those that make sense for what is no folder
 _TCP = 0b11  # bind, connect
@@ -99,7 +100,7 @@ def _restrict_files(files: Confinement) -> str | None:
         for path in (*beside, *files.readable):
             _allow(ruleset, path, _READ)
         for path in (*files.writable, *_used_devices()):
-            _allow(ruleset, path, rights)
+            _allow(ruleset, path, rights & ~_SPECIAL)
         if _syscall(_RESTRICT_SELF, ruleset, 0):
             return f"Landlock: {os.strerror(ctypes.get_errno())}"
     finally:

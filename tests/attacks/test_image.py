@@ -9,6 +9,7 @@ import platform
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -158,6 +159,10 @@ def test_on_older_kernels_too_no_file_is_cut_and_nobody_is_signalled(
                 "signal to a group": lambda: os.killpg(os.getpgid(other.pid), signal.SIGCONT),
                 "thread signal": lambda: call(234, other.pid, other.pid, signal.SIGKILL),
                 "owner of a pipe": lambda: fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, other.pid),
+                "owner of a socket": lambda: fcntl.ioctl(its_socket(), 0x8901, struct.pack("i", other.pid)),
+                "group of a socket": lambda: fcntl.ioctl(its_socket(), 0x8902, struct.pack("i", other.pid)),
+                "which signal": lambda: fcntl.fcntl(its_socket(), 10, signal.SIGKILL),
+                "wake it": lambda: fcntl.ioctl(its_socket(), 0x5452, struct.pack("i", 1)),
                 "limits": lambda: resource.prlimit(other.pid, resource.RLIMIT_CPU, (1, 1)),
                 "files": lambda: resource.prlimit(other.pid, resource.RLIMIT_NOFILE, (0, 0)),
                 "cores": lambda: os.sched_setaffinity(other.pid, {0}),
@@ -171,6 +176,11 @@ def test_on_older_kernels_too_no_file_is_cut_and_nobody_is_signalled(
     assert ((state / "audit.jsonl").read_text(), (state.parent / "hospital.yaml").read_text()) == ("secret", "strict")
 
 
+def its_socket() -> int:
+    """Return the one socket that the process has: its pipe to whoever asked."""
+    return next(int(each.name) for each in Path("/proc/self/fd").iterdir() if each.is_socket())
+
+
 def address_of(text: Path | str) -> int:
     buffer = ctypes.create_string_buffer(str(text).encode())
     _kept.append(buffer)
@@ -178,6 +188,31 @@ def address_of(text: Path | str) -> int:
 
 
 _kept: list[object] = []
+
+
+@pytest.mark.parametrize("version", [0, landlock_version()], ids=["without Landlock", "with it"])
+def test_it_leaves_nothing_but_files_and_folders(state: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    monkeypatch.setattr(confinement, "landlock_version", lambda: version)
+    cache, image = state / "cache", state.parent.parent / "image"
+    image.write_bytes(b"image")
+    told = run(
+        state,
+        {
+            "pipe": lambda: os.mkfifo(cache / "decoded-01234567.sqlite-journal"),
+            "device": lambda: os.mknod(cache / "device"),
+            "link": lambda: (cache / "link").symlink_to(image),
+            "second name": lambda: (cache / "name").hardlink_to(image),
+            "handle": lambda: call(303, -100, address_of(image), address_of(" " * 200), address_of(" " * 8), 0),
+            "open by handle": lambda: call(304, -100, address_of(" " * 200), os.O_RDONLY),
+            "attributes": lambda: fcntl.ioctl(os.open(image, os.O_RDONLY), 0x40086602, struct.pack("l", 0x40)),
+            "disk": lambda: os.ftruncate(os.open(cache / "ballast", os.O_CREAT | os.O_WRONLY), 2**31),
+            "cores": lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
+        },
+        cpus=1,
+    )
+    assert told.pop("disk") == "OSError"
+    assert set(told.values()) == {"PermissionError"}
+    assert sum(path.stat().st_size for path in cache.iterdir()) == 0
 
 
 def test_no_socket_and_nothing_that_stays_in_memory(state: Path) -> None:
