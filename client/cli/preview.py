@@ -28,6 +28,9 @@ def register(app: typer.Typer) -> None:
 def preview(
     plan: Annotated[Path | None, typer.Option(help="A plan as TOML. [default: the defaults]")] = None,
     file: FILE = DEFAULT_FILE,
+    as_approved: Annotated[
+        bool, typer.Option("--as-approved", help="As if a person here had approved the plan (rules.plans).")
+    ] = False,
     as_json: AS_JSON = False,
 ) -> None:
     """Train one round on this hospital's images and show exactly what would leave. Nothing does.
@@ -39,7 +42,8 @@ def preview(
     from common.plan.training_plan import TrainingPlan
 
     hospital = read_own_file(file)
-    previews = preview_answers(hospital, read_plan_file(plan) if plan else TrainingPlan())
+    asked = read_plan_file(plan) if plan else TrainingPlan()
+    previews = preview_answers(hospital, asked, as_approved=as_approved)
     if as_json:
         print(json.dumps([asdict(each) for each in previews], indent=2))
     else:
@@ -76,6 +80,6 @@ def _rows(key: str, value: Any) -> Iterator[tuple[str, str]]:
         # A score histogram is mostly zeros.
         filled = {place: count for place, count in enumerate(value) if count}
         counts = ", ".join(f"[{place}] {count}" for place, count in filled.items())
-        yield key, f"{len(value)} counts, all 0 but {counts}"
+        yield key, f"{len(value)} counts, all 0 but {len(filled)}, which make {sum(filled.values())}: {counts}"
     else:
         yield key, str(value)

@@ -1,7 +1,6 @@
 """The hospital's daemon: keeps Flower's SuperNode and the runner going, for ever, and says how they are."""
 
 import os
-import socket
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,6 +16,8 @@ from common.errors import InputError, RunError
 from common.processes.program import ProgramState
 from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
+from common.security.node_key import read_node_key
+from common.system.ports import is_free
 
 _TICK_SECONDS = 2.0
 
@@ -54,12 +55,14 @@ class Daemon:
         hospital = self._hospital
         if not hospital.node_key.exists():
             raise InputError(f"{hospital.node_key} does not exist: run `rarefed-hospital enroll` first")
+        read_node_key(hospital.node_key)
         if not hospital.ca_certificate.exists():
             raise InputError(f"{hospital.ca_certificate} does not exist: it came with the start kit (ca_certificate)")
         with only_daemon(hospital.state):
             head = self._audit.verify()
             for port in (hospital.ports.runtime, hospital.ports.health):
-                _check_free(port)
+                if not is_free(port):
+                    raise RunError(f"port {port} of the loopback interface is taken: change ports in hospital.yaml")
             renew_secret(hospital)
             self._contact.file.unlink(missing_ok=True)
             self._audit.append(Event.STARTED, rarefed=version("rarefed"), flwr=version("flwr"))
@@ -111,14 +114,3 @@ class Daemon:
                 "processes": processes,
             },
         )
-
-
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise RunError(
-                f"port {port} of the loopback interface is taken: choose another in hospital.yaml (ports)"
-            ) from error

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from client.rules.hospital_file import DAEMON_LOCK
 from common.errors import RunError
 from common.system.files import is_locked, try_lock, write_json_atomically
 
-_LOCK, _STATUS = "daemon.lock", "daemon.json"
+_STATUS = "daemon.json"
 # `daemon_runs` of another command holds the lock for a moment.
 _LOCK_SECONDS = 1.0
 
@@ -17,7 +18,7 @@ _LOCK_SECONDS = 1.0
 @contextlib.contextmanager
 def only_daemon(state: Path) -> Iterator[None]:
     """Hold the lock of a state folder; raises `RunError` if another daemon holds it."""
-    with (state / _LOCK).open("ab") as stream:
+    with (state / DAEMON_LOCK).open("ab") as stream:
         if not try_lock(stream, seconds=_LOCK_SECONDS):
             raise RunError(f"another daemon uses {state}: stop it first (rarefed-hospital status)")
         yield
@@ -25,7 +26,7 @@ def only_daemon(state: Path) -> Iterator[None]:
 
 def daemon_runs(state: Path) -> bool:
     """Say whether a daemon uses a state folder."""
-    return is_locked(state / _LOCK)
+    return is_locked(state / DAEMON_LOCK)
 
 
 def write_status(state: Path, status: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from client.preflight import duplicates, identifiers, images, labels
 from client.preflight.certificates import check_ca_certificate
 from client.preflight.connection import diagnose_connection
 from client.preflight.findings import Finding, Report, failed
-from client.preflight.machine import MACHINE_CHECKS
+from client.preflight.machine import MACHINE_CHECKS, check_split_salt
 from client.preflight.survey import Needs, Survey, survey_images
 from client.rules.hospital_file import HospitalFile
 from common.dataset.settings import DatasetSettings
@@ -47,8 +47,9 @@ def check_hospital(
     -------
     Report
     """
+    salt = check_split_salt(hospital)  # to read the images draws one
     image_findings = images(hospital)
-    machine = [check(hospital) for check in MACHINE_CHECKS]
+    machine = [*(check(hospital) for check in MACHINE_CHECKS), salt]
     connection = [check_ca_certificate(hospital)] if offline else diagnose_connection(hospital)
     return Report(hospital.name, (*machine, *connection, *image_findings))
 

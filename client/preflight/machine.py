@@ -5,9 +5,15 @@ import platform
 import stat
 from importlib.metadata import PackageNotFoundError, version
 
+from client.exposure.split_salt import split_seed
 from client.preflight.findings import Finding, failed, passed, warn
-from client.rules.hospital_file import HospitalFile
+from client.rules.hospital_file import DAEMON_LOCK, HospitalFile
+from client.rules.policy import HospitalFailure
+from common.errors import InputError
 from common.processes.confinement import landlock_version
+from common.security.node_key import read_node_key
+from common.system.files import is_locked
+from common.system.ports import is_free
 from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
 
 _FLOWER = "1.42."
@@ -104,7 +110,39 @@ def check_node_key(hospital: HospitalFile) -> Finding:
     if mode != 0o600:
         mend = f"chmod 600 {hospital.node_key}; if strangers could read it, enroll with a new key"
         return failed("node key", f"{hospital.node_key} has mode {mode:o}, not 600", mend)
+    try:
+        read_node_key(hospital.node_key)
+    except InputError as error:
+        return failed("node key", str(error), "restore it from a backup, or `rarefed-hospital enroll --new-key`")
     return passed("node key", f"{hospital.node_key} is readable by its owner only")
+
+
+def check_split_salt(hospital: HospitalFile) -> Finding:
+    """Check the secret that the split is drawn with: with another one, patients who were tested are trained on."""
+    salt, backup = hospital.split_salt, f"restore {hospital.split_salt} from a backup"
+    if not salt.exists():
+        if any(hospital.federations.glob("*")):
+            return warn(
+                "split", f"there is no {salt}, and federations were served with one", f"{backup} before you start"
+            )
+        return passed("split", "is drawn when the first images are read")
+    try:
+        split_seed(salt)
+    except HospitalFailure as problem:
+        return failed("split", str(problem), backup)
+    return passed("split", f"is drawn with the secret in {salt}")
+
+
+def check_ports(hospital: HospitalFile) -> Finding:
+    """Check that nobody else has the ports on the loopback interface that the daemon will use, or uses."""
+    ports = (hospital.ports.runtime, hospital.ports.health)
+    if is_locked(hospital.state / DAEMON_LOCK):
+        return passed("ports", f"{ports[0]} and {ports[1]} are the daemon's, which runs")
+    taken = [port for port in ports if not is_free(port)]
+    if taken:
+        found = f"port {taken[0]} of the loopback interface is taken"
+        return failed("ports", found, "choose another in hospital.yaml (ports)")
+    return passed("ports", f"{ports[0]} and {ports[1]} of the loopback interface are free")
 
 
 def check_sandbox(hospital: HospitalFile) -> Finding:
@@ -133,6 +171,7 @@ MACHINE_CHECKS = (
     check_disk,
     check_state_folder,
     check_node_key,
+    check_ports,
     check_data_folder,
     check_sandbox,
 )

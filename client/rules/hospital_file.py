@@ -46,6 +46,10 @@ class DataSection(Section):
         return self
 
 
+DAEMON_LOCK = "daemon.lock"
+"""Name of the file in the state folder that a running daemon holds the lock of."""
+
+
 class LimitsSection(Section):
     """How much of the machine a training may use."""
 
@@ -55,6 +59,11 @@ class LimitsSection(Section):
     sandbox: Literal["auto", "require", "off"] = Field(
         "auto", description="of the process that reads images; auto: as far as the kernel has one; require: or nothing"
     )
+
+    @field_validator("sandbox", mode="before")
+    @classmethod
+    def _take_yaml_s_off(cls, value: object) -> object:
+        return "off" if value is False else value  # to YAML, an unquoted off is false
 
 
 class PortsSection(Section):
@@ -103,7 +112,7 @@ class RulesSection(Section):
     least_images: int = Field(20, ge=1, description="training images; with fewer the hospital trains nothing")
     least_patients: int = Field(10, ge=1, description="training patients; with fewer the hospital trains nothing")
     suppress_below: int = Field(
-        3, ge=0, description="counts of fewer images are not told, and fewer patients of a class are not scored"
+        3, ge=0, description="no bin of a score holds fewer images, and fewer patients of a class are not scored"
     )
     share: tuple[Literal["train_loss", "scores"], ...] = Field(
         ("train_loss", "scores"), description="metrics that may leave"

@@ -76,7 +76,7 @@ class Preview:
     withheld: tuple[str, ...]
 
 
-def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
+def preview(hospital: HospitalFile, plan: TrainingPlan, *, as_approved: bool = False) -> list[Preview]:
     """Answer the messages of one round of a plan: a query, a training, a test.
 
     Parameters
@@ -85,7 +85,11 @@ def preview(hospital: HospitalFile, plan: TrainingPlan) -> list[Preview]:
         The hospital's own file, with the rules that hold.
     plan : TrainingPlan
         What a coordinator may ask for.
+    as_approved : bool
+        Answer as if a person here had approved the plan.
     """
+    if as_approved:
+        hospital = hospital.model_copy(update={"rules": hospital.rules.model_copy(update={"plans": "within-rules"})})
     # Flower lets only a task of a run make messages; these are never sent.
     TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
     bundle = _bundle()

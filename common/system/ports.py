@@ -1,4 +1,4 @@
-"""Ports of the loopback interface that nobody listens on."""
+"""Ports of the loopback interface: which are free."""
 
 import contextlib
 import socket
@@ -11,6 +11,17 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+def is_free(port: int) -> bool:
+    """Say whether nobody listens on a port at this moment."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def free_port() -> int:

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ import torch
 from client.rules.hospital_file import LimitsSection
 from client.rules.policy import HospitalFailure
 from client.runner import training_process
+from client.runner.confined import start_confined
+from client.runner.training_process import do_job
 from common.processes import confinement
 from common.processes.confinement import Confinement, landlock_version
+from common.processes.fork_server import ForkServer
 from common.processes.root import give, other_user
 from common.protocol.refusals import Failure
+from tests.client.hospital import write_hospital
 from tests.client.runner import closures
 
 pytestmark = pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
@@ -286,6 +291,19 @@ def test_without_landlock_too_root_s_process_writes_nothing_of_root_s(
     )
     assert (told.pop("user"), told.pop("cache")) == (f"done: {(other_user(),) * 3}", "done: 1")
     assert set(told.values()) == {"PermissionError"}
+
+
+@pytest.mark.skipif(other_user() is None, reason="only root has powers to lose")
+def test_before_enrolment_too_the_process_is_another_user_s(tmp_path: Path) -> None:
+    hospital = write_hospital(tmp_path, tmp_path)
+    hospital.state.rmdir()
+    forks = ForkServer(do_job)
+    with closing(forks), start_confined(forks, hospital, hospital.state, tell_user) as process:
+        assert process.answer(b"", 60) == str(other_user()).encode()
+
+
+def tell_user(_: bytes) -> bytes:
+    return str(os.geteuid()).encode()
 
 
 @pytest.mark.skipif(other_user() is None, reason="only root has powers to lose")

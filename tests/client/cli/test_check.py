@@ -1,6 +1,8 @@
 """`rarefed-hospital check`: exit codes, JSON, and a table that is narrow and takes no markup from names."""
 
 import json
+import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -110,10 +112,24 @@ def hostile(hospital: HospitalFile, _: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"5", b"[5]", b'[{"check": "x"}]', b'[{"check":1,"status":2,"found":3,"mend":4}]']
+    "answer",
+    [
+        *(b"", b"5", b"[]", b"[5]", b'[{"check": "x"}]', b'[{"check":1,"status":2,"found":3,"mend":4}]'),
+        *(b"[" * 100_000, json.dumps([asdict(PASSED)] * 101).encode()),
+    ],
 )
 def test_a_check_that_answers_nonsense_has_failed(file: str, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
     monkeypatch.setattr(image_checks, "check_images", lambda hospital: [])
     monkeypatch.setattr(image_checks.json, "dumps", lambda _: answer.decode())
     (found,) = image_checks.check_images_confined(read_hospital_file(Path(file)))
     assert (found.check, found.status) == ("images", Status.FAILED)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can work in another's folder")
+def test_root_does_not_work_in_another_s_state_folder(file: str) -> None:
+    state = read_hospital_file(Path(file)).state
+    os.chown(state, 65534, 65534)
+    result = run("--file", file, "--offline")
+    assert isinstance(result.exception, InputError)
+    assert f"{state} belongs to nobody: run this as that user (`sudo -u nobody ...`)" in str(result.exception)
+    assert {path.name for path in state.iterdir()} == {"node.key"}

@@ -13,14 +13,14 @@ from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
 from common.errors import InputError, RunError
 from common.system.ports import free_ports
-from tests.client.hospital import write_hospital
+from tests.client.hospital import write_hospital, write_node_key
 
 
 @pytest.fixture
 def hospital(tmp_path: Path) -> HospitalFile:
     ports = dict(zip(("runtime", "health"), free_ports(2), strict=True))
     hospital = write_hospital(tmp_path, tmp_path, ports=ports)
-    hospital.node_key.write_text("key")
+    write_node_key(hospital.node_key)
     hospital.ca_certificate.write_text("certificate")
     return hospital
 
@@ -28,6 +28,12 @@ def hospital(tmp_path: Path) -> HospitalFile:
 def test_a_hospital_that_has_not_enrolled_is_told_to(hospital: HospitalFile) -> None:
     hospital.node_key.unlink()
     with pytest.raises(InputError, match="rarefed-hospital enroll"):
+        Daemon(hospital, print).run()
+
+
+def test_a_damaged_node_key_is_named_before_anything_starts(hospital: HospitalFile) -> None:
+    hospital.node_key.write_text("junk")
+    with pytest.raises(InputError, match="no OpenSSH key"):
         Daemon(hospital, print).run()
 
 
@@ -46,7 +52,7 @@ def test_a_damaged_audit_log_keeps_the_daemon_from_starting(hospital: HospitalFi
 
 
 def test_a_taken_port_is_named_with_the_field_to_change(hospital: HospitalFile) -> None:
-    told = rf"port {hospital.ports.health} .* hospital.yaml \(ports\)"
+    told = rf"port {hospital.ports.health} .* change ports in hospital.yaml"
     with socket.create_server(("127.0.0.1", hospital.ports.health)), pytest.raises(RunError, match=told):
         Daemon(hospital, print).run()
 

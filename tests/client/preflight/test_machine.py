@@ -1,6 +1,7 @@
 """Each fault of a machine is found, and a sound machine passes."""
 
 import os
+import socket
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from client.daemon.status import only_daemon
 from client.preflight import machine
 from client.preflight.findings import Finding, Status
 from client.rules.hospital_file import HospitalFile
 from common.system import resources
-from tests.client.hospital import write_hospital
+from common.system.ports import free_ports
+from tests.client.hospital import write_hospital, write_node_key
 
 Usage = namedtuple("Usage", "total used free")
 Check = Callable[[HospitalFile], Finding]
@@ -25,7 +28,7 @@ def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HospitalFile:
     data = tmp_path / "data"
     data.mkdir()
     hospital = write_hospital(tmp_path / "hospital", data)
-    hospital.node_key.touch(mode=0o600)
+    write_node_key(hospital.node_key)
     monkeypatch.setattr(machine, "memory_gigabytes", lambda: 16.0)
     monkeypatch.setattr(machine, "landlock_version", lambda: 7)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
@@ -121,8 +124,35 @@ def test_no_data(sound: HospitalFile) -> None:
 def test_the_node_key(sound: HospitalFile) -> None:
     sound.node_key.chmod(0o640)
     assert "mode 640" in machine.check_node_key(sound).found
+    sound.node_key.write_text("junk")
+    sound.node_key.chmod(0o600)
+    finding = machine.check_node_key(sound)
+    assert (finding.status, "no OpenSSH key" in finding.found) == (Status.FAILED, True)
     sound.node_key.unlink()
     assert "enroll" in machine.check_node_key(sound).mend
+
+
+def test_the_secret_of_the_split(sound: HospitalFile) -> None:
+    assert machine.check_split_salt(sound).status == Status.PASSED
+    (sound.federations / "1").mkdir(parents=True)
+    lost = machine.check_split_salt(sound)
+    assert (lost.status, "restore" in (lost.mend or "")) == (Status.WARN, True)
+    assert not sound.split_salt.exists()
+    sound.split_salt.write_text("äöü junk")
+    assert machine.check_split_salt(sound).status == Status.FAILED
+    sound.split_salt.write_text("12ab")
+    assert machine.check_split_salt(sound).status == Status.PASSED
+
+
+def test_ports_that_somebody_else_has(sound: HospitalFile) -> None:
+    ports = sound.ports.model_copy(update=dict(zip(("runtime", "health"), free_ports(2), strict=True)))
+    hospital = sound.model_copy(update={"ports": ports})
+    assert machine.check_ports(hospital).status == Status.PASSED
+    with socket.create_server(("127.0.0.1", ports.health)):
+        taken = machine.check_ports(hospital)
+        assert (taken.status, str(ports.health) in taken.found) == (Status.FAILED, True)
+        with only_daemon(sound.state):
+            assert machine.check_ports(hospital).status == Status.PASSED
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,12 @@ def test_without_hours_trainings_may_always_start(tmp_path: Path) -> None:
     assert until_midnight.allows_at(datetime(2026, 1, 1, 19))
 
 
+@pytest.mark.parametrize("written", ["off", "'off'", "no"])
+def test_a_sandbox_may_be_off_as_yaml_reads_it(tmp_path: Path, written: str) -> None:
+    path = hospital_file(tmp_path, "cpus: 2", f"sandbox: {written}")
+    assert read_hospital_file(path).limits.sandbox == "off"
+
+
 def test_the_file_cannot_be_changed_after_reading(tmp_path: Path) -> None:
     hospital: HospitalFile = read_hospital_file(hospital_file(tmp_path))
     with pytest.raises(ValueError, match="frozen"):

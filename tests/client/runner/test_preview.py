@@ -87,6 +87,7 @@ def test_a_plan_waits_for_a_person_where_the_hospital_says_so(data: Path, tmp_pa
     hospital = refusing(tmp_path, data, plans="approved")
     assert {one.refused for one in preview(hospital, PLAN)} == {"refused by rule plans"}
     plans = AskedPlans(hospital.plans)
+    assert {one.refused for one in preview(hospital, PLAN, as_approved=True)} == {None}
     assert not plans.listed()  # a preview is no server's question
     plans.remember(PLAN)
     plans.approve(PLAN.digest)
