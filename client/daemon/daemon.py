@@ -17,6 +17,7 @@ from common.errors import InputError, RunError
 from common.processes.program import ProgramState
 from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
+from common.system.wording import printable
 
 _TICK_SECONDS = 2.0
 
@@ -87,6 +88,7 @@ class Daemon:
         self._waiting_plans = waiting
 
     def _say(self, line: str) -> None:
+        line = printable(line)
         self._log.write(line)
         self._print(line)
 
