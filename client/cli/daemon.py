@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from client.cli.options import AS_JSON, DEFAULT_FILE, FILE, require_own_state
+from common.system.wording import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -53,10 +54,10 @@ def _print_status(name: str, server: str, told: dict[str, Any], last: dict[str, 
     online = "online" if told.get("online") else "offline"
     print(f"{name}: {online} at {server}, daemon up for {minutes:.0f} min")
     if told.get("problem"):
-        print(f"problem: {told['problem']}")
+        print(printable(f"problem: {told['problem']}"))
     for program, process in told.get("processes", {}).items():
         print(f"{program}: {'running' if process['pid'] else 'starting'}, restarted {process['restarts']} times")
     if told.get("waiting_plans"):
         print(tell_waiting(told["waiting_plans"]))
     if last:
-        print(f"last: {last['event']} ({last.get('kind', '')}) at {last['time']}")
+        print(printable(f"last: {last['event']} ({last.get('kind', '')}) at {last['time']}"))

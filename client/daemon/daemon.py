@@ -18,6 +18,7 @@ from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
 from common.security.node_key import read_node_key
 from common.system.ports import is_free
+from common.system.wording import printable
 
 _TICK_SECONDS = 2.0
 
@@ -90,6 +91,7 @@ class Daemon:
         self._waiting_plans = waiting
 
     def _say(self, line: str) -> None:
+        line = printable(line)
         self._log.write(line)
         self._print(line)
 

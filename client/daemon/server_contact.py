@@ -4,8 +4,7 @@ import re
 import time
 from collections.abc import Callable
 
-from client.preflight.connection import diagnose_connection
-from client.preflight.findings import Status
+from client.daemon.diagnosis import Diagnosis
 from client.rules.hospital_file import HospitalFile
 
 # In heartbeats: an older contact does not count. The server gives a hospital up after two.
@@ -21,6 +20,8 @@ STUCK_SECONDS = 180.0
 
 class ServerContact:
     """Follows the SuperNode's contact with the server, and explains to a person what is wrong with it.
+
+    No method waits for the network: what a diagnosis finds is said by the next `update`.
 
     Parameters
     ----------
@@ -46,7 +47,9 @@ class ServerContact:
         self._hospital = hospital
         self._say = say
         self._since = time.time()
+        self._diagnosis = Diagnosis(hospital)
         self._refused_since: float | None = None
+        self._refused_anew = False
         self._restarts = 0
 
     @property
@@ -79,24 +82,39 @@ class ServerContact:
             self._say(f"online at {server}" if online else "offline: the server does not hear of us")
             if online:
                 self._refused_since = self.problem = None
-        if restarts > self._restarts and not online and (problem := self._diagnosis()):
+        if restarts > self._restarts and not online:
             # Flower's SuperNode gives no reason that a person could act on, and may even end with exit code 0.
-            self._complain(problem)
+            self._diagnosis.begin()
         self._restarts = restarts
+        if (outcome := self._diagnosis.take()) and not online:
+            self._explain(*outcome)
 
     def supernode_works(self) -> bool:
         """Tell a stuck SuperNode from one whose server is away: a restart helps only the first."""
-        return self.age < STUCK_SECONDS or self._diagnosis() is not None
+        if self.age < STUCK_SECONDS:
+            return True
+        server_is_well = self._diagnosis.finds_nothing()
+        self._diagnosis.begin()
+        return not server_is_well
 
     def read_line(self, line: str) -> None:
         """Look for a refused key in a line that the SuperNode printed."""
-        if _KEY_REFUSED not in line:
-            return
-        self._refused_since = self._refused_since or time.monotonic()
-        waited, beat = time.monotonic() - self._refused_since, self._hospital.heartbeat_seconds
-        if problem := self._diagnosis():
+        if _KEY_REFUSED in line:
+            self._refused_since = self._refused_since or time.monotonic()
+            self._refused_anew = True
+            self._diagnosis.begin()
+
+    def _explain(self, problem: str | None) -> None:
+        refused_since, anew = self._refused_since, self._refused_anew
+        self._refused_anew = False
+        if problem:
             self._complain(problem)
-        elif waited < _AFTER_CRASH_BEATS * beat:
+        elif refused_since is not None and anew:
+            self._explain_refused_key(time.monotonic() - refused_since)
+
+    def _explain_refused_key(self, waited: float) -> None:
+        beat = self._hospital.heartbeat_seconds
+        if waited < _AFTER_CRASH_BEATS * beat:
             self._say(
                 f"the server refuses this hospital's key, as it does for {2 * beat} s after a crash; trying again"
             )
@@ -105,13 +123,6 @@ class ServerContact:
                 f"the server has refused this hospital's key for {waited:.0f} s: most likely another daemon is online "
                 "with it, which has to be stopped; otherwise ask the coordinator whether the key is approved"
             )
-
-    def _diagnosis(self) -> str | None:
-        """Return what keeps this hospital from its server, and how to mend it; None if nothing does."""
-        for finding in diagnose_connection(self._hospital):
-            if finding.status == Status.FAILED:
-                return f"{finding.found}: {finding.mend}" if finding.mend else finding.found
-        return None
 
     def _complain(self, problem: str) -> None:
         # The same with another number of seconds is not said again.

@@ -4,6 +4,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from common.system.wording import printable, shortened
+
+# Whoever sends a megabyte fills no log and no terminal with it.
+_LONGEST = 2000
+
 
 class Status(StrEnum):
     """How severe a finding is, from harmless to severe."""
@@ -18,7 +23,7 @@ _SEVERITY = tuple(Status)
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check.
+    """The outcome of one check, as lines that a terminal and a log may show whatever files, images and servers hold.
 
     Attributes
     ----------
@@ -36,6 +41,11 @@ class Finding:
     status: Status
     found: str
     mend: str = ""
+
+    def __post_init__(self) -> None:
+        """Escape control characters, and cut what is too long."""
+        for name in ("check", "found", "mend"):
+            object.__setattr__(self, name, shortened(printable(getattr(self, name)), _LONGEST))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,17 @@
 
 import http.client
 import os
-import socket
+import re
 
 from client.preflight.findings import Finding, failed, passed
+from client.preflight.line import Line
+from client.preflight.question import NoHttpError, ask
 from common.system.network_address import join_address, split_address
 from common.system.proxies import Proxy, proxies_of, proxy_for
 
 _CHECK = "proxy"
+_SCHEME = re.compile(r"[A-Za-z0-9-]{1,20}")
+_MOST_SCHEMES = 5
 _REFUSALS: dict[int, str] = {
     http.client.FORBIDDEN: "refuses a tunnel to it",
     http.client.METHOD_NOT_ALLOWED: "makes no tunnels (CONNECT)",
@@ -61,35 +65,34 @@ def check_proxies(server: str) -> list[Finding]:
     return [passed(_CHECK, f"{found}; {where}")]
 
 
-def open_tunnel(proxy: Proxy, host: str, port: int, timeout: float) -> socket.socket:
-    """Return a connection to a server through a proxy, as httpx opens it: a CONNECT, and then the server's bytes.
+def open_tunnel(line: Line, proxy: Proxy, host: str, port: int) -> None:
+    """Have a proxy lead a connection to a server, as httpx does: a CONNECT, and then the server's bytes.
+
+    Parameters
+    ----------
+    line : Line
+        To the proxy.
+    proxy : Proxy
+        Its user and password, if it has them.
+    host, port : str, int
+        Of the server.
 
     Raises
     ------
     TunnelRefusedError
         If the proxy answers anything but 2xx.
     OSError
-        If the proxy cannot be reached, or does not speak HTTP.
+        As `Line`, or if the proxy does not speak HTTP.
     """
     target = join_address(host, port)
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-    if proxy.authorization:
-        lines.append(f"Proxy-Authorization: {proxy.authorization}")
-    line = socket.create_connection((proxy.host, proxy.port), timeout)
+    login = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
     try:
-        line.sendall("".join(f"{each}\r\n" for each in (*lines, "")).encode())
-        answer = http.client.HTTPResponse(line, method="CONNECT")
-        answer.begin()
-        if answer.status // 100 != 2:
-            asks = [each.split()[0] for each in answer.headers.get_all("Proxy-Authenticate", []) if each.split()]
-            raise TunnelRefusedError(answer.status, ", ".join(asks))
-    except http.client.HTTPException as error:
-        line.close()
-        raise ConnectionError(f"it does not answer as an HTTP proxy does ({type(error).__name__})") from error
-    except OSError:
-        line.close()
-        raise
-    return line
+        answer = ask(line, "CONNECT", target, {"Host": target, **login})
+    except NoHttpError as error:
+        raise ConnectionError("it does not answer as an HTTP proxy does") from error
+    if answer.status // 100 != 2:
+        asks = [found[0] for each in answer.all("Proxy-Authenticate") if (found := _SCHEME.match(each))]
+        raise TunnelRefusedError(answer.status, ", ".join(asks[:_MOST_SCHEMES]))
 
 
 def explain_refusal(check: str, proxy: Proxy, server: str, error: TunnelRefusedError) -> Finding:

@@ -31,7 +31,7 @@ _FLOWER = {
     ErrorCode.CLIENT_APP_CRASHED: "its app crashed",
 }
 _LONGEST_VERSION = 32
-_VERSION = re.compile(r"\d+(\.\d+){0,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?")
+_VERSION = re.compile(r"\d+(\.\d+){0,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?", re.ASCII)
 _HEAD = re.compile(r"[0-9]{12}:[0-9a-f]{64}")
 
 

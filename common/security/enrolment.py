@@ -57,8 +57,13 @@ class EnrolmentRequest(BaseModel):
     @field_validator("created")
     @classmethod
     def _check_time(cls, created: str) -> str:
-        if datetime.fromisoformat(created).tzinfo is None:
+        time = datetime.fromisoformat(created)
+        if time.tzinfo is None:
             raise ValueError("has no time zone")
+        try:
+            time.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is outside the calendar") from None
         return created
 
     @property

@@ -22,6 +22,11 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
+def shortened(text: str, longest: int) -> str:
+    """Return a text, or its beginning and three dots where it is longer than so many characters."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 def words(text: str) -> frozenset[str]:
     """Return the words of a text, for long lists of them that are easier to read as one."""
     return frozenset(text.split())

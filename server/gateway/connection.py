@@ -8,8 +8,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from common.system.header_lines import read_header_lines_in_linear_time
 from server.gateway.limits import Limits
 from server.gateway.lobby import Lobby, Visit
+
+# One line of a stranger's request would stop the loop, and with it all hospitals' calls, for seconds.
+read_header_lines_in_linear_time()
 
 # How long a caller may take to answer the end of TLS (close_notify). Idle clients never do, and asyncio waits for 30 s.
 _CLOSE_SECONDS = 1

@@ -109,7 +109,9 @@ class Reception:
                 await self._loop.connect_accepted_socket(
                     lambda: self._protocol_for(visit), sock, ssl=self._tls, ssl_shutdown_timeout=_CLOSE_SECONDS
                 )
-        except (OSError, asyncio.CancelledError):  # a handshake that fails, is too slow, or had to go for another
+        # A handshake that fails, is too slow, or had to go for another; a ValueError where the names of the caller's
+        # certificate, which asyncio reads, are no text.
+        except (OSError, ValueError, asyncio.CancelledError):
             self._lobby.leave(visit)
 
     async def _speaks(self, sock: socket.socket) -> bool:

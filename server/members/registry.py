@@ -122,7 +122,8 @@ class Registry:
                     "state": "approved",
                     "public_key": request.public_key,
                     "fingerprint": request.fingerprint,
-                    "enrolled": datetime.fromisoformat(request.created),
+                    # The hospital chose the zone, and not each can be read from a record.
+                    "enrolled": datetime.fromisoformat(request.created).astimezone(UTC),
                     "approved": _now(),
                     "revoked": None,
                     "revoked_keys": _with_former_key(hospital),

@@ -151,6 +151,15 @@ def test_half_sent_heads_and_questions_for_health_shut_nobody_out(door: Door, ha
         assert_nobody_notices(door)
 
 
+def test_a_header_line_of_blanks_stops_nobody(door: Door) -> None:
+    """Which h11 alone would try with each division of its blanks, while nobody else is served."""
+    head = b"GET /health HTTP/1.1\r\nhost: gateway\r\nx:" + b" " * 16_000 + b"\0\r\n\r\n"
+    with flood(door, 8, door.connect) as held:
+        for sock in held.sockets:
+            sock.sendall(head)
+        assert_nobody_notices(door)
+
+
 def test_strangers_behind_a_hospitals_own_address_do_not_take_its_places(door: Door) -> None:
     half = head(PULL, 1_000_000) + b"half"
     held: list[socket.socket] = []

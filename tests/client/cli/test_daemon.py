@@ -57,3 +57,13 @@ def test_offline_with_its_problem(hospital: HospitalFile) -> None:
     assert result.exit_code == 1
     assert "north: offline at localhost:8443" in result.stdout
     assert "problem: port 8443 refuses connections" in result.stdout
+
+
+def test_codes_of_a_server_are_not_shown(hospital: HospitalFile) -> None:
+    """Which an earlier version may have written down."""
+    AuditLog(hospital.audit_log).append(Event.REFUSED, kind="train.\x1b[2J")
+    write_status(hospital.state, {"online": False, "problem": "it is for evil\x1b]0;owned\x07"})
+    with only_daemon(hospital.state):
+        result = status(hospital)
+    assert r"problem: it is for evil\x1b]0;owned\x07" in result.stdout
+    assert "\x1b" not in result.stdout

@@ -31,13 +31,14 @@ class Authority:
         return path
 
     def server_context(
-        self, folder: Path, host: str = "localhost", days: tuple[float, float] = (-1, 365)
+        self, folder: Path, host: str = "localhost", days: tuple[float, float] = (-1, 365), also: tuple[str, ...] = ()
     ) -> ssl.SSLContext:
+        """`also`: further names that the certificate is for."""
         key = ec.generate_private_key(ec.SECP256R1())
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         certificate = (
             _builder(host, "Test CA", key, days)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False)
+            .add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, (host, *also)))), False)
             .add_extension(identifier, False)
             .sign(self.key, SHA256())
         )

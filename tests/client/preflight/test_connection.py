@@ -208,7 +208,7 @@ def test_a_port_that_refuses(tmp_path: Path, authority: Authority) -> None:
 def test_a_silent_server(tmp_path: Path, authority: Authority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         findings = diagnose_connection(hospital(tmp_path, authority, silent.getsockname()[1]), timeout=0.3)
-    assert "says nothing for 0.3 s" in only_fault(findings).found
+    assert "completes no TLS handshake within 0.3 s" in only_fault(findings).found
 
 
 def test_a_name_without_address(tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:

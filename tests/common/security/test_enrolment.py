@@ -91,6 +91,7 @@ def test_fields_have_their_kind(tmp_path: Path) -> None:
     assert "\x1b" not in refused(write(tmp_path, **{"\x1b[2J": "rm"}))
     assert "created" in refused(write(tmp_path, created="yesterday"))
     assert "created" in refused(write(tmp_path, created="2026-01-01T00:00:00"))
+    assert "created" in refused(write(tmp_path, created="0001-01-01T00:00:00+23:59"))
     assert "No such file" in refused(tmp_path / "absent.json")
 
 

@@ -27,12 +27,18 @@ class Authority:
         certificate = self._sign(self._name, self._key, extensions)
         self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Write a certificate for localhost and 127.0.0.1, fit for both ends, and its key; return the two paths."""
+    def issue(self, name: str, names: bytes | None = None) -> tuple[Path, Path]:
+        """Write a certificate for localhost and 127.0.0.1, fit for both ends, and its key; return the two paths.
+
+        `names`: in the place of the two hosts, the bytes of the extension (DER).
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key, [(x509.SubjectAlternativeName(hosts), False)])
+        extension: x509.ExtensionType = x509.SubjectAlternativeName(hosts)
+        if names is not None:
+            extension = x509.UnrecognizedExtension(extension.oid, names)
+        certificate = self._sign(subject, key, [(extension, False)])
         paths = (self._folder / f"{name}.crt", self._folder / f"{name}.key")
         paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         paths[1].write_bytes(

@@ -35,6 +35,21 @@ def test_client_certificates_can_be_asked_for(authority, upstream, tmp_path):
     assert len(upstream.requests) == 1
 
 
+def test_a_client_certificate_whose_names_are_no_text_is_a_failed_handshake(authority, upstream, tmp_path):
+    clients = Authority(tmp_path / "clients")
+    identity = clients.issue("hospital", names=b"\x30\x05\x81\x03a@\xff")
+    with gateway_for(
+        upstream.port, authority, tmp_path / "log", "--ca-for-clients", str(clients.path), strangers=1
+    ) as door:
+        with pytest.raises((OSError, ValueError)):
+            door.call(identity=identity)
+        # Its place is free again: nobody has to go for the next.
+        assert door.call(identity=clients.issue("hospital")).status == 200
+    log = (tmp_path / "log").read_text()
+    assert "never retrieved" not in log
+    assert "too many strangers" not in log
+
+
 def test_sigterm_ends_it_and_requests_in_hand_are_answered_503(authority, upstream, tmp_path):
     with gateway_for(upstream.port, authority, tmp_path / "log", stop_seconds=1) as door:
         upstream.go_on.clear()

@@ -35,6 +35,15 @@ def test_a_new_key_shuts_the_former_one_out(coordinator: Coordinator) -> None:
         registry.approve(requests[0])
 
 
+def test_a_hospital_s_zone_does_not_damage_its_record(coordinator: Coordinator) -> None:
+    coordinator.provision()
+    registry = Registry(coordinator.folder)
+    signed = make_enrolment_request("east", new_key())
+    registry.approve(signed.model_copy(update={"created": "2026-01-02T03:04:05+23:59:59.999999"}))
+    assert registry.survey()[1] == {}
+    assert registry.hospitals()["east"].state == "approved"
+
+
 def test_a_key_belongs_to_one_hospital(coordinator: Coordinator) -> None:
     coordinator.provision()
     registry = Registry(coordinator.folder)
