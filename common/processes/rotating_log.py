@@ -6,6 +6,8 @@ import logging.handlers
 import re
 from pathlib import Path
 
+from common.system.wording import printable
+
 _LOG_BYTES = 10_000_000
 _LOG_FILES = 5
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -27,8 +29,8 @@ class RotatingLog:
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
 
     def write(self, line: str) -> None:
-        """Add one line; may be called from any thread."""
-        self._handler.handle(logging.LogRecord("", logging.INFO, "", 0, line, None, None))
+        """Add one line, without what would rewrite the terminal that shows it; may be called from any thread."""
+        self._handler.handle(logging.LogRecord("", logging.INFO, "", 0, printable(line), None, None))
 
     def close(self) -> None:
         """Close the file."""

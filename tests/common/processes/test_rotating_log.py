@@ -25,3 +25,10 @@ def test_a_full_disk_costs_lines_and_says_nothing(tmp_path: Path, capfd: pytest.
     log.write("lost")
     log.close()
     assert capfd.readouterr().err == ""
+
+
+def test_words_of_others_rewrite_no_terminal(tmp_path: Path) -> None:
+    log = RotatingLog(tmp_path / "daemon.log")
+    log.write("the server says \x1b]0;owned\x07\x1b[2J")
+    log.close()
+    assert "\x1b" not in (tmp_path / "daemon.log").read_text()
