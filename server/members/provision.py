@@ -121,6 +121,8 @@ def _fill(
     for path in (folder.pki, folder.hospitals, folder.kits, folder.superlink):
         path.mkdir(mode=0o700, exist_ok=True)
         path.chmod(0o700)
+    if why := folder.why_open():
+        say(why)
     if _write_if_new(folder.consortium, content):
         say(f"{folder.consortium}: written; a running server reads it when it is started again")
     _keep_authority(folder, consortium, say)
