@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from client.cli import audit, check, daemon, enroll, plans, preview
-from common.system.command_line import print_version, run_command_line
+from common.system.command_line import Commands, print_version, run_command_line
 
 app = typer.Typer(
-    help="Inside a hospital: check the data, decide what may run and leave, take part.", no_args_is_help=True
+    cls=Commands,
+    help="Inside a hospital: check the data, decide what may run and leave, take part.",
+    no_args_is_help=True,
 )
 for commands in (enroll, daemon, preview, plans, audit, check):
     commands.register(app)

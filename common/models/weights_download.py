@@ -1,5 +1,6 @@
 """Downloads pretrained weights and stages them: the only place that needs the web."""
 
+import logging
 import tempfile
 import urllib.error
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from common.models.pretrained_weights import PretrainedWeights, pretrained_setti
 from common.plan.families import Family
 from common.system.files import sha256_of_file, write_bytes_atomically, write_json_atomically
 from common.system.folders import weights_folder
+
+_FILE = "model.safetensors"
+_REACH_SECONDS = 5.0
 
 
 def fetch(family: Family, source: str = "hub") -> PretrainedWeights:
@@ -48,13 +52,29 @@ def fetch(family: Family, source: str = "hub") -> PretrainedWeights:
 
 def _from_hub(family: Family, folder: Path) -> tuple[str, Path]:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what its warnings tell ends as one line here
     repository = str(pretrained_settings(family)["hf_hub_id"])
+    trouble = _trouble_to_reach(repository)
     try:
-        return repository, Path(hf_hub_download(repository, "model.safetensors"))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise _unreachable(family, "the hub", f"{repository}/model.safetensors", error) from error
+        # What was downloaded before needs no web.
+        return repository, Path(hf_hub_download(repository, _FILE, local_files_only=trouble is not None))
+    except Exception as error:  # some are those of whichever HTTP library the hub's library has
+        raise _unreachable(family, "the hub", f"{repository}/{_FILE}", trouble or error) from error
+
+
+def _trouble_to_reach(repository: str) -> Exception | None:
+    """Ask the hub once: to download, its library tries again for half a minute, also where there is no web at all."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(repository, _FILE), timeout=_REACH_SECONDS)
+    except HfHubHTTPError:
+        return None  # it answers; what it refuses, or is too busy for, is the download's to deal with
+    except Exception as error:  # noqa: BLE001 - as in `_from_hub`
+        return error
+    return None
 
 
 def _from_torchvision(family: Family, folder: Path) -> tuple[str, Path]:

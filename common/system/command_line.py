@@ -1,20 +1,57 @@
-"""What the three console scripts share: `--version`, `--set`, tables, and how they end: one line and an exit code."""
+"""What the console scripts share: `--version`, `--set`, tables, and how they end: one line and an exit code."""
 
 import contextlib
 import errno
 import os
 import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import click
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from common.errors import InputError, RarefedError
 from common.system.output_encoding import make_output_readable
 
 _INTERRUPTED, _NOBODY_READS = 130, 141
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+
+
+class Commands(TyperGroup):
+    """The commands of a console script: what was typed wrong is one line, as every other error, not typer's box.
+
+    Give it to the script's `typer.Typer` as `cls`; it serves the groups below it too.
+    """
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the options before the command's name."""
+        with _mistyped(info_name or ""):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Find the command, read its options and run it."""
+        with _mistyped(ctx.command_path, lambda: ctx.invoked_subcommand):
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _mistyped(group: str, command: Callable[[], str | None] = lambda: None) -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        # Nothing is wrong with a name of a group alone: click has answered with the help.
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        said = " ".join(error.format_message().split()).rstrip(".")
+        # An option without its value is noticed where click has no context at hand.
+        path = error.ctx.command_path if error.ctx else f"{group} {command() or ''}".strip()
+        raise InputError(f"{said[:1].lower()}{said[1:]}; see `{path} --help`") from error
 
 
 def run_command_line(app: typer.Typer) -> None:

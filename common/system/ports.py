@@ -1,4 +1,4 @@
-"""Ports of the loopback interface: which are free."""
+"""Ports: those that are free, and why one cannot be listened on."""
 
 import contextlib
 import socket
@@ -27,3 +27,8 @@ def is_free(port: int) -> bool:
 def free_port() -> int:
     """Return one port that is free at this moment."""
     return free_ports(1)[0]
+
+
+def why_not_listening(error: OSError) -> str:
+    """Return the reason alone: `socket.create_server` adds the address, which the error's line has named already."""
+    return str(error.strerror).partition(" (while attempting to bind")[0]

@@ -109,3 +109,14 @@ def _decimal_point(value: object) -> str:
     if isinstance(value, str) and _PERCENT.fullmatch(value.strip()):
         return f"; a share, {float(value.strip().rstrip('% ')) / 100:g}"
     return ""
+
+
+def field_path(location: Iterable[int | str]) -> str:
+    """Return a field's place in a file, as in `server.port`; items of lists count from 1, as people do."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f" number {part + 1}:"
+        else:
+            path += f"{' ' if path.endswith(':') else '.' if path else ''}{part}"
+    return path.removesuffix(":")

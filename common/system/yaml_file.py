@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from common.errors import InputError
 from common.system.text_file import read_utf8
-from common.system.validation_words import explain_value, nearest_of, shown_value
+from common.system.validation_words import explain_value, field_path, nearest_of, shown_value
+from common.system.yaml_section import PlacedError
 from common.system.yaml_text import compose_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -79,7 +80,9 @@ def _describe(path: Path, root: yaml.Node, model: type[BaseModel], error: Valida
     first = min(error.errors(), key=lambda each: each["type"] not in ("extra_forbidden", "invalid_key"))
     location: Location = first["loc"]
     node, line = _find(root, location)
-    field = ".".join(str(part) for part in location)
+    if isinstance(reason := first.get("ctx", {}).get("error"), PlacedError):
+        _, line = _find(root, (*location, *reason.below))
+    field = field_path(location)
     where = f"{path}:{line}: "
     if first["type"] in ("extra_forbidden", "invalid_key"):
         return f"{where}unknown field {field}{_known_field(model, location)}"

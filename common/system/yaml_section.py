@@ -20,13 +20,28 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class PlacedError(ValueError):
+    """What a validator of a whole section raises if one place in it is to blame, for the number of the file's line.
+
+    Parameters
+    ----------
+    message : str
+    below : int or str
+        The way from the validated section to that place.
+    """
+
+    def __init__(self, message: str, *below: int | str) -> None:
+        super().__init__(message)
+        self.below = below
+
+
 def _check_member_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         plain = "".join(sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign))
         meant = re.sub(r"[^A-Za-z0-9._]+", "-", plain.replace("ß", "ss")).strip("-._")[:63]
         such = f", such as {meant}" if _NAME.fullmatch(meant) else ""
         raise ValueError(
-            f"{name!r} cannot be a name: 1 to 63 letters from a to z, digits, and . _ - after the first{such}"
+            f"{name!r} cannot be a name: 1 to 63 letters (a to z, A to Z), digits, and . _ - after the first{such}"
         )
     return name
 

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from common.system.command_line import print_version, run_command_line
+from common.system.command_line import Commands, print_version, run_command_line
 from server.cli.federations import resume, run
 from server.cli.members import approve, hospitals, nginx_keys, revoke
 from server.cli.provisioning import provision, renew
 from server.cli.runs import logs, runs, stop
 from server.cli.server import show_app_hash, start, status
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()

@@ -1,5 +1,6 @@
 """The commands of `rarefed-server` about members: approve, revoke, hospitals, nginx-keys."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from common.errors import InputError, RunError
 from common.system.command_line import confirm, table_console
-from server.cli.output import AS_JSON, TABLE_WIDTH
+from server.cli.output import AS_JSON, TABLE_WIDTH, print_json
 from server.cli.provisioned_server import DEFAULT_FOLDER, FOLDER, ProvisionedServer
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def revoke(
 
 
 def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None:
-    """List the members: who is invited, approved or revoked, and with which key."""
-    from pydantic import TypeAdapter
+    """List the members: who is invited, approved or revoked, and with which key; 1 if a record is damaged."""
     from rich import box
     from rich.table import Table
 
@@ -93,7 +93,9 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
     for name, why in (damaged | absent).items():
         typer.echo(f"hospital {name}: {why}", err=True)
     if as_json:
-        print(TypeAdapter(list[Hospital]).dump_json(members, indent=2).decode())
+        known = [member.model_dump(mode="json") for member in members]
+        print_json([*known, *(Hospital(name=name).model_dump() | {"state": "damaged"} for name in damaged)])
+        _fail_if(damaged)
         return
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("Hospital", "State", "Since", "Images", "Key", "Flower node", "Contact"):
@@ -104,18 +106,35 @@ def hospitals(folder: FOLDER = DEFAULT_FOLDER, as_json: AS_JSON = False) -> None
         images = str(member.images) if member.images is not None else ""
         when = f"{since:%Y-%m-%d}" if since else ""
         table.add_row(member.name, member.state, when, images, member.fingerprint, node, member.contact)
+    for name in damaged:
+        table.add_row(name, "damaged")
     table_console(TABLE_WIDTH).print(table)
+    _fail_if(damaged)
 
 
 def nginx_keys(folder: FOLDER = DEFAULT_FOLDER) -> None:
-    """Print the approved hospitals' keys for deploy/nginx.conf, to go to /etc/rarefed/members.map."""
+    """Print the approved hospitals' keys for deploy/nginx.conf, to go to /etc/rarefed/members.map.
+
+    1 if a record is damaged, whose key is then left out.
+    """
     from server.gateway.member_keys import MemberKeys
     from server.members.registry import Registry
 
     server = ProvisionedServer.at(folder)
-    Registry(server.folder).require_folder()
+    registry = Registry(server.folder)
+    registry.require_folder()
+    _, damaged = registry.survey()
+    for name, why in damaged.items():
+        typer.echo(f"hospital {name}: {why}", err=True)
     for header, name in MemberKeys(server.folder).hospitals().items():
         print(f'"{header}" "{name}";')
+    _fail_if(damaged)
+
+
+def _fail_if(damaged: Mapping[str, str]) -> None:
+    """End with 1 if records are damaged, which were told: the others are listed, but a script must not go on."""
+    if damaged:
+        raise typer.Exit(1)
 
 
 def _check_fingerprint(request: "EnrolmentRequest", fingerprint: str) -> None:

@@ -15,6 +15,7 @@ import uvicorn
 
 from common.errors import InputError
 from common.system.command_line import run_command_line
+from common.system.ports import why_not_listening
 from server.gateway.app import Gateway
 from server.gateway.connection import Connection
 from server.gateway.limits import Limits, limits_with
@@ -163,7 +164,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise InputError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+        raise InputError(f"cannot listen on {host} port {port}: {why_not_listening(error)}") from None
     # Connections inherit this option. asyncio sets it only on its own sockets; without it each answer takes 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from common.system.yaml_file import read_yaml_file
-from common.system.yaml_section import GivenPath, Host, ListeningAddress, MemberName, Port, Section
+from common.system.yaml_section import GivenPath, Host, ListeningAddress, MemberName, PlacedError, Port, Section
 
 # Not what YAML or a shell reads as anything else.
 _IMAGE = re.compile(r"([a-z0-9][a-z0-9._:/-]*@)?sha256:[0-9a-f]{64}")
@@ -71,10 +71,16 @@ class Consortium(Section):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        names = [hospital.name.casefold() for hospital in self.hospitals]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two hospitals are called {twice[0]!r}: give each a name of its own")
+        first: dict[str, int] = {}
+        for index, name in enumerate(hospital.name.casefold() for hospital in self.hospitals):
+            if name in first:
+                written = self.hospitals[index].name
+                raise PlacedError(
+                    f"hospitals number {first[name] + 1} and {index + 1} are both called {written!r} "
+                    "(capitals make no difference): give each a name of its own",
+                    *("hospitals", index, "name"),
+                )
+            first[name] = index
         return self
 
 

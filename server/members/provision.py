@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.errors import InputError
+from common.errors import InputError, RunError
 from common.security.certificates import certificate_fingerprint, read_certificate
 from common.security.secret_file import keep_secret
 from common.system.files import write_bytes_atomically
+from common.system.wording import first_few
 from server.members.certificates import (
     SERVER_VALIDITY,
     Credential,
@@ -59,6 +60,8 @@ def provision(
     InputError
         If they may not be revoked, the file has an error, or the folder cannot be written to, holds something else,
         another federation, or a damaged CA.
+    RunError
+        If hospitals' records are damaged, once all else is done.
     """
     consortium = read_consortium(consortium_file)
     content = consortium_file.read_bytes()
@@ -67,9 +70,11 @@ def provision(
     if gone and not may_revoke(gone):
         raise InputError(f"nothing was done: {consortium_file} leaves out {', '.join(gone)}; put back who shall stay")
     try:
-        _fill(folder, consortium, content, app_hash, gone, say)
+        damaged = _fill(folder, consortium, content, app_hash, gone, say)
     except OSError as error:
         raise InputError(f"{error.filename or folder.root}: {error.strerror}; {_FOLDER}") from error
+    if damaged:
+        raise RunError(f"all is as the file says but the damaged records of hospitals: {first_few(damaged)}")
 
 
 def renew(folder: ServerFolder, say: Say) -> None:
@@ -110,18 +115,22 @@ def _check_folder(folder: ServerFolder, consortium: Consortium) -> None:
 
 def _fill(
     folder: ServerFolder, consortium: Consortium, content: bytes, app_hash: str, gone: list[str], say: Say
-) -> None:
+) -> list[str]:
+    """Do what is missing; return the hospitals whose records are damaged."""
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in (folder.pki, folder.hospitals, folder.kits, folder.superlink):
         path.mkdir(mode=0o700, exist_ok=True)
         path.chmod(0o700)
+    if why := folder.why_open():
+        say(why)
     if _write_if_new(folder.consortium, content):
         say(f"{folder.consortium}: written; a running server reads it when it is started again")
     _keep_authority(folder, consortium, say)
     _keep_certificates(folder, consortium, say)
     _keep_secret(folder, say)
-    _keep_members(folder, consortium, gone, say)
+    damaged = _keep_members(folder, consortium, gone, say)
     _keep_kits(folder, consortium, app_hash, say)
+    return damaged
 
 
 def _list(folder: Path) -> list[Path]:
@@ -190,7 +199,7 @@ def _keep_secret(folder: ServerFolder, say: Say) -> None:
             say(f"{path}: made")
 
 
-def _keep_members(folder: ServerFolder, consortium: Consortium, gone: list[str], say: Say) -> None:
+def _keep_members(folder: ServerFolder, consortium: Consortium, gone: list[str], say: Say) -> list[str]:
     registry = Registry(folder)
     _, damaged = registry.survey()
     for name, why in damaged.items():
@@ -207,6 +216,7 @@ def _keep_members(folder: ServerFolder, consortium: Consortium, gone: list[str],
     for name in gone:  # those that were asked about, whoever has changed the registry since
         if registry.revoke(name):
             say(f"hospital {name}: revoked, since it stands in the file no longer; a running server shuts it out")
+    return list(damaged)
 
 
 def _gone(folder: ServerFolder, consortium: Consortium) -> list[str]:

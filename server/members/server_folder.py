@@ -1,5 +1,7 @@
 """The paths of the server's files."""
 
+import shlex
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +80,16 @@ class ServerFolder:
     def run_lock(self) -> Path:
         """Lock of the federation that goes on; it ends with the process."""
         return self.root / "run.lock"
+
+    def why_open(self) -> str | None:
+        """Return a line if other users may enter the folder, with the way to shut them out; None if it is ours alone.
+
+        Rarefed does not do it itself: the folder was there before, and somebody may have meant it so.
+        """
+        mode = stat.S_IMODE(self.root.stat().st_mode)
+        if not mode & 0o077:
+            return None
+        return f"{self.root}: others may enter it (mode {mode:o}): `chmod 700 {shlex.quote(str(self.root))}`"
 
     def certificate(self, name: str) -> Path:
         """Return the path of a certificate of `pki`, by name."""

@@ -59,6 +59,8 @@ def start_server(folder: ServerFolder, consortium: Consortium, show: Callable[[s
                 with contextlib.suppress(OSError):
                     show(line)
 
+        if why := folder.why_open():
+            say(why)
         check_installation()
         check_certificates(folder, consortium, say, datetime.now(UTC))
         check_ports(consortium)

@@ -12,6 +12,7 @@ from cryptography import x509
 from common.errors import InputError, RunError
 from common.system.files import hold_lock, is_locked
 from common.system.installation import installation_problem
+from common.system.ports import why_not_listening
 from server.members.consortium import Consortium
 from server.members.server_folder import LOST_AUTHORITY, ServerFolder
 
@@ -98,7 +99,7 @@ def _check_port(host: str, port: int, field: str) -> None:
         except OSError as error:
             if time.monotonic() > deadline:
                 raise RunError(
-                    f"cannot listen on {host} port {port} ({error.strerror}): stop what uses it, "
+                    f"cannot listen on {host} port {port} ({why_not_listening(error)}): stop what uses it, "
                     f"or change {field} in consortium.yaml"
                 ) from error
         time.sleep(0.2)

@@ -10,6 +10,8 @@ _CHAINED = (
 )
 # What stands before a traceback and says no more than that one follows.
 _HEADING = re.compile(r"ERROR\s*:\s+ServerApp raised an exception|Exception in thread ")
+# Flower parts what it logs by lines without a message.
+_EMPTY = re.compile(r"[A-Z]+\s*:\s*")
 # Flower's number for how a process ended, with some lines of help for whoever wrote the app.
 _EXIT_CODE = re.compile(r"ERROR\s*:\s+Exit Code: \d+")
 _EXIT_CODE_END = "For more information, visit: <https://flower.ai/"
@@ -64,7 +66,7 @@ class _Reader:
             yield from self.explain()
             if _EXIT_CODE.match(line):
                 self._of_exit_code = _EXIT_CODE_LINES
-            elif not _HEADING.match(line):
+            elif not _HEADING.match(line) and not _EMPTY.fullmatch(line):
                 self._shown = line
                 yield line
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+HOSPITALS_NAME = "hospitals.json"
+"""What each hospital answered at the start; no simulation writes one."""
+
 WAITING = "waiting.json"
 """For whom the run waits at this moment, in one line; absent: it does not wait."""
 
@@ -48,7 +51,7 @@ def view_run(folder: Path) -> RunView:
         folder=folder,
         run_id=flower.get("run_id"),
         planned=plan.get("federation", {}).get("rounds"),
-        hospitals=_read_json(folder / "hospitals.json") or {},
+        hospitals=_read_json(folder / HOSPITALS_NAME) or {},
         rounds=_read_rounds(folder / "rounds.jsonl"),
         summary=_read_json(folder / "summary.json"),
         waiting=(_read_json(folder / WAITING) or {}).get("line"),

@@ -10,12 +10,11 @@ from server.rounds.checkpoints import Checkpoints
 from server.rounds.observer import FederationObserver
 from server.rounds.reply_checks import SiteInfo
 from server.rounds.state import FederationState, RoundReport
-from server.runs.reading import WAITING
+from server.runs.reading import HOSPITALS_NAME, WAITING
 from server.runs.round_records import round_entry
 from server.runs.run_folder import RunFolder
 from server.runs.tensorboard import RoundEvents
 
-_HOSPITALS = "hospitals.json"
 _INFO = ("version", "trunk_digest", "train_images", "validation_images", "test_images")
 
 
@@ -60,7 +59,7 @@ class RunRecorder(FederationObserver):
         """Write `hospitals.json` and say who takes part."""
         self.hospitals |= {info.name: info for info in taking_part}
         self._answers |= _answers(taking_part, left_out)
-        self._run.write_json(_HOSPITALS, self._answers)
+        self._run.write_json(HOSPITALS_NAME, self._answers)
         if taking_part:
             self.say(f"{len(self.hospitals)} hospitals take part: {', '.join(sorted(self.hospitals))}")
         for hospital, reason in left_out.items():
@@ -117,7 +116,7 @@ class RunRecorder(FederationObserver):
 
 
 def _earlier_answers(run: RunFolder) -> dict[str, dict[str, Any]]:
-    path = run.path / _HOSPITALS
+    path = run.path / HOSPITALS_NAME
     found: dict[str, dict[str, Any]] = json.loads(path.read_bytes()) if path.is_file() else {}
     return found
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.system.files import write_text_atomically
+from server.runs.reading import HOSPITALS_NAME
 from simulations.analysis.predictions import Predictions
 from simulations.study.arms import ARMS
 
@@ -91,8 +92,8 @@ def read_predictions(run: Path, classes: Sequence[str]) -> dict[str, Predictions
     Raises
     ------
     InputError
-        When the file is missing, a line is not a prediction (the message names the line), or an arm does not cover
-        every image once.
+        When the file is missing, as in the run of a real federation, a line is not a prediction (the message names the
+        line), or an arm does not cover every image once.
     """
     path = run / "predictions.csv"
     sets: dict[str, dict[_Model, _Set]] = defaultdict(lambda: defaultdict(dict))
@@ -109,6 +110,11 @@ def read_predictions(run: Path, classes: Sequence[str]) -> dict[str, Predictions
                     raise InputError(f"{path}: line {row.line} contradicts line {known.line} about {row.image}")
                 found[key] = row
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and (run / HOSPITALS_NAME).exists():
+            raise InputError(
+                f"{run}: is the run of a federation, which holds no predictions, since no image left its hospital: "
+                "read its summary.json, rounds.jsonl and model/card.md"
+            ) from error
         raise InputError(f"{path}: {error.strerror}; is this the folder of a finished run?") from error
     return _by_arm(path, sets, list(images.values()))
 

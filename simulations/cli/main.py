@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from common.system.command_line import print_version, run_command_line
+from common.system.command_line import Commands, print_version, run_command_line
 from simulations.cli import weights
 from simulations.cli.check import check
 from simulations.cli.data import hand_out, phantom
@@ -18,7 +18,11 @@ from simulations.cli.recipes import recipes
 from simulations.cli.reports import compare, report
 from simulations.cli.runs import robustness, run, study
 
-app = typer.Typer(help="Hospitals on one machine: is federating worth it for these images?", no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands,
+    help="Hospitals on one machine: is federating worth it for these images?",
+    no_args_is_help=True,
+)
 
 
 @app.callback()

@@ -44,7 +44,7 @@ class _UnitObserver(RequireAllHospitals):
     """Keeps the checkpoints of a unit's federation and hands its reports on."""
 
     def __init__(
-        self, checkpoints: Checkpoints, on_round: Callable[[RoundReport], None], say: Callable[[str], None]
+        self, checkpoints: Checkpoints, on_round: Callable[[RoundReport, bool], None], say: Callable[[str], None]
     ) -> None:
         self._checkpoints = checkpoints
         self._on_round = on_round
@@ -54,14 +54,21 @@ class _UnitObserver(RequireAllHospitals):
         self._checkpoints.save(state)
 
     def round_finished(self, report: RoundReport) -> None:
-        self._on_round(report)
+        self._on_round(report, False)
+
+    def round_restored(self, report: RoundReport) -> None:
+        self._on_round(report, True)
 
     def trouble(self, line: str) -> None:
         self._say(line)
 
 
 def run_federated(
-    unit: Unit, workers: Workers, folder: RunFolder, on_round: Callable[[RoundReport], None], say: Callable[[str], None]
+    unit: Unit,
+    workers: Workers,
+    folder: RunFolder,
+    on_round: Callable[[RoundReport, bool], None],
+    say: Callable[[str], None],
 ) -> Federated:
     """Run one federation, one message per site and round, and test the selected model on every site's patients.
 
@@ -74,7 +81,7 @@ def run_federated(
     folder : RunFolder
         Keeps a checkpoint of every round; an interrupted federation resumes from the last.
     on_round : callable
-        Called after each round, in this thread; also for the rounds from before an interruption.
+        Called after each round, in this thread; also, with True, for the rounds from before an interruption.
     say : callable
         Takes a line about checkpoints and repeated rounds.
     """

@@ -27,14 +27,25 @@ class StudyProgress:
     def step(self, samples: int, text: str | None) -> None:
         """Count samples as seen and say what happened, if anything is worth saying."""
         self._done += samples
-        now = time.monotonic()
         if self._first is None:
-            self._first = (self._done, now)
+            self._first = (self._done, time.monotonic())
         if text is None:
             return
+        self._tell(text)
+
+    def restore(self, samples: int, text: str) -> None:
+        """Count samples that were seen before an interruption: they are done, and tell nothing of the speed."""
+        self._done += samples
+        if self._first is not None:
+            done, since = self._first
+            self._first = done + samples, since
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         share = min(self._done / self._total, 1.0)
-        done, since = self._done - self._first[0], now - self._first[1]
-        left = f"{_clock(since * max(self._total - self._done, 0) / done)} left" if done else "         "
+        first, since = self._first or (self._done, 0.0)
+        done, passed = self._done - first, time.monotonic() - since
+        left = f"{_clock(passed * max(self._total - self._done, 0) / done)} left" if done else "         "
         self._emit(f"[{share:4.0%} {left}] {text}")
 
     def skip(self, samples: int) -> None:

@@ -11,7 +11,7 @@ from common.errors import InputError
 from common.plan.groups import Scalar
 from common.plan.toml_file import flatten, read_toml
 from common.plan.training_plan import TrainingPlan
-from common.system.validation_words import explain_value
+from common.system.validation_words import explain_value, field_path
 from simulations.study.arms import ARMS
 
 MetricName = Literal["accuracy", "auc", "balanced-accuracy", "balanced-accuracy-of-sites"]
@@ -89,7 +89,7 @@ def read_published_file(path: Path, data: Path, changes: Mapping[str, Scalar]) -
         file = _File.model_validate(read_toml(path))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = field_path(first["loc"])
         wrong = _OF_FIELDS.get(first["type"]) or explain_value(first)
         raise InputError(f"{path}: {where}: {wrong}") from error
     plans = {}

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 from flwr.serverapp import Grid
@@ -135,14 +136,14 @@ class Study:
 
     def _train(self, unit: Unit, workers: Workers) -> None:
         if self._by_messages(unit):
-            federated = run_federated(
-                unit, workers, self._folder, lambda report: self._note_round(unit, report), self._progress.say
-            )
+            federated = run_federated(unit, workers, self._folder, partial(self._note_round, unit), self._progress.say)
             outcome = federated.outcome
             if not self._plan.study.folds:
                 metadata = {"plan_digest": unit.plan.digest, "trunk_digest": federated.trunk_digest}
                 self._folder.write_tail("federated", federated.tail, federated.layout, metadata)
-            samples = unit.samples_seen - outcome.samples_seen  # of lost replies; the others were counted by round
+            samples = 0  # they were counted by round
+            with self._noting:
+                self._progress.skip(unit.samples_seen - outcome.samples_seen)  # of lost replies
         else:
             outcome = workers.train(unit)
             samples = outcome.samples_seen
@@ -159,7 +160,7 @@ class Study:
         """Say whether a unit's sites are asked one by one; any other unit is one worker's."""
         return unit.arm == FEDERATED and not self._plan.study.in_memory
 
-    def _note_round(self, unit: Unit, report: RoundReport) -> None:
+    def _note_round(self, unit: Unit, report: RoundReport, restored: bool) -> None:
         rounds = unit.plan.federation.rounds
         sites = ", ".join(f"{name} {site.train_loss:.3f}" for name, site in report.sites.items())
         evaluation = report.evaluation
@@ -169,7 +170,8 @@ class Study:
             text += f"; {site} left out: {reason}"
         entry = {"unit": unit.key, **_place(unit), **round_entry(report, rounds)}
         with self._noting:
-            self._progress.step(samples_of(unit, report), text)
+            count = self._progress.restore if restored else self._progress.step
+            count(samples_of(unit, report), text)
             self._folder.append_round(entry)
 
 

@@ -15,6 +15,7 @@ from client.rules.hospital_file import LimitsSection, PortsSection, RequireSecti
 from common.protocol.refusals import Failure, Rule, failure, refusal
 from server.members.consortium import ServerSection
 from tests.deploy.guide import APPS, DEPLOY, GUIDE, ROOT, blocks, code, commands, commands_in, rows
+from tests.deploy.kit import kit_file
 
 PAGES = (GUIDE, ROOT / "README.md")
 _PLACEHOLDER = re.compile(r"\.\.\.|<[^>]+>|'rarefed-[^']*'|\d+")
@@ -162,3 +163,12 @@ def test_every_event_of_the_audit_log_is_in_its_table() -> None:
     text = GUIDE.read_text().partition("## The audit log")[2].partition("## Firewall")[0]
     told = set(re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE))
     assert {event for cell in told for event in code(cell)} == set(Event)
+
+
+def test_guide_and_kit_install_a_hospital_by_the_same_commands() -> None:
+    def steps(page: str) -> list[str]:
+        (block,) = (each for each in re.findall(r"^```\w*\n(.*?)^```$", page, re.M | re.S) if "ca.crt /srv" in each)
+        lines = [line.partition(" #")[0].rstrip() for line in block.splitlines()]
+        return [re.sub(r"rarefed-\S+\.whl", "rarefed-*.whl", line) for line in lines if "sha256sum" not in line]
+
+    assert steps(GUIDE.read_text()) == ["unzip north.zip", *steps(kit_file("README.md"))]

@@ -151,7 +151,7 @@ def test_the_file_cannot_be_changed_after_reading(tmp_path: Path) -> None:
         ("update_clip_norm: 1", "update_clip_norm: -1", ":15: rules.require.update_clip_norm = -1"),
         ("update_clip_norm: 1", "clip: 1", ":15: unknown field rules.require.clip; did you mean update_clip_norm?"),
         ("  families: [efficientnet_lite0]", "  least_images: 0", ":9: field rules.families is missing"),
-        ("  hours:", "  share: [images]\n  hours:", ":13: rules.share.0 = 'images'"),
+        ("  hours:", "  share: [images]\n  hours:", ":13: rules.share number 1 = 'images'"),
         ("  hours:", "  least_images: 0\n  hours:", ":13: rules.least_images = 0"),
         ("  hours:", "  megabytes_per_round: 0\n  hours:", ":13: rules.megabytes_per_round = 0"),
     ],

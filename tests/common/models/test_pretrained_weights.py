@@ -1,5 +1,7 @@
 import json
+import logging
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from huggingface_hub import close_session
 from matplotlib.cbook import get_sample_data
 from PIL import Image
 from safetensors.torch import save_file
@@ -25,6 +28,7 @@ from common.models.weights_download import fetch
 from common.plan.families import FAMILIES
 from common.plan.groups import DataPlan
 from common.plan.training_plan import TrainingPlan
+from common.system.ports import free_port
 
 LITE0, B0 = FAMILIES["efficientnet_lite0"], FAMILIES["efficientnet_b0"]
 DAISY, MILITARY_UNIFORM = 985, 652
@@ -248,6 +252,34 @@ def test_a_changed_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert weights is not None
     with pytest.raises(InputError, match="reinstall"):
         replace(weights, sha256="0" * 64).state_dict()
+
+
+@pytest.mark.parametrize("through_proxy", [False, True])
+def test_fetching_without_the_web_is_one_line_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], through_proxy: bool
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    hub = "https://hub.invalid" if through_proxy else nobody
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", f"{hub}/{{repo_id}}/{{filename}}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    if through_proxy:
+        monkeypatch.setenv("HTTPS_PROXY", nobody)
+    close_session()  # the library keeps one with the proxies of its beginning
+    told: list[logging.LogRecord] = []
+    listener = logging.Handler()
+    listener.emit = told.append  # type: ignore[method-assign]
+    logging.getLogger("huggingface_hub").addHandler(listener)
+    before = time.monotonic()
+    with pytest.raises(InputError, match=r"\(ConnectError\): .* copy that file to .*resnet50\.safetensors"):
+        fetch(FAMILIES["resnet50"])
+    assert time.monotonic() - before < 5, "the library's own retries take half a minute"
+    logging.getLogger("huggingface_hub").removeHandler(listener)
+    close_session()
+    assert (told, capfd.readouterr()) == ([], ("", ""))
 
 
 def test_fetching_without_the_web_says_where_to_put_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Callable
@@ -150,6 +151,28 @@ def test_a_registry_that_is_gone_is_no_federation_without_members(coordinator: C
         code, out, err = run(*command.split())
         assert (code, out, err.count("\n")) == (2, "", 1), "nginx would shut out all"
         assert f"{coordinator.folder.hospitals} is missing: put it back from a backup" in err
+
+
+def test_a_damaged_record_is_listed_and_no_script_goes_on(coordinator: Coordinator, run: Run) -> None:
+    coordinator.provision()
+    run("approve", coordinator.request("west", new_key()), "--yes")
+    (coordinator.folder.hospitals / "east.json").write_text('{"name": "east", ')
+    code, out, err = run("hospitals")
+    assert code == 1
+    assert re.search("east +damaged", out)
+    assert "west" in out
+    assert (err.count("\n"), err.count("east.json: is no hospital's record")) == (1, 1)
+    code, out, err = run("hospitals", "--json")
+    assert (code, err.count("\n")) == (1, 1)
+    assert {each["name"]: each["state"] for each in json.loads(out)} == {"west": "approved", "east": "damaged"}
+    code, out, err = run("provision", coordinator.file, "--app-hash", APP)
+    assert code == 1
+    assert "east.json: is no hospital's record" in out
+    assert "everything is as the file says" not in out
+    assert err == "error: all is as the file says but the damaged records of hospitals: east\n"
+    code, out, err = run("nginx-keys")
+    assert (code, out.count("\n"), err.count("\n")) == (1, 1, 1), "nginx would shut out east without a word"
+    assert '"west";' in out
 
 
 def test_to_provision_asks_before_it_revokes(coordinator: Coordinator, run: Run) -> None:

@@ -104,4 +104,4 @@ def test_a_taken_port_is_one_line_and_exit_code_2(authority, door):
     line = [*command(9, authority), "--port", str(door.port)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"error: cannot listen on 127.0.0.1 port {door.port}: Address already in use" in done.stderr
+    assert f"error: cannot listen on 127.0.0.1 port {door.port}: Address already in use\n" == done.stderr

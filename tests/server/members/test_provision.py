@@ -38,6 +38,18 @@ def test_provisioning_makes_everything_and_says_so(coordinator: Coordinator) -> 
     assert len(said) == 11
 
 
+def test_a_folder_that_others_may_enter_is_said_with_the_way_to_shut_it(coordinator: Coordinator) -> None:
+    root = coordinator.folder.root
+    root.mkdir()
+    root.chmod(0o755)
+    told = f"{root}: others may enter it (mode 755): `chmod 700 {root}`"
+    assert coordinator.provision()[0] == told
+    root.chmod(0o710)
+    assert coordinator.provision() == [told.replace("755", "710")]
+    root.chmod(0o700)
+    assert coordinator.provision() == []
+
+
 def test_a_second_time_does_nothing(coordinator: Coordinator) -> None:
     coordinator.provision()
     before = everything(coordinator.folder.root)

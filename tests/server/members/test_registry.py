@@ -2,10 +2,11 @@
 
 import pytest
 
-from common.errors import InputError
+from common.errors import InputError, RunError
 from common.security.enrolment import make_enrolment_request
+from server.members.provision import provision
 from server.members.registry import Registry
-from tests.server.coordinator import Coordinator, new_key
+from tests.server.coordinator import APP, Coordinator, new_key
 
 
 def test_an_approved_key_that_is_revoked_never_comes_back(coordinator: Coordinator) -> None:
@@ -72,7 +73,12 @@ def test_a_damaged_record_is_named_and_no_others_concern(coordinator: Coordinato
     assert registry.approve(make_enrolment_request("west", new_key())).state == "approved"
     with pytest.raises(InputError, match=r"east\.json"):
         registry.approve(make_enrolment_request("east", new_key()))
-    assert coordinator.provision() == [f"hospital east: {why}"]
+    (coordinator.folder.kits / "west.zip").unlink()
+    said: list[str] = []
+    with pytest.raises(RunError, match="the damaged records of hospitals: east"):
+        provision(coordinator.file, coordinator.folder, APP, said.append)
+    assert said[0] == f"hospital east: {why}"
+    assert "west.zip: made" in said[1], "all else was done"
 
 
 def test_images_are_confirmed_by_the_file_or_the_approval_whichever_spoke_last(coordinator: Coordinator) -> None:

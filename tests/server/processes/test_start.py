@@ -152,7 +152,9 @@ def test_kill_9_leaves_no_process_and_the_next_start_works(folder: ServerFolder)
         server.process.kill()
         server.process.wait()
         wait_for(lambda: not any(lives(process) for process in family), seconds=10)
+    folder.root.chmod(0o755)
     with running_server(folder) as again:
+        assert f"`chmod 700 {folder.root}`" in (folder.logs / "server.log").read_text()
         assert lives(psutil.Process(again.program(SUPERLINK)["pid"]))
 
 
@@ -161,7 +163,9 @@ def test_a_taken_port_is_named(folder: ServerFolder, monkeypatch: pytest.MonkeyP
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         write_consortium(folder, superlink_port=port)
-        assert f"cannot listen on 127.0.0.1 port {port}" in refused(folder)
+        said = refused(folder)
+        assert f"cannot listen on 127.0.0.1 port {port} (Address already in use): stop" in said
+        assert said.count("127.0.0.1") == 1
         write_consortium(folder, superlink_port=free_port(), gateway=True, port=port)
         with pytest.raises(RunError, match=r"change server\.port in consortium\.yaml"):
             check_ports(read_consortium(folder.consortium))

@@ -51,6 +51,14 @@ def test_a_log_without_errors_is_shown_as_it_is() -> None:
     assert read(text, 5) == text.split("\n")
 
 
+def test_flowers_lines_without_a_message_are_left_out() -> None:
+    text = "INFO :      \nINFO :      round 1/2\nDEBUG :\n\nINFO:\nEnd:\n"
+    assert read(text) == ["INFO :      round 1/2", "", "End:"]
+    told = "error: it failed"
+    raised = "INFO :      \n" + traceback("common.errors.RunError: it failed")
+    assert read(f"{told}\n{raised}") == [told]
+
+
 def test_help_of_another_flower_does_not_swallow_what_follows() -> None:
     shown = read(_EXIT_CODE.replace("For more", "More") + "".join(f"round {number}\n" for number in range(20)))
     assert shown[-1] == "round 19"

@@ -2,10 +2,13 @@
 
 import pytest
 
+from common.errors import InputError
 from common.summary.summary_file import read_summary
 from simulations.analysis.evaluation import metrics_of
 from simulations.analysis.predictions_csv import read_predictions
 from simulations.analysis.roc_bands import mean_curve
+from simulations.report.html import write_report
+from simulations.report.run_comparison import compare_runs
 from tests.simulations.report.cases import ALL_ARMS, RunFactory
 
 
@@ -57,6 +60,19 @@ def test_hospitals_own_models_are_not_ranked_against_each_other(make_run: RunFac
     curve = mean_curve(local)
     assert curve is not None
     assert curve.area() == 1.0
+
+
+def test_the_run_of_a_federation_says_what_to_read_instead(make_run: RunFactory) -> None:
+    run = make_run()
+    (run / "predictions.csv").unlink()
+    for read in (write_report, lambda run: compare_runs([run, run])):
+        with pytest.raises(InputError, match="is this the folder of a finished run"):
+            read(run)
+    (run / "hospitals.json").write_text("{}")
+    for read in (write_report, lambda run: compare_runs([run, run])):
+        with pytest.raises(InputError, match=r"no image left its hospital: read its summary\.json") as raised:
+            read(run)
+        assert "finished" not in str(raised.value)
 
 
 def test_labels_may_be_names_or_indices(make_run: RunFactory) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 import simulations.cli.main
 from tests.client.preflight.pictures import picture
+from tests.places import ROOT
 
 Check = Callable[..., tuple[int, str, str]]
 
@@ -54,6 +55,22 @@ def test_it_says_what_a_data_set_is_taken_for(check: Check, tmp_path: Path) -> N
     assert re.search(r"north +12 +6 +6 +6 ", out)
     assert f"contact sheet: {tmp_path / 'check-data.html'}" in " ".join(out.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["check-data.html", "data"]
+
+
+def test_the_readme_shows_what_it_prints(check: Check, tmp_path: Path) -> None:
+    hospitals(tmp_path / "data")
+    said = check("data", "--set", "data.size=64")[1]
+    page = (ROOT / "README.md").read_text()
+    (shown,) = (block for block in re.findall(r"^```\n(.*?)^```$", page, re.M | re.S) if "contact sheet: " in block)
+
+    def first_words(text: str) -> list[str]:
+        return [re.sub(r"\d+", "N", line.split()[0]) for line in text.partition("\n\n")[0].splitlines()[1:]]
+
+    def checks(text: str) -> int:
+        return int(re.findall(r"(\d+) checks passed", text)[0]) + len(re.findall("  warn  ", text))
+
+    assert first_words(shown) == first_words(said)
+    assert checks(shown) == checks(said)
 
 
 def test_a_guess_is_called_one(check: Check, tmp_path: Path) -> None:

@@ -151,8 +151,8 @@ def test_the_user_has_the_last_word(tmp_path: Path) -> None:
     [
         ("[plan]", "[plans]", "plans: is none of a protocol's keys"),
         ('paper = "A paper"', "", "paper: is missing"),
-        ("value = 0.9", "value = 90", "results.0.value: must be at most 1"),
-        ('"auc"', '"kappa"', "results.0.metric: "),
+        ("value = 0.9", "value = 90", "results number 1: value: must be at most 1"),
+        ('"auc"', '"kappa"', "results number 1: metric: "),
         ('training = "one"', 'training = "two"', "there is no training 'two', only one"),
         ('arm = "federated"', 'arm = "centralized"', "training one has no arm 'centralized', only federated"),
         ("federation.rounds = 3", "federation.round = 3", "training one: .*did you mean 'federation.rounds'"),
