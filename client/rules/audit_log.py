@@ -168,10 +168,9 @@ class AuditLog:
                 if known.get(number, head) != head:
                     raise InputError(f"audit log {self._path}: record {number} is another than the one that was told")
         if known and max(known) > head.records:
-            raise InputError(
-                f"audit log {self._path}: records {head.records + 1} to {max(known)} were written and are gone from "
-                "its end"
-            )
+            first, last = head.records + 1, max(known)
+            lost = f"record {last} was" if first == last else f"records {first} to {last} were"
+            raise InputError(f"audit log {self._path}: {lost} written, and gone from its end since")
         return head
 
     def _verified_hash(self, line: bytes, number: int, previous: str) -> str:

@@ -4,12 +4,19 @@ import contextlib
 import socket
 
 
-def free_ports(count: int) -> list[int]:
-    """Return that many different ports that are free at this moment; another program may take one before it is used."""
+def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
+    """Return that many different ports that are free at this moment; another program may take one before it is used.
+
+    Parameters
+    ----------
+    count : int
+    address : str
+        At which they are to be listened on; empty: all of this machine's.
+    """
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
-            each.bind(("127.0.0.1", 0))
+            each.bind((address, 0))
         return [each.getsockname()[1] for each in sockets]
 
 
@@ -24,9 +31,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port() -> int:
-    """Return one port that is free at this moment."""
-    return free_ports(1)[0]
+def free_port(address: str = "127.0.0.1") -> int:
+    """Return one port that is free at this moment, as `free_ports` does."""
+    return free_ports(1, address)[0]
 
 
 def why_not_listening(error: OSError) -> str:

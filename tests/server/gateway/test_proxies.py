@@ -52,7 +52,8 @@ def proxy_for(name: str, upstream: int, authority: Authority, folder: Path, **ch
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
     file, command = PROXIES[name]
-    port = free_port()
+    # Of all addresses: the tests of many connections leave ports in TIME-WAIT at others than the usual one.
+    port = free_port("")
     etc = folder / "etc"
     etc.mkdir()
     for source, target in zip(authority.issue(name), ("server.crt", "server.key"), strict=True):
