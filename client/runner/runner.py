@@ -7,7 +7,7 @@ answers with the rarefed that this hospital installed.
 Every task gets two processes: one decides and sends, and has another one started, the `TrainingProcess`, which computes
 and is forked from a process that was there before this one read its secret.
 
-This is the one file that uses the private side of Flower's ClientApp process; when that side has moved,
+This file and `client.flower` use the private side of Flower's ClientApp process; when that side has moved,
 tests/client/flower/test_flower_seam.py fails.
 """
 
@@ -26,12 +26,12 @@ from flwr.supercore.constant import TaskType
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
 from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
 from flwr.supercore.retry import make_simple_http_retry_invoker
-from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
 from client.exposure.tail_origin import initial_tail
 from client.flower.heartbeat import set_heartbeat
+from client.flower.own_supernode import OwnRuntimeClient
 from client.flower.serialization import message_from_bytes, message_to_bytes
 from client.rules.hospital_file import HospitalFile, read_hospital_file
 from client.runner.confined import start_confined
@@ -66,9 +66,9 @@ class FlowerTask:
         self._handler = MessageHandler(
             hospital, self._compute, lambda plan: initial_tail(local_plan(plan, hospital)), file_problem
         )
-        self._client = RuntimeHttpClient.from_server_address(
+        self._client = OwnRuntimeClient.from_server_address(
             server_address=spec.runtime_api_address,
-            insecure=True,  # loopback, between two processes of one user
+            insecure=True,  # loopback, between two processes of one user, which the client makes sure of
             root_certificates=None,
             interceptors=[
                 RuntimeVersionHttpInterceptor(component_name="flwr-clientapp"),
@@ -158,6 +158,7 @@ def main() -> None:
     # Before this process reads its secret, and before it has threads.
     executor = _ForkingExecutor(ForkServer(do_job), hospital)
     superexec.get_executor = lambda *_, **__: executor  # type: ignore[attr-defined]
+    superexec.RuntimeHttpClient = OwnRuntimeClient  # type: ignore[attr-defined]
     set_heartbeat()
     print("runner ready", flush=True)
     superexec.run_superexec(

@@ -19,6 +19,7 @@ NAMES = [
         "FleetHttpClient._unary_unary",
         ["self", "path", "rpc_method", "request", "response_type"],
     ),
+    ("flwr.supercore.protobuf.client", "ProtobufClient.__init__", ["self", "base_url"]),
     ("flwr.supernode.runtime.run_clientapp", "pull_task_input", ["client"]),
     ("flwr.supernode.runtime.run_clientapp", "push_message", ["client", "message", "context"]),
     ("flwr.supernode.runtime.run_clientapp", "push_task_output", ["client", "context", "sub_status", "details"]),
@@ -65,6 +66,15 @@ def test_the_installed_flower_is_the_one_this_was_written_for() -> None:
     assert version("flwr").startswith(f"{WRITTEN_FOR}."), f"rarefed was written for Flower {WRITTEN_FOR}"
 
 
-def test_flower_looks_its_executor_up_when_it_runs() -> None:
-    source = inspect.getsource(importlib.import_module("flwr.supercore.superexec.run_superexec"))
-    assert "executor = get_executor(" in source, "client/runner/runner.py replaces get_executor in this module"
+CALLS = [
+    ("flwr.supercore.superexec.run_superexec", "executor = get_executor("),
+    ("flwr.supercore.superexec.run_superexec", "client = RuntimeHttpClient.from_server_address("),
+    ("flwr.supercore.protobuf.client", "self._client = httpx.Client("),
+    ("flwr.supercore.protobuf.client", "return self._client.send(current_context.request)"),
+]
+
+
+@pytest.mark.parametrize(("module", "call"), CALLS)
+def test_flower_looks_up_when_it_runs_what_is_replaced(module: str, call: str) -> None:
+    source = inspect.getsource(importlib.import_module(module))
+    assert call in source, f"client/runner/runner.py or client/flower replaces what {module} calls"
