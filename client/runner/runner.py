@@ -27,13 +27,15 @@ from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_htt
 from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
 from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult
-from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
+from flwr.supernode.runtime.run_clientapp import push_message, push_task_output
 
 from client.exposure.tail_origin import initial_tail
 from client.flower.heartbeat import set_heartbeat
 from client.flower.own_supernode import OwnRuntimeClient
 from client.flower.serialization import message_from_bytes, message_to_bytes
+from client.flower.task_input import pull_task_input
 from client.rules.hospital_file import HospitalFile, read_hospital_file
+from client.rules.policy import message_bound
 from client.runner.confined import start_confined
 from client.runner.local_app import answer_message
 from client.runner.message_handler import MessageHandler
@@ -83,10 +85,11 @@ class FlowerTask:
         heartbeat.start()
         status, context = SubStatus.FAILED, None
         try:
-            message, context, run, bundle = pull_task_input(self._client)
-            answer = self._handler.handle(message, bundle.content, run.run_id)
+            given = pull_task_input(self._client, message_bound(self._hospital.rules))
+            context = given.context
+            answer = self._handler.handle(given.message, given.bundle, given.run_id, given.problem)
             status = SubStatus.FAILED if isinstance(answer, Error) else SubStatus.COMPLETED
-            push_message(self._client, Message(answer, reply_to=message), context)
+            push_message(self._client, Message(answer, reply_to=given.message), context)
         finally:
             push_task_output(self._client, context, status, "")
             heartbeat.stop()

@@ -53,7 +53,7 @@ def test_what_names_one_part_again_and_again_is_counted_as_often(held: Array | A
 
 def test_words_are_counted_apart_from_arrays() -> None:
     """A list of numbers takes ten times its bytes once it is Python's."""
-    content = RecordDict({"config": ConfigRecord({"numbers": [1] * WORDS_BYTES})})
+    content = RecordDict({"config": ConfigRecord({"words": "x" * WORDS_BYTES})})
     with pytest.raises(MessageTooLarge, match="beside"):
         check_put_together(BOUND, objects(content))
 
