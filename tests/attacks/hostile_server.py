@@ -166,7 +166,7 @@ def _handler(server: HostileServer) -> type[BaseHTTPRequestHandler]:
 def runtime_api(states: NodeStateFactory, secret: bytes | None = None) -> Iterator[str]:
     """Serve a SuperNode's Runtime API, as its process does; yields the address."""
     port = free_port()
-    settings = uvicorn.Config(create_app(states, secret), host="127.0.0.1", port=port, log_level="warning")
+    settings = uvicorn.Config(create_app(states, secret), host="127.0.0.1", port=port, ws="none", log_level="warning")
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
