@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from client.daemon.health import HealthServer
 from client.daemon.programs import RUNNER, SUPERNODE, renew_secret, runner_program, supernode_program
+from client.daemon.runtime_port import port_problem
 from client.daemon.server_contact import ServerContact
 from client.daemon.status import only_daemon, write_status
 from client.exposure.plan_approval import tell_waiting, waiting_plans
@@ -17,6 +18,7 @@ from common.processes.program import ProgramState
 from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
 from common.security.node_key import read_node_key
+from common.system.loopback import holder_words
 from common.system.ports import is_free
 from common.system.wording import printable
 
@@ -40,6 +42,7 @@ class Daemon:
         self._print = say
         self._audit = AuditLog(hospital.audit_log)
         self._contact = ServerContact(hospital, self._say)
+        self._port_problem: str | None = None
         self._waiting_plans: list[str] = []
         self._since = time.time()
 
@@ -63,7 +66,8 @@ class Daemon:
             head = self._audit.verify()
             for port in (hospital.ports.runtime, hospital.ports.health):
                 if not is_free(port):
-                    raise RunError(f"port {port} of the loopback interface is taken: change ports in hospital.yaml")
+                    found = f"port {port} of the loopback interface is taken by {holder_words(port)}"
+                    raise RunError(f"{found}: choose another in hospital.yaml (ports)")
             renew_secret(hospital)
             self._contact.file.unlink(missing_ok=True)
             self._audit.append(Event.STARTED, rarefed=version("rarefed"), flwr=version("flwr"))
@@ -81,8 +85,14 @@ class Daemon:
         supernode = supervisor.state(SUPERNODE)
         self._contact.update(supernode.pid is not None, supernode.restarts)
         health.serving = self._contact.online and supervisor.state(RUNNER).pid is not None
+        self._tell_port_problem(port_problem(self._hospital.ports.runtime, supernode.pid is not None))
         self._tell_waiting_plans()
         self._write_status(supervisor.states())
+
+    def _tell_port_problem(self, problem: str | None) -> None:
+        if problem and problem != self._port_problem:
+            self._say(problem)
+        self._port_problem = problem
 
     def _tell_waiting_plans(self) -> None:
         waiting = waiting_plans(self._hospital)
@@ -111,7 +121,7 @@ class Daemon:
                 "since": self._since,
                 "online": self._contact.online and bool(states),
                 "last_contact_seconds": round(age, 1) if age != float("inf") else None,
-                "problem": self._contact.problem,
+                "problem": self._port_problem or self._contact.problem,
                 "waiting_plans": self._waiting_plans,
                 "processes": processes,
             },

@@ -6,6 +6,9 @@ from typing import Self
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from common.errors import RunError
+from common.system.loopback import holder_words
+
 
 class HealthServer:
     """A server of the gRPC health protocol; use it as a context manager.
@@ -20,7 +23,13 @@ class HealthServer:
         self._servicer = health.HealthServicer()
         self._server = grpc.server(ThreadPoolExecutor(2))
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, self._server)
-        self._server.add_insecure_port(f"127.0.0.1:{port}")
+        try:
+            self._server.add_insecure_port(f"127.0.0.1:{port}")
+        except RuntimeError as error:
+            raise RunError(
+                f"port {port} of the loopback interface is taken by {holder_words(port)}: choose another in "
+                "hospital.yaml (ports.health)"
+            ) from error
         self.serving = False
 
     @property

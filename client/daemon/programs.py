@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from client.daemon.server_contact import STUCK_SECONDS, ServerContact
-from client.flower.heartbeat import CONTACT_VARIABLE, HEARTBEAT_VARIABLE
+from client.flower.heartbeat import CONTACT_VARIABLE, FILE_VARIABLE, HEARTBEAT_VARIABLE
 from client.rules.hospital_file import HospitalFile
 from common.processes.program import Program, Timing
 from common.security.secret_file import write_secret
@@ -77,6 +77,7 @@ def _environment(hospital: HospitalFile, contact: ServerContact, given: Mapping[
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": _TASK_POLL_SECONDS,
         "RAREFED_CACHE": str(hospital.cache),
         CONTACT_VARIABLE: str(contact.file),
+        FILE_VARIABLE: str(hospital.path),
         HEARTBEAT_VARIABLE: str(hospital.heartbeat_seconds),
     }
 

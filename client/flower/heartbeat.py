@@ -12,6 +12,9 @@ HEARTBEAT_VARIABLE = "RAREFED_HEARTBEAT_SECONDS"
 CONTACT_VARIABLE = "RAREFED_CONTACT_FILE"
 """Environment variable with the path of a file; its modification time is that of the last contact."""
 
+FILE_VARIABLE = "RAREFED_HOSPITAL_FILE"
+"""Environment variable with the path of the hospital's own file."""
+
 # Each of these has its own copy of the constant: the calls to the server, the sender, the SuperNode's list of tasks.
 MODULES = (
     "flwr.supernode.fleet_http_connection",

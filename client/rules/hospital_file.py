@@ -117,7 +117,9 @@ class RulesSection(Section):
     share: tuple[Literal["train_loss", "scores"], ...] = Field(
         ("train_loss", "scores"), description="metrics that may leave"
     )
-    megabytes_per_round: float = Field(100, gt=0, description="largest reply")
+    megabytes_per_round: float = Field(
+        100, gt=0, description="largest reply; a message may be as large, and 100 at least"
+    )
     hours: tuple[str, ...] = Field((), description="when trainings may start, such as 20:00-06:00; empty: always")
     local_epochs: int = Field(10, ge=1, description="most local epochs of one round")
     rounds: int = Field(100, ge=1, description="most rounds of one federation")

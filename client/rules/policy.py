@@ -8,10 +8,16 @@ from datetime import datetime
 from client.rules.hospital_file import BoundsSection, RulesSection
 from common.plan.families import FAMILIES
 from common.plan.training_plan import TrainingPlan
+from common.protocol.message_size import SizeBound
 from common.protocol.refusals import Failure, Rule
 
 # A Flower bundle's own list of contents; every other file could be code, or be read as such.
 _CODE_FREE = frozenset({"pyproject.toml", ".info/CONTENT"})
+
+LEAST_MESSAGE = SizeBound.of(100 * 10**6)
+"""How large a message may be at least: a hospital may test large models, and send no update of one."""
+
+_LARGEST_MEGABYTES = 1e6
 
 
 class Refusal(Exception):  # noqa: N818 - a decision, not an error
@@ -121,6 +127,12 @@ def check_images(rules: RulesSection, train_images: int) -> None:
     """Refuse to train on too few images: an update of a handful of patients says too much about each."""
     if train_images < rules.least_images:
         raise Refusal(Rule.LEAST_IMAGES)
+
+
+def message_bound(rules: RulesSection) -> SizeBound:
+    """Return how large a message of the server may be: it brings a tail as large as the update that answers it."""
+    allowed = SizeBound.of(int(min(rules.megabytes_per_round, _LARGEST_MEGABYTES) * 1e6))
+    return max(allowed, LEAST_MESSAGE)
 
 
 def check_size(rules: RulesSection, size: int) -> None:

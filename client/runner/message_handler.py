@@ -35,10 +35,14 @@ from client.runner.message_audit import ANSWERED_KINDS, MessageAudit
 from common.errors import RarefedError
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
+from common.protocol.message_size import MessageTooLarge
 from common.protocol.refusals import Failure, Rule, failure, refusal
+from common.system.wording import printable
 
 REFUSED, FAILED = 4001, 4002
 """Codes of Flower's `Error`; those below 1000 are Flower's own."""
+
+_LONGEST_REASON = 500
 
 ComputeReply = Callable[[Message, float], RecordDict]
 """Computes the reply to a message within a number of seconds; raises `Refusal` or `HospitalFailure`."""
@@ -84,7 +88,9 @@ class MessageHandler:
         self._plans = AskedPlans(hospital.plans)
         self._federations = FederationMemory(hospital.federations, hospital.rules, initial_tail)
 
-    def handle(self, message: Message, bundle: bytes, run_id: int) -> RecordDict | Error:
+    def handle(
+        self, message: Message, bundle: bytes, run_id: int, problem: Exception | None = None
+    ) -> RecordDict | Error:
         """Answer a message.
 
         Parameters
@@ -95,6 +101,8 @@ class MessageHandler:
             The zip of the Flower app that asks.
         run_id : int
             Flower's number of the run.
+        problem : Exception or None
+            Why the message came without its content: `MessageTooLarge`, or what reading it raised.
 
         Returns
         -------
@@ -103,7 +111,7 @@ class MessageHandler:
         """
         audit = MessageAudit(self._log, run_id, shown_kind(message))
         try:
-            return self._decide(message, bundle, audit)
+            return self._decide(message, bundle, audit, problem)
         except RarefedError as error:
             self._say(f"{audit}: failed: {error}")
             return self._failed(audit, Failure.STATE)
@@ -117,9 +125,14 @@ class MessageHandler:
             audit.failed(kind)
         return Error(FAILED, failure(kind))
 
-    def _decide(self, message: Message, bundle: bytes, audit: MessageAudit) -> RecordDict | Error:
+    def _decide(
+        self, message: Message, bundle: bytes, audit: MessageAudit, problem: Exception | None
+    ) -> RecordDict | Error:
         try:
-            request = self._read(message, bundle, audit)
+            self._check_asker(bundle, audit)
+            if problem is not None:
+                raise self._unread(problem, audit)
+            request = self._read(message, audit)
             kept = self._kept.find(request)
             if kept is None:
                 self._check_work(message, request, audit)
@@ -128,18 +141,29 @@ class MessageHandler:
         except Refusal as no:
             audit.refused(no.rule)
             return Error(REFUSED, refusal(no.rule))
-        except HospitalFailure as problem:
-            self._say(f"{audit}: failed ({problem.kind}): {problem}")
-            audit.failed(problem.kind)
-            return Error(FAILED, failure(problem.kind))
+        except HospitalFailure as fault:
+            self._say(f"{audit}: failed ({fault.kind}): {fault}")
+            audit.failed(fault.kind)
+            return Error(FAILED, failure(fault.kind))
 
-    def _read(self, message: Message, bundle: bytes, audit: MessageAudit) -> Request:
-        """Return what a message asks, if the rules allow its app and its plan."""
-        rules, kind = self._hospital.rules, message.metadata.message_type
+    def _check_asker(self, bundle: bytes, audit: MessageAudit) -> None:
+        """Refuse an app that the rules do not allow, and whatever comes while the rules cannot be read."""
         audit.note({"app": hashlib.sha256(bundle).hexdigest()})
-        check_app(rules, bundle)
+        check_app(self._hospital.rules, bundle)
         if self._file_problem:
             raise HospitalFailure(Failure.STATE, self._file_problem)
+
+    def _unread(self, problem: Exception, audit: MessageAudit) -> Exception:
+        """Return what to answer to a message whose content was not taken."""
+        if isinstance(problem, MessageTooLarge):
+            self._say(f"{audit}: refused: {problem}")
+            return Refusal(Rule.MEGABYTES_PER_ROUND)
+        words = printable(f"{type(problem).__name__}: {problem}")[:_LONGEST_REASON]
+        return HospitalFailure(Failure.BAD_MESSAGE, f"the message cannot be put together: {words}")
+
+    def _read(self, message: Message, audit: MessageAudit) -> Request:
+        """Return what a message asks, if the rules allow its plan."""
+        rules, kind = self._hospital.rules, message.metadata.message_type
         if kind not in ANSWERED_KINDS:
             raise HospitalFailure(Failure.BAD_MESSAGE, f"no hospital answers a message of type {kind!r}")
         try:

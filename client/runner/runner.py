@@ -7,7 +7,7 @@ answers with the rarefed that this hospital installed.
 Every task gets two processes: one decides and sends, and has another one started, the `TrainingProcess`, which computes
 and is forked from a process that was there before this one read its secret.
 
-This is the one file that uses the private side of Flower's ClientApp process; when that side has moved,
+This file and `client.flower` use the private side of Flower's ClientApp process; when that side has moved,
 tests/client/flower/test_flower_seam.py fails.
 """
 
@@ -26,14 +26,16 @@ from flwr.supercore.constant import TaskType
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
 from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
 from flwr.supercore.retry import make_simple_http_retry_invoker
-from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult
-from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
+from flwr.supernode.runtime.run_clientapp import push_message, push_task_output
 
 from client.exposure.tail_origin import initial_tail
 from client.flower.heartbeat import set_heartbeat
+from client.flower.own_supernode import OwnRuntimeClient
 from client.flower.serialization import message_from_bytes, message_to_bytes
+from client.flower.task_input import pull_task_input
 from client.rules.hospital_file import HospitalFile, read_hospital_file
+from client.rules.policy import message_bound
 from client.runner.confined import start_confined
 from client.runner.local_app import answer_message
 from client.runner.message_handler import MessageHandler
@@ -66,9 +68,9 @@ class FlowerTask:
         self._handler = MessageHandler(
             hospital, self._compute, lambda plan: initial_tail(local_plan(plan, hospital)), file_problem
         )
-        self._client = RuntimeHttpClient.from_server_address(
+        self._client = OwnRuntimeClient.from_server_address(
             server_address=spec.runtime_api_address,
-            insecure=True,  # loopback, between two processes of one user
+            insecure=True,  # loopback, between two processes of one user, which the client makes sure of
             root_certificates=None,
             interceptors=[
                 RuntimeVersionHttpInterceptor(component_name="flwr-clientapp"),
@@ -83,10 +85,11 @@ class FlowerTask:
         heartbeat.start()
         status, context = SubStatus.FAILED, None
         try:
-            message, context, run, bundle = pull_task_input(self._client)
-            answer = self._handler.handle(message, bundle.content, run.run_id)
+            given = pull_task_input(self._client, message_bound(self._hospital.rules))
+            context = given.context
+            answer = self._handler.handle(given.message, given.bundle, given.run_id, given.problem)
             status = SubStatus.FAILED if isinstance(answer, Error) else SubStatus.COMPLETED
-            push_message(self._client, Message(answer, reply_to=message), context)
+            push_message(self._client, Message(answer, reply_to=given.message), context)
         finally:
             push_task_output(self._client, context, status, "")
             heartbeat.stop()
@@ -158,6 +161,7 @@ def main() -> None:
     # Before this process reads its secret, and before it has threads.
     executor = _ForkingExecutor(ForkServer(do_job), hospital)
     superexec.get_executor = lambda *_, **__: executor  # type: ignore[attr-defined]
+    superexec.RuntimeHttpClient = OwnRuntimeClient  # type: ignore[attr-defined]
     set_heartbeat()
     print("runner ready", flush=True)
     superexec.run_superexec(

@@ -1,15 +1,20 @@
-"""Another account on the server's machine, which has a shell and no more."""
+"""Another account on the server's machine, or on a hospital's, which has a shell and no more."""
 
 import http.client
 import json
 import os
+import signal
+import socket
 import ssl
 import stat
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from flwr.common.serde import fab_to_proto
@@ -20,18 +25,32 @@ from flwr.proto.control_pb2 import (
     StopRunRequest,
     UnregisterNodeRequest,
 )
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest
 from flwr.supercore.fab import Fab
+from flwr.supercore.object_store import ObjectStoreFactory
+from flwr.supercore.superexec.executor import ExecutionSpec
+from flwr.supernode.nodestate import NodeStateFactory
 
+from client.daemon.daemon import Daemon
+from client.daemon.runtime_port import port_problem
+from client.flower.own_supernode import OwnRuntimeClient
+from client.rules.hospital_file import HospitalFile
+from client.runner.runner import FlowerTask
+from client.runner.runner import main as runner_main
 from common.errors import RunError
+from common.security.secret_file import write_secret
 from common.system.files import write_bytes_atomically
+from common.system.ports import free_ports
 from server.flower.app_bundle import app_folder, build_bundle
 from server.flower.nodes_and_runs import FINISHED
 from server.members.server_folder import ServerFolder
 from server.processes.start_checks import take_lock
+from tests.attacks.hostile_server import runtime_api
+from tests.attacks.other_account import NOBODY, Impostor
+from tests.client.hospital import write_hospital
 from tests.server.federation_folder import RunningServer, make_folder, run_command, running_server
 from tests.waiting import wait_for
 
-NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
 
 
@@ -54,11 +73,16 @@ def as_nobody(act: Callable[[], Any]) -> Any:
     return json.loads(told)
 
 
-def call_all(port: int, bodies: Mapping[str, bytes | None]) -> dict[str, int]:
+unverified = partial(http.client.HTTPSConnection, context=ssl._create_unverified_context())
+
+
+def call_all(
+    port: int, bodies: Mapping[str, bytes | None], connect: Callable[..., http.client.HTTPConnection] = unverified
+) -> dict[str, int]:
     """Return by path the status with which a port of this machine answers."""
     found = {}
     for path, body in bodies.items():
-        call = http.client.HTTPSConnection("127.0.0.1", port, context=ssl._create_unverified_context(), timeout=20)
+        call = connect("127.0.0.1", port, timeout=20)
         headers = {"content-type": "application/protobuf", "flwr-runtime-version": "1.42.0"}
         call.request("GET" if body is None else "POST", path, body, headers)
         found[path] = call.getresponse().status
@@ -183,3 +207,100 @@ def test_the_lock_of_the_server_can_be_held_by_no_other_account(tmp_path: Path) 
         assert stat.S_IMODE(folder.lock.stat().st_mode) == 0o600
     with take_lock(folder), pytest.raises(RunError, match="already"):
         take_lock(folder)
+
+
+# A hospital's machine.
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> HospitalFile:
+    ports = dict(zip(("runtime", "health"), free_ports(2), strict=True))
+    return write_hospital(tmp_path, tmp_path, ports=ports)
+
+
+@needs_root
+def test_the_runner_sends_nothing_to_another_accounts_supernode(hospital: HospitalFile) -> None:
+    """It asked for a task, took a TRAIN from there, and answered with an update of the images."""
+    secret, log = hospital.state / "runner.secret", hospital.state / "runner.log"
+    write_secret(secret)
+    with Impostor(hospital.ports.runtime) as impostor:
+        runner = os.fork()
+        if not runner:  # as the daemon starts it, without the seconds of imports
+            sys.argv = ["runner", "--file", str(hospital.path), "--secret", str(secret)]
+            with log.open("w") as sys.stderr:
+                runner_main()
+            os._exit(1)
+        try:
+            assert impostor.next_words() == "nothing"
+            told = wait_for(log.read_text)
+        finally:
+            os.kill(runner, signal.SIGKILL)
+            os.waitpid(runner, 0)
+    assert f"nothing is sent to port {hospital.ports.runtime}" in told
+    assert f"(uid {NOBODY})" in told
+
+
+@needs_root
+@pytest.mark.parametrize("late", [0.0, 0.3])
+def test_a_task_takes_nothing_from_another_accounts_supernode(hospital: HospitalFile, late: float) -> None:
+    """Nor while nobody has accepted the connection, which a kernel may call root's."""
+    address = f"127.0.0.1:{hospital.ports.runtime}"
+    spec = ExecutionSpec("flwr-clientapp", address, "the token", True, None, False, None, False, 1)  # type: ignore[arg-type]
+    task = FlowerTask(None, hospital, spec)  # type: ignore[arg-type] - nothing is computed
+    task._client._retry_invoker.max_tries = 1  # type: ignore[union-attr]
+    with Impostor(hospital.ports.runtime, late) as impostor:
+        with pytest.raises(httpx.ConnectError, match="nothing was sent"):
+            task._client.PullTaskInput(PullTaskInputRequest())
+        assert impostor.next_words() == "nothing"
+
+
+@needs_root
+def test_a_port_that_changes_hands_is_noticed(hospital: HospitalFile) -> None:
+    """A SuperNode may end, and its port be taken, between any two calls."""
+    port = hospital.ports.runtime
+    with OwnRuntimeClient.from_server_address(f"127.0.0.1:{port}", True, None, []) as client:
+        with socket.create_server(("127.0.0.1", port)) as own:
+            threading.Thread(target=answer_once, args=(own,)).start()
+            assert not client.AcquireTask(AcquireTaskRequest()).token
+        with Impostor(port) as impostor, pytest.raises(httpx.ConnectError):
+            client.AcquireTask(AcquireTaskRequest())
+        assert impostor
+
+
+def test_the_supernode_gives_no_task_to_who_does_not_know_the_runners_secret() -> None:
+    states = NodeStateFactory(objectstore_factory=ObjectStoreFactory())
+    with runtime_api(states, b"s" * 32) as address:
+        port = int(address.rpartition(":")[2])
+        calls = ("acquire-task", "pull-task-input", "pull-messages", "pull-object", "push-messages", "push-object")
+        found = call_all(port, {f"/v1/runtime/{call}": b"" for call in calls}, http.client.HTTPConnection)
+    assert set(found.values()) <= {401, 403}, found
+
+
+def answer_once(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        assert connection.recv(4096).startswith(b"POST /v1/runtime/acquire-task")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        connection.recv(1)
+
+
+@needs_root
+def test_who_holds_a_port_of_the_hospital_is_named_at_the_start(hospital: HospitalFile) -> None:
+    hospital.node_key.write_text("key")
+    hospital.ca_certificate.write_text("certificate")
+    with Impostor(hospital.ports.runtime), pytest.raises(RunError, match=rf"taken by user \w+ \(uid {NOBODY}\)"):
+        Daemon(hospital, print).run()
+
+
+@needs_root
+@pytest.mark.parametrize("supernode_runs", [True, False])
+def test_who_holds_the_port_of_the_supernode_is_named_while_the_daemon_runs(
+    hospital: HospitalFile, supernode_runs: bool
+) -> None:
+    port = hospital.ports.runtime
+    with Impostor(port):
+        told = port_problem(port, supernode_runs)
+    assert told is not None
+    assert f"port {port}," in told
+    assert f"(uid {NOBODY})" in told
+    assert port_problem(port, supernode_runs) is None

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from client.daemon.daemon import Daemon
+from client.daemon.health import HealthServer
 from client.daemon.programs import runner_program
+from client.daemon.runtime_port import port_problem
 from client.daemon.server_contact import ServerContact
-from client.daemon.status import daemon_runs
+from client.daemon.status import daemon_runs, read_status
 from client.rules.audit_log import AuditLog, Event
 from client.rules.hospital_file import HospitalFile
 from common.errors import InputError, RunError
+from common.system.loopback import KNOWN
 from common.system.ports import free_ports
 from tests.client.hospital import write_hospital, write_node_key
 
@@ -52,9 +55,35 @@ def test_a_damaged_audit_log_keeps_the_daemon_from_starting(hospital: HospitalFi
 
 
 def test_a_taken_port_is_named_with_the_field_to_change(hospital: HospitalFile) -> None:
-    told = rf"port {hospital.ports.health} .* change ports in hospital.yaml"
+    told = rf"port {hospital.ports.health} .* hospital.yaml \(ports\)"
     with socket.create_server(("127.0.0.1", hospital.ports.health)), pytest.raises(RunError, match=told):
         Daemon(hospital, print).run()
+
+
+def test_a_health_port_that_was_taken_in_the_meantime_is_one_line(hospital: HospitalFile) -> None:
+    port = hospital.ports.health
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(RunError, match=rf"port {port} .* \(ports.health\)"):
+        HealthServer(port)
+
+
+@pytest.mark.skipif(not KNOWN, reason="this system does not say whose a socket is")
+def test_the_port_of_the_supernode_is_its_own_while_it_runs(hospital: HospitalFile) -> None:
+    port = hospital.ports.runtime
+    assert port_problem(port, True) is port_problem(port, False) is None
+    with socket.create_server(("127.0.0.1", port)):
+        assert port_problem(port, True) is None
+        assert "another program of this user" in str(port_problem(port, False))
+
+
+def test_who_holds_the_port_of_the_supernode_is_said_once(hospital: HospitalFile) -> None:
+    hospital.logs.mkdir(exist_ok=True)
+    said: list[str] = []
+    daemon = Daemon(hospital, said.append)
+    for problem in ("held by eve", "held by eve", None, "held by eve"):
+        daemon._tell_port_problem(problem)
+    daemon._write_status([])
+    assert said == ["held by eve", "held by eve"]
+    assert read_status(hospital.state)["problem"] == "held by eve"
 
 
 def test_the_runner_gets_no_secret_of_another_program(hospital: HospitalFile, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,26 @@ NAMES = [
         "FleetHttpClient._unary_unary",
         ["self", "path", "rpc_method", "request", "response_type"],
     ),
-    ("flwr.supernode.runtime.run_clientapp", "pull_task_input", ["client"]),
+    ("flwr.supernode.fleet_http_client", "FleetHttpClient.PullMessages", ["self", "request"]),
+    ("flwr.supernode.fleet_http_client", "FleetHttpClient.GetFab", ["self", "request"]),
+    ("flwr.supernode.servicer.runtime.runtime_handlers", "pull_object", ["request", "state", "task"]),
+    ("flwr.supercore.protobuf.client", "ProtobufClient.__init__", ["self", "base_url"]),
+    ("flwr.supercore.runtime", "RuntimeHttpClient.PullTaskInput", ["self", "request"]),
+    ("flwr.supercore.runtime", "RuntimeHttpClient.PullMessages", ["self", "request"]),
+    ("flwr.supercore.inflatable.inflatable_utils", "pull_objects", ["object_ids", "pull_object_fn"]),
+    ("flwr.supercore.inflatable.inflatable_utils", "inflate_object_from_contents", ["object_id", "object_contents"]),
+    ("flwr.supercore.inflatable.inflatable_utils", "ObjectPullError", []),
+    ("flwr.supercore.inflatable.inflatable_object", "iterate_object_tree", ["tree"]),
+    (
+        "flwr.supercore.inflatable.inflatable_protobuf_utils",
+        "make_pull_object_fn_protobuf",
+        ["pull_object_protobuf", "node", "run_id"],
+    ),
+    (
+        "flwr.supercore.inflatable.inflatable_protobuf_utils",
+        "make_confirm_message_received_fn_protobuf",
+        ["confirm_message_received_protobuf", "node", "run_id"],
+    ),
     ("flwr.supernode.runtime.run_clientapp", "push_message", ["client", "message", "context"]),
     ("flwr.supernode.runtime.run_clientapp", "push_task_output", ["client", "context", "sub_status", "details"]),
     ("flwr.supercore.superexec.run_superexec", "get_executor", ["executor_type", "executor_config"]),
@@ -65,6 +84,18 @@ def test_the_installed_flower_is_the_one_this_was_written_for() -> None:
     assert version("flwr").startswith(f"{WRITTEN_FOR}."), f"rarefed was written for Flower {WRITTEN_FOR}"
 
 
-def test_flower_looks_its_executor_up_when_it_runs() -> None:
-    source = inspect.getsource(importlib.import_module("flwr.supercore.superexec.run_superexec"))
-    assert "executor = get_executor(" in source, "client/runner/runner.py replaces get_executor in this module"
+CALLS = [
+    ("flwr.supercore.superexec.run_superexec", "executor = get_executor("),
+    ("flwr.supercore.superexec.run_superexec", "client = RuntimeHttpClient.from_server_address("),
+    ("flwr.supernode.fleet_http_connection", "with FleetHttpClient.from_server_address("),
+    ("flwr.supernode.start_client_internal", "obj_contents = pull_objects("),
+    ("flwr.supercore.routers.runtime.router", "return handlers.pull_object("),
+    ("flwr.supercore.protobuf.client", "self._client = httpx.Client("),
+    ("flwr.supercore.protobuf.client", "return self._client.send(current_context.request)"),
+]
+
+
+@pytest.mark.parametrize(("module", "call"), CALLS)
+def test_flower_looks_up_when_it_runs_what_is_replaced(module: str, call: str) -> None:
+    source = inspect.getsource(importlib.import_module(module))
+    assert call in source, f"client/runner/runner.py or client/flower replaces what {module} calls"

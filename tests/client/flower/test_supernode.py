@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import socket
 import ssl
 import threading
@@ -15,7 +16,10 @@ from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeat
 from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
-from client.flower.supernode import _retrying_broken_lines, _touching
+from client.flower.supernode import _limit_memory, _MessageBound, _retrying_broken_lines, _touching
+from client.rules.policy import LEAST_MESSAGE
+from common.processes.forking import fork
+from tests.client.hospital import rules, write_hospital
 from tests.client.preflight.certificates import Authority
 
 
@@ -42,6 +46,34 @@ def test_a_call_that_failed_is_no_contact(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError):
         _touching(refused, tmp_path / "contact")(None, "heartbeat")
     assert not (tmp_path / "contact").exists()
+
+
+def test_a_rule_that_is_changed_holds_from_the_next_message_on(tmp_path: Path) -> None:
+    bound = _MessageBound(tmp_path / "hospital.yaml")
+    assert bound() == LEAST_MESSAGE, "there is no file yet"
+    given = {"rules": rules(megabytes_per_round=500).model_dump(mode="json")}
+    file = write_hospital(tmp_path, tmp_path, **given).path
+    assert bound().arrays == 500 * 10**6
+    assert bound().objects > 500 / 6
+    file.write_text("rules: [")
+    assert bound().arrays == 500 * 10**6
+    write_hospital(tmp_path, tmp_path, rules=rules(megabytes_per_round=0.5).model_dump(mode="json"))
+    assert bound() == LEAST_MESSAGE
+    write_hospital(tmp_path, tmp_path, rules=rules(megabytes_per_round=1e300).model_dump(mode="json"))
+    assert bound().arrays == 10**12
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no other system bounds what a process maps")
+def test_a_supernode_takes_no_more_memory_than_it_is_given() -> None:
+    def take() -> None:
+        held = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+        _limit_memory(int(held.split()[1]) * 1024 + 100 * 2**20)
+        assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.getrlimit(resource.RLIMIT_DATA)[1]
+        bytearray(50 * 2**20)
+        with pytest.raises(MemoryError):
+            bytearray(200 * 2**20)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(fork(take, "supernode"), 0)[1]) == 0
 
 
 @pytest.fixture

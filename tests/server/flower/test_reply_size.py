@@ -46,7 +46,7 @@ def test_an_array_that_names_one_piece_again_and_again_is_not_put_together() -> 
     body["arraychunk_ids"] = [0] * 400
     crafted = add_header_to_object_body(json.dumps(body).encode(), array)
     assert len(crafted) + sum(map(len, objects.values())) < 2**21
-    with pytest.raises(ReplyTooLarge, match="arrays of more than"):
+    with pytest.raises(ReplyTooLarge, match="put together more than"):
         pull({**objects, get_object_id(crafted): crafted})
 
 

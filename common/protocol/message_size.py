@@ -1,0 +1,143 @@
+"""Looks at how large a message is before it is pulled, and before it is put together: Flower takes whatever is sent.
+
+A message travels as objects: pieces of arrays, and what names them. The sender says of which objects it consists; their
+bytes are counted as they come; and whatever names another object may name it any number of times, each of which Flower
+would copy. When what is used here has moved in Flower, the tests of the two sides that use it fail.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from flwr.app import Array, ArrayRecord, RecordDict
+from flwr.app.message.arraychunk import ArrayChunk
+from flwr.common.constant import FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE
+from flwr.supercore.inflatable.inflatable_object import (
+    get_object_body,
+    get_object_children_ids_from_object_content,
+    get_object_type_from_object_content,
+)
+from flwr.supercore.inflatable.inflatable_utils import pull_objects
+
+PIECE_BYTES = FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE
+"""Size of the pieces in which Flower sends an array; only the last one is smaller."""
+
+WORDS_BYTES = 2**20
+"""Most of a message beside its arrays: a plan, words, numbers, and room for what a later rarefed tells."""
+
+# Message, content, three records, an array, and room for what a later rarefed tells.
+_BESIDE_PIECES = 16
+
+
+class MessageTooLarge(ValueError):  # noqa: N818 - what happened
+    """A message is larger than any that is expected."""
+
+
+class SizeBound(NamedTuple):
+    """How large a message may be.
+
+    Attributes
+    ----------
+    objects : int
+        Of which it consists.
+    arrays : int
+        Bytes of its arrays, put together.
+    """
+
+    objects: int
+    arrays: int
+
+    @classmethod
+    def of(cls, arrays: int) -> "SizeBound":
+        """Return the bound for arrays of so many bytes."""
+        return cls(-(-arrays // PIECE_BYTES) + _BESIDE_PIECES, arrays)
+
+    @property
+    def whole(self) -> int:
+        """Bytes of the whole message."""
+        return self.arrays + WORDS_BYTES
+
+
+def pull_bounded(
+    bound: SizeBound, object_ids: Iterable[str], pull_object_fn: Callable[[str], bytes], **settings: Any
+) -> dict[str, bytes]:
+    """Pull objects like Flower's function of nearly this name, as long as they are no more than expected.
+
+    Parameters
+    ----------
+    bound : SizeBound
+    object_ids : iterable of str
+        The objects of one message.
+    pull_object_fn : callable
+        Returns an object's content; called from several threads.
+    **settings
+        Of Flower's function.
+
+    Returns
+    -------
+    dict of str to bytes
+
+    Raises
+    ------
+    MessageTooLarge
+        As soon as they are too many, or too many bytes.
+    """
+    listed = list(object_ids)
+    if len(listed) > bound.objects:
+        raise MessageTooLarge(f"{len(listed)} objects, {bound.objects} are expected at most")
+    one_at_a_time = threading.Lock()
+    pulled = 0
+
+    def pull(object_id: str) -> bytes:
+        nonlocal pulled
+        content = pull_object_fn(object_id)
+        with one_at_a_time:
+            pulled += len(content)
+            if pulled > bound.whole:
+                raise MessageTooLarge(f"more than {bound.whole} bytes")
+        return content
+
+    return pull_objects(listed, pull, **settings)
+
+
+def check_put_together(bound: SizeBound, contents: Mapping[str, bytes]) -> None:
+    """Check how large objects would be if Flower put them together.
+
+    Parameters
+    ----------
+    bound : SizeBound
+    contents : mapping of str to bytes
+        All objects of a message.
+
+    Raises
+    ------
+    MessageTooLarge
+        If one of them, or all that is no piece of an array, would be larger than expected.
+    ValueError
+        If one of them is no object of Flower's, or names what is not there.
+    """
+    try:
+        kinds = {each: get_object_type_from_object_content(content) for each, content in contents.items()}
+        words = sum(len(contents[each]) for each, kind in kinds.items() if kind != ArrayChunk.__qualname__)
+        if words > WORDS_BYTES:
+            raise MessageTooLarge(f"{words} bytes beside the pieces of arrays, {WORDS_BYTES} are expected at most")
+        sizes = {each: len(content) for each, content in contents.items()}
+        # Whatever names others, from the smallest to the largest: so that nothing can name itself.
+        for kind, named in ((Array, _pieces), (ArrayRecord, _named), (RecordDict, _named)):
+            found = {each: contents[each] for each, its in kinds.items() if its == kind.__qualname__}
+            sizes |= {each: sum(sizes[part] for part in named(content)) for each, content in found.items()}
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise ValueError(f"an object is none of Flower's ({type(error).__name__})") from error
+    if max(sizes.values(), default=0) > bound.whole:
+        raise MessageTooLarge(f"put together more than {bound.whole} bytes")
+
+
+def _pieces(content: bytes) -> list[str]:
+    pieces = get_object_children_ids_from_object_content(content)
+    return [pieces[place] for place in json.loads(get_object_body(content, Array))["arraychunk_ids"]]
+
+
+def _named(content: bytes) -> list[str]:
+    kind = ArrayRecord if content.startswith(ArrayRecord.__qualname__.encode()) else RecordDict
+    return list(json.loads(get_object_body(content, kind)).values())

@@ -1,0 +1,202 @@
+"""An active server that wants the hospital's memory: some megabytes on the line become many times as many."""
+
+import gzip
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, RecordDict
+from flwr.proto.fab_pb2 import GetFabRequest
+from flwr.proto.fleet_pb2 import PullMessagesRequest
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.supernode import fleet_http_connection, start_client_internal
+from flwr.supernode.servicer.runtime import runtime_handlers
+
+from client.flower import message_intake
+from client.flower.message_intake import MessageIntake
+from client.flower.server_answers import UnwelcomeAnswer
+from client.rules.audit_log import AuditLog
+from client.rules.hospital_file import HospitalFile
+from client.rules.policy import LEAST_MESSAGE
+from common.plan.training_plan import TrainingPlan
+from common.protocol import messages
+from common.protocol.message_size import WORDS_BYTES, SizeBound
+from common.protocol.refusals import Failure, Rule, failure, refusal
+from tests.attacks.hostile_server import BUNDLE_DIGEST, HostileServer, named_often, one_message
+from tests.client.hospital import write_hospital
+from tests.client.runner.test_message_handler import NOT_NOW
+
+MEGABYTE = 2**20
+PLAN = TrainingPlan.from_flat({})
+TOO_LARGE = refusal(Rule.MEGABYTES_PER_ROUND)
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def bound(monkeypatch: pytest.MonkeyPatch) -> list[SizeBound]:
+    """A SuperNode's process, with a bound that a test may lower."""
+    for module, name in (
+        (fleet_http_connection, "FleetHttpClient"),
+        (start_client_internal, "pull_objects"),
+        (runtime_handlers, "pull_object"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name))  # to be put back
+    current = [LEAST_MESSAGE]
+    MessageIntake(lambda: current[0]).install()
+    return current
+
+
+def hospital(folder: Path, **rules: Any) -> HospitalFile:
+    given = {"apps": [BUNDLE_DIGEST], "families": ["efficientnet_lite0"], "hours": NOT_NOW, **rules}
+    return write_hospital(folder, folder, rules=given)
+
+
+def last_record(victim: HospitalFile) -> dict[str, Any]:
+    return next(AuditLog(victim.audit_log).latest())
+
+
+def content(tail: np.ndarray[Any, Any] | None = None) -> RecordDict:
+    words: dict[str, int | str] = {messages.FEDERATION: "f", messages.ROUND: 1}
+    return messages.request_content(PLAN, words, np.arange(MEGABYTE, dtype=np.float32) if tail is None else tail)
+
+
+def assert_too_large(victim: HospitalFile, server: HostileServer) -> None:
+    reply = one_message(server, victim)
+    assert isinstance(reply, Error)
+    assert reply.reason == TOO_LARGE
+    told = last_record(victim)
+    assert (told["event"], told["rule"], told["app"]) == ("refused", Rule.MEGABYTES_PER_ROUND.value, BUNDLE_DIGEST)
+
+
+@pytest.mark.usefixtures("bound")
+def test_a_message_of_the_usual_kind_is_read_whole(tmp_path: Path) -> None:
+    victim = hospital(tmp_path)
+    with HostileServer(content()) as server:
+        reply = one_message(server, victim)
+    assert isinstance(reply, Error)
+    assert reply.reason == refusal(Rule.HOURS), "the last of the rules that look at a message alone"
+    assert last_record(victim)["bytes_received"] > 4 * MEGABYTE
+
+
+@pytest.mark.usefixtures("bound")
+@pytest.mark.parametrize("what", ["array", "record", "records"])
+def test_a_message_that_names_one_part_again_and_again_is_not_put_together(tmp_path: Path, what: str) -> None:
+    """A chunk of 5 MiB that was named 400 times took 4.7 GiB."""
+    record = ArrayRecord({"tail": Array(np.arange(MEGABYTE, dtype=np.float32))})
+    held: dict[str, Array | ArrayRecord | RecordDict] = {"array": record["tail"], "record": record}
+    held["records"] = RecordDict({"arrays": record})
+    with HostileServer(RecordDict({"arrays": record})) as server:
+        server.replace(held[what].object_id, named_often(held[what], 60))
+        assert_too_large(hospital(tmp_path), server)
+    assert server.pulled < 6 * MEGABYTE
+
+
+@pytest.mark.usefixtures("bound")
+def test_a_message_of_many_objects_is_not_pulled(tmp_path: Path) -> None:
+    arrays = {f"{number}": Array(np.full(1, number, np.float32)) for number in range(60)}
+    with HostileServer(RecordDict({"arrays": ArrayRecord(arrays)})) as server:
+        assert_too_large(hospital(tmp_path), server)
+    assert server.pulled == 0
+
+
+@pytest.mark.usefixtures("bound")
+def test_a_tree_that_doubles_with_each_of_its_levels_is_not_written_out(tmp_path: Path) -> None:
+    """Flower writes an object's parts out wherever it is named: 40 levels of two are a million million objects."""
+    with HostileServer(content()) as server:
+        tree = ObjectTree(object_id="0" * 64)
+        for level in range(1, 40):
+            other = ObjectTree(object_id=f"{1000 + level:064}", children=[ObjectTree(object_id=f"{level - 1:064}")])
+            tree = ObjectTree(object_id=f"{level:064}", children=[tree, other])
+        server.tree.children.append(tree)
+        assert_too_large(hospital(tmp_path), server)
+
+
+def test_a_message_of_more_bytes_than_the_rule_allows_is_not_pulled_to_its_end(
+    tmp_path: Path, bound: list[SizeBound], capfd: pytest.CaptureFixture[str]
+) -> None:
+    bound[0] = SizeBound.of(MEGABYTE)
+    with HostileServer(content(np.arange(4 * MEGABYTE, dtype=np.float32))) as server:
+        assert_too_large(hospital(tmp_path), server)
+    assert server.pulled < 16 * MEGABYTE
+    assert "a message is given up: more than" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("bound")
+def test_an_object_larger_than_flower_makes_any_is_not_read(tmp_path: Path) -> None:
+    with HostileServer(content()) as server:
+        (chunk,) = (each for each, its in server.objects.items() if its.startswith(b"ArrayChunk"))
+        server.replace(chunk, b"ArrayChunk  %d\x00" % (8 * MEGABYTE) + bytes(8 * MEGABYTE))
+        assert_too_large(hospital(tmp_path), server)
+
+
+@pytest.mark.usefixtures("bound")
+def test_a_megabyte_of_words_is_too_large(tmp_path: Path) -> None:
+    with HostileServer(RecordDict({"config": ConfigRecord({"a": "x" * WORDS_BYTES})})) as server:
+        assert_too_large(hospital(tmp_path), server)
+
+
+@pytest.mark.usefixtures("bound")
+def test_a_message_that_cannot_be_put_together_is_answered(tmp_path: Path) -> None:
+    """The SuperNode waited for the reply to it for ever."""
+    victim = hospital(tmp_path)
+    with HostileServer(content()) as server:
+        (array,) = (each for each, its in server.objects.items() if its.startswith(b"Array "))
+        server.replace(array, server.objects[array].replace(b'"arraychunk_ids": [0]', b'"arraychunk_ids": [7]'))
+        reply = one_message(server, victim)
+    assert isinstance(reply, Error)
+    assert reply.reason == failure(Failure.BAD_MESSAGE)
+    assert last_record(victim)["failure"] == Failure.BAD_MESSAGE.value
+
+
+@pytest.mark.usefixtures("bound")
+@pytest.mark.parametrize("bomb", [True, False])
+def test_a_bundle_that_is_a_bomb_is_not_opened(bomb: bool) -> None:
+    """Flower reads the bundle's one file before any hash is compared."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("pyproject.toml", bytes(20 * MEGABYTE))
+    with HostileServer(content()) as server:
+        server.bundle = stream.getvalue() if bomb else b"no zip"
+        assert len(server.bundle) < MEGABYTE
+        client = fleet_http_connection.FleetHttpClient.from_server_address(server.address, True, None, [])
+        with client, pytest.raises(UnwelcomeAnswer, match="a file of 20971520 bytes" if bomb else "is no zip"):
+            client.GetFab(GetFabRequest())
+
+
+BOMBS = {
+    "gzip": ({"content-encoding": "gzip"}, gzip.compress(bytes(50 * MEGABYTE))),
+    "two encodings": ({"content-encoding": "gzip, deflate"}, b"x"),
+    "length": ({}, bytes(2 * MEGABYTE)),
+    "redirect": ({"status": "307", "location": "http://127.0.0.1:1/"}, b""),
+}
+
+
+@pytest.mark.usefixtures("bound")
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_an_answer_that_is_none_of_flowers_is_not_unpacked(bomb: str) -> None:
+    """The SuperNode asked for gzip: 1.9 MB took 3.9 GiB."""
+    with HostileServer(content()) as server:
+        server.answers["pull-messages"] = BOMBS[bomb]
+        client = fleet_http_connection.FleetHttpClient.from_server_address(server.address, True, None, [])
+        with client, pytest.raises((UnwelcomeAnswer, httpx.HTTPStatusError)) as raised:
+            client.PullMessages(PullMessagesRequest())
+    assert {"redirect": "Redirect response", "length": "more than"}.get(bomb, "compressed") in str(raised.value)
+
+
+def test_a_supernode_without_memory_ends_and_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end(code: int) -> None:
+        raise Ended
+
+    def no_memory(object_id: str) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(message_intake.os, "_exit", end)
+    with pytest.raises(Ended):
+        MessageIntake(lambda: LEAST_MESSAGE).pull(["a"], no_memory)

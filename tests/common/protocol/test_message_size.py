@@ -1,0 +1,79 @@
+"""What a message would be if it were put together, however often its parts name each other."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.supercore.inflatable.inflatable_object import (
+    add_header_to_object_body,
+    get_all_nested_objects,
+    get_object_body,
+)
+
+from common.protocol.message_size import PIECE_BYTES, WORDS_BYTES, MessageTooLarge, SizeBound, check_put_together
+
+MEGABYTE = 2**20
+BOUND = SizeBound.of(8 * MEGABYTE)
+CONTENT = RecordDict({"arrays": ArrayRecord({"tail": Array(np.arange(MEGABYTE, dtype=np.float32))})})
+RECORD = CONTENT["arrays"]
+assert isinstance(RECORD, ArrayRecord)
+ARRAY = RECORD["tail"]
+
+
+def objects(content: RecordDict = CONTENT) -> dict[str, bytes]:
+    return {each: one.deflate() for each, one in get_all_nested_objects(content).items()}
+
+
+def named_often(held: Array | ArrayRecord | RecordDict) -> bytes:
+    """Return an object that names what it holds 400 times."""
+    body = json.loads(get_object_body(held.deflate(), type(held)))
+    if isinstance(held, Array):
+        body["arraychunk_ids"] = [0] * 400
+    else:
+        (part,) = body.values()
+        body = {f"{number}": part for number in range(400)}
+    return add_header_to_object_body(json.dumps(body).encode(), held)
+
+
+def test_a_bound_leaves_room_for_what_it_was_made_for() -> None:
+    assert SizeBound.of(0).objects > 6
+    assert SizeBound.of(10 * PIECE_BYTES).objects - SizeBound.of(0).objects == 10
+    check_put_together(SizeBound.of(4 * MEGABYTE + 128), objects())
+
+
+@pytest.mark.parametrize("held", [ARRAY, RECORD, CONTENT], ids=["array", "record", "records"])
+def test_what_names_one_part_again_and_again_is_counted_as_often(held: Array | ArrayRecord | RecordDict) -> None:
+    crafted = objects() | {held.object_id: named_often(held)}
+    assert sum(map(len, crafted.values())) < 5 * MEGABYTE
+    with pytest.raises(MessageTooLarge, match="put together"):
+        check_put_together(BOUND, crafted)
+
+
+def test_words_are_counted_apart_from_arrays() -> None:
+    """A list of numbers takes ten times its bytes once it is Python's."""
+    content = RecordDict({"config": ConfigRecord({"words": "x" * WORDS_BYTES})})
+    with pytest.raises(MessageTooLarge, match="beside"):
+        check_put_together(BOUND, objects(content))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda found: found.pop(ARRAY.object_id),
+        lambda found: found.update({ARRAY.object_id: b"Array  0\x00"}),
+        lambda found: found.update({ARRAY.object_id: b"Array  2\x00[]"}),
+        lambda found: found.update({ARRAY.object_id: b'Array  24\x00{"arraychunk_ids": [99]}'}),
+        lambda found: found.update({ARRAY.object_id: b"Array  9\x00" + b"[" * 100_000}),
+        lambda found: found.update({RECORD.object_id: b"ArrayRecord  2\x00[]"}),
+        lambda found: found.update({CONTENT.object_id: b"RecordDict  2\x00{}".replace(b"{}", b'{"a": ["b"]}')}),
+        lambda found: found.update({CONTENT.object_id: b"no object"}),
+        lambda found: found.update({CONTENT.object_id: b"\xff\xff \xff\x00"}),
+    ],
+)
+def test_what_is_no_object_of_flowers_is_said_to_be_none(spoil: Callable[[dict[str, bytes]], object]) -> None:
+    found = objects()
+    spoil(found)
+    with pytest.raises(ValueError):
+        check_put_together(BOUND, found)
