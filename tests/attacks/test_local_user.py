@@ -47,7 +47,7 @@ from server.members.server_folder import ServerFolder
 from server.processes.start_checks import take_lock
 from tests.attacks.hostile_server import runtime_api
 from tests.attacks.other_account import NOBODY, Impostor
-from tests.client.hospital import write_hospital
+from tests.client.hospital import write_hospital, write_node_key
 from tests.server.federation_folder import RunningServer, make_folder, run_command, running_server
 from tests.waiting import wait_for
 
@@ -286,7 +286,7 @@ def answer_once(listener: socket.socket) -> None:
 
 @needs_root
 def test_who_holds_a_port_of_the_hospital_is_named_at_the_start(hospital: HospitalFile) -> None:
-    hospital.node_key.write_text("key")
+    write_node_key(hospital.node_key)
     hospital.ca_certificate.write_text("certificate")
     with Impostor(hospital.ports.runtime), pytest.raises(RunError, match=rf"taken by user \w+ \(uid {NOBODY}\)"):
         Daemon(hospital, print).run()
