@@ -18,7 +18,7 @@ from server.gateway.app import FLEET_ROUTES
 from server.gateway.member_keys import MemberKeys
 from tests.places import ROOT
 from tests.server.gateway.certificates import Authority
-from tests.server.gateway.door import FORBIDDEN, PULL, Door, answer_on
+from tests.server.gateway.door import ANOTHER, FORBIDDEN, PULL, Door, answer_on
 from tests.server.gateway.members import signed_by
 from tests.waiting import wait_for
 
@@ -167,6 +167,17 @@ def test_the_rate_is_limited(upstream, authority, tmp_path):
         assert answers[3].getheader("retry-after") == "5"
         # A hospital is counted by its name.
         assert door.call(hospital="south").status == 200
+
+
+def test_whoever_knows_a_hospitals_key_takes_nothing_of_it_from_elsewhere(upstream, authority, tmp_path):
+    """A key is public, and nginx checks no signature."""
+    slow = {"rate=50r/s": "rate=1r/m", "burst=500": "burst=2"}
+    with proxy_for("nginx", upstream.port, authority, tmp_path, **slow) as door, contextlib.ExitStack() as held:
+        for expected in (200, 200, 200, 503):
+            sock = held.enter_context(door.connect(source=ANOTHER))
+            sock.sendall(door.head(PULL, 0))
+            assert answer_on(sock).status == expected
+        assert door.call().status == 200
 
 
 def test_nginx_waits_for_nothing_of_a_stranger(upstream, authority, tmp_path):
