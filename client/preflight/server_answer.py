@@ -105,7 +105,7 @@ def _judge_key(known_as: str | None, name: str) -> Iterator[Finding]:
     if known_as == UNKNOWN:
         mend = (
             "it is not approved yet, or was revoked: ask the coordinator to compare the fingerprint that "
-            "`rarefed-hospital enroll` prints"
+            "`rarefed-hospital enroll` prints; one that was revoked never comes back: `enroll --new-key`"
         )
         yield failed(_KEY, "the server does not know this hospital's key", mend)
     elif known_as and known_as != name:
