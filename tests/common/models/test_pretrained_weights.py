@@ -102,7 +102,7 @@ def test_a_damaged_record_is_a_fault(staged: Path, record: bytes) -> None:
 def test_what_is_fetched_is_staged_with_its_record(
     staged: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: str(staged / "efficientnet_b0.safetensors"))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: str(staged / "efficientnet_b0.safetensors"))
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "weights"
     monkeypatch.setenv("RAREFED_WEIGHTS", str(elsewhere))
     fetched = fetch(B0)
@@ -116,7 +116,7 @@ def test_a_bad_download_does_not_replace_what_was_staged(staged: Path, monkeypat
     before = find_weights(B0)
     bad = staged / "download"
     bad.write_bytes(b"<html>please log in</html>")
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: str(bad))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: str(bad))
     with pytest.raises(InputError, match="cannot be read as safetensors"):
         fetch(B0)
     assert find_weights(B0) == before
