@@ -21,9 +21,6 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["RAREFED_CACHE"] = tempfile.mkdtemp(prefix="rarefed-test-cache-")
     atexit.register(shutil.rmtree, os.environ["RAREFED_CACHE"], ignore_errors=True)
 torch.set_num_threads(1)
-# Tests fork where a daemon has begun no gRPC yet: its thread would begin anew in what is forked, and abort without its
-# descriptors. Read when gRPC is first used.
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 # A proxy of this machine is for the web, and tests call this machine only; those of proxies name their own.
 for proxy in proxies_of(os.environ):
     del os.environ[proxy.variable]
