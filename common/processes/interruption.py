@@ -25,7 +25,10 @@ def interrupt_once() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if len(received) == 1:
-            raise KeyboardInterrupt
+            if _Holding.depth:
+                _Holding.held_back = True
+            else:
+                raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in heeded()}
     try:
@@ -33,3 +36,24 @@ def interrupt_once() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Holding:
+    depth = 0
+    held_back = False
+
+
+@contextlib.contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Have `interrupt_once` wait until something is whole: a process that was started must be known to who ends it.
+
+    To be used in the main thread, and for moments only.
+    """
+    _Holding.depth += 1
+    try:
+        yield
+    finally:
+        _Holding.depth -= 1
+        if _Holding.held_back and not _Holding.depth:
+            _Holding.held_back = False
+            raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import RunError
+from common.processes.interruption import hold_interrupts
 from common.processes.process_group import OrphanKiller
 from simulations.local_federation.terminal import Terminal
 
@@ -41,9 +42,9 @@ class LocalProcesses:
 
     def start(self, owner: str, terminal: Terminal, *command: str) -> None:
         """Start a command in the background."""
-        with (self._folder / f"{owner}.out").open("ab") as log:
+        with (self._folder / f"{owner}.out").open("ab") as log, hold_interrupts():
             self._processes[owner] = terminal.start(*command, log=log)
-        self._orphans.watch(self._processes[owner].pid)
+            self._orphans.watch(self._processes[owner].pid)
 
     def log(self, owner: str) -> str:
         """Return what a process has printed."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.processes.interruption import ENDING, heeded, interrupt_once
+from common.processes.interruption import ENDING, heeded, hold_interrupts, interrupt_once
 
 
 @pytest.fixture
@@ -49,3 +49,23 @@ def test_what_nohup_ignores_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def end_amid(done: list[str]) -> None:
+    with interrupt_once():
+        with hold_interrupts():
+            with hold_interrupts():
+                os.kill(os.getpid(), signal.SIGTERM)
+                done.append("inner")
+            done.append("outer")
+        done.append("beyond")
+
+
+@pytest.mark.usefixtures("unignored")
+def test_a_signal_waits_until_what_must_be_whole_is() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        end_amid(done)
+    assert done == ["inner", "outer"]
+    with hold_interrupts():
+        pass  # nothing is left of it
