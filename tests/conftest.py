@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,21 @@ for proxy in proxies_of(os.environ):
 # A shell has what it starts in the background ignore Ctrl-C, which processes of tests would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Flower numbers the process of a run; without the numbers no message can be made.
-TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+
+def number_process() -> None:
+    """Give this process Flower's numbers of a run; without them no message can be made."""
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+
+
+# Some modules of tests make messages when they are imported.
+number_process()
+
+
+@pytest.fixture(autouse=True)
+def _number() -> Iterator[None]:
+    """Undo what a test of a task does to this process."""
+    yield
+    number_process()
 
 
 @pytest.fixture(scope="session")
