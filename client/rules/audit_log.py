@@ -20,6 +20,7 @@ from typing import IO, Any, Self
 
 from common.errors import InputError, RunError
 from common.system.files import is_sha256, write_bytes_atomically
+from common.system.foreign_json import parse_json
 
 _FIRST = "0" * 64
 _HASH = "hash"
@@ -204,7 +205,7 @@ def _resume(stream: IO[bytes]) -> tuple[AuditHead, int]:
         return AuditHead(0, _FIRST), content_end
     stream.seek(_end_of_last_line(stream, whole_end - 1))
     try:
-        last = json.loads(stream.read(whole_end))
+        last = parse_json(stream.read(whole_end))
         return AuditHead(int(last["record"]), str(last[_HASH])), content_end - whole_end
     except (ValueError, KeyError, TypeError) as error:
         raise RunError("the audit log's last record is damaged: run `rarefed-hospital audit verify`") from error
@@ -212,8 +213,8 @@ def _resume(stream: IO[bytes]) -> tuple[AuditHead, int]:
 
 def _record_in(line: bytes) -> Iterator[dict[str, Any]]:
     """Yield the record of a line; nothing if it is none, as of a log that was changed."""
-    with contextlib.suppress(ValueError, RecursionError):
-        if isinstance(record := json.loads(line), dict):
+    with contextlib.suppress(ValueError):
+        if isinstance(record := parse_json(line), dict):
             yield record
 
 

@@ -73,10 +73,11 @@ def test_a_record_that_a_power_loss_cut_is_replaced_by_word_of_it(tmp_path: Path
     assert path.read_bytes().startswith(whole)
 
 
-def test_a_damaged_last_record_stops_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", [b'{"record": 5, "ev', b"[" * 100_000], ids=["cut", "nested without end"])
+def test_a_damaged_last_record_stops_everything(tmp_path: Path, damaged: bytes) -> None:
     path = tmp_path / "audit.jsonl"
     log = fill(path)
-    path.write_bytes(path.read_bytes()[:-20] + b"\n")
+    path.write_bytes(path.read_bytes()[:-20] + b"\n" + damaged + b"\n")
     with pytest.raises(RunError, match="audit verify"):
         log.append(Event.TRAINED)
 
