@@ -1,8 +1,11 @@
 """How tests wait for what other processes do."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
+
+import psutil
 
 
 def wait_for(condition: Callable[[], Any], what: str = "something", seconds: float = 60) -> Any:
@@ -22,3 +25,11 @@ def wait_for(condition: Callable[[], Any], what: str = "something", seconds: flo
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for {what}"
         time.sleep(0.1)
     return value
+
+
+def lives(process: psutil.Process | int) -> bool:
+    """Say whether a process, or the one of a number, has not ended; one that nobody has waited for has."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        known = process if isinstance(process, psutil.Process) else psutil.Process(process)
+        return bool(known.status() != psutil.STATUS_ZOMBIE)
+    return False

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.harness import ALL_MUST, Stage, rounds_of, stage, weights_of
-from tests.server.federation_folder import lives
-from tests.waiting import wait_for
+from tests.waiting import lives, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")]
 

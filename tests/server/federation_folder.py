@@ -162,9 +162,3 @@ def run_command(*arguments: str | Path, seconds: float = 60) -> "subprocess.Comp
     command = [*SERVER_COMMAND, *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "200"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds, check=False)
-
-
-def lives(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.status() != psutil.STATUS_ZOMBIE
-    return False

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import RunError
 from common.processes.fork_server import ForkServer
-from tests.waiting import wait_for
+from tests.waiting import lives, wait_for
 
 SECRETS: list[bytes] = []
 
@@ -29,10 +29,6 @@ def forks() -> Iterator[ForkServer]:
     yield server
     server.close()
     SECRETS.clear()
-
-
-def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_what_it_forks_knows_nothing_that_came_later(forks: ForkServer) -> None:
@@ -76,7 +72,7 @@ def test_a_process_outlives_none_of_those_behind_it(forks: ForkServer, victim: s
     guard = worker.parent()
     assert guard is not None
     os.kill({"asker": asker, "guard": guard.pid, "server": forks.pid}[victim], signal.SIGKILL)
-    wait_for(lambda: gone(worker.pid), "the process to end", 20)
+    wait_for(lambda: not lives(worker), "the process to end", 20)
     if victim != "asker":
         os.kill(asker, signal.SIGKILL)
     os.waitpid(asker, 0)
@@ -84,6 +80,6 @@ def test_a_process_outlives_none_of_those_behind_it(forks: ForkServer, victim: s
 
 def test_without_the_server_nothing_is_started(forks: ForkServer) -> None:
     os.kill(forks.pid, signal.SIGKILL)
-    wait_for(lambda: gone(forks.pid), "the server to end", 20)
+    wait_for(lambda: not lives(forks.pid), "the server to end", 20)
     with pytest.raises(RunError, match="no process can be started"):
         forks.fork()

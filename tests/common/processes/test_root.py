@@ -11,7 +11,7 @@ import pytest
 from common.processes import root
 from common.processes.fork_server import ForkServer
 from common.processes.root import give, leave_root, other_user
-from tests.waiting import wait_for
+from tests.waiting import lives, wait_for
 
 pytestmark = pytest.mark.skipif(other_user() is None, reason="only root, with its powers, may become another user")
 
@@ -36,7 +36,7 @@ def test_a_process_of_another_user_still_ends_with_its_guard(forks: ForkServer) 
     guard = worker.parent()
     assert guard is not None
     os.kill(guard.pid, signal.SIGKILL)
-    wait_for(lambda: not psutil.pid_exists(pid) or worker.status() == psutil.STATUS_ZOMBIE, "the process to end", 20)
+    wait_for(lambda: not lives(worker), "the process to end", 20)
     process.stop()
 
 

@@ -1,6 +1,5 @@
 """The supervisor with real processes."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from common.processes.program import Program, Timing
 from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
+from tests.waiting import lives
 
 QUICK = Timing(first_delay=0.05, longest_delay=0.2, settled=60, start=10, probe=0.1, patience=3, grace=1)
 SLEEP = "import time; time.sleep(600)"
@@ -65,12 +65,6 @@ def wait_for(condition: Callable[[], object], seconds: float = 15) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
-
-
-def lives(pid: int) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    return False
 
 
 def test_a_crashing_program_is_started_again_and_again_and_its_last_words_are_kept(watched: Watched) -> None:

@@ -13,7 +13,7 @@ from common.errors import RunError
 from simulations.local_federation.hospital import LocalHospital
 from simulations.local_federation.processes import LocalProcesses
 from simulations.local_federation.terminal import Terminal
-from tests.waiting import wait_for
+from tests.waiting import lives, wait_for
 
 # Ends cleanly when it is told to; says when it can be told.
 PATIENT = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); print('ready', flush=True); signal.pause()"
@@ -125,4 +125,4 @@ time.sleep(600)
     child = next(int(line.split()[1]) for line in demonstration.stdout if line.startswith("child"))
     demonstration.kill()
     demonstration.wait()
-    wait_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE, "its end")
+    wait_for(lambda: not lives(child), "its end")
