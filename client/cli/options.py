@@ -41,12 +41,11 @@ def require_own_state(hospital: "HospitalFile") -> None:
         If it is another's.
     """
     from common.errors import InputError
-    from common.system.unreadable import user_name
+    from common.system.users import sudo_name, user_name
 
     owner = hospital.state.stat().st_uid if hospital.state.exists() else 0
     if owner and not os.geteuid():
-        name = user_name(owner)
         raise InputError(
-            f"{hospital.state} belongs to {name}: run this as that user (`sudo -u {name} ...`), or give the folder to "
-            f"root (`chown -R root {hospital.state}`)"
+            f"{hospital.state} belongs to {user_name(owner)}: run this as that user "
+            f"(`sudo -u {sudo_name(owner)} ...`), or give the folder to root (`chown -R root {hospital.state}`)"
         )

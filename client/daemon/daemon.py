@@ -18,7 +18,7 @@ from common.processes.program import ProgramState
 from common.processes.rotating_log import RotatingLog
 from common.processes.supervisor import Supervisor
 from common.security.node_key import read_node_key
-from common.system.loopback import holder_words
+from common.system.loopback import taken_words
 from common.system.ports import is_free
 from common.system.wording import printable
 
@@ -66,8 +66,7 @@ class Daemon:
             head = self._audit.verify()
             for port in (hospital.ports.runtime, hospital.ports.health):
                 if not is_free(port):
-                    found = f"port {port} of the loopback interface is taken by {holder_words(port)}"
-                    raise RunError(f"{found}: choose another in hospital.yaml (ports)")
+                    raise RunError(f"{taken_words(port)}: choose another in hospital.yaml (ports)")
             renew_secret(hospital)
             self._contact.file.unlink(missing_ok=True)
             self._audit.append(Event.STARTED, rarefed=version("rarefed"), flwr=version("flwr"))

@@ -7,7 +7,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from common.errors import RunError
-from common.system.loopback import holder_words
+from common.system.loopback import taken_words
 
 
 class HealthServer:
@@ -26,10 +26,7 @@ class HealthServer:
         try:
             self._server.add_insecure_port(f"127.0.0.1:{port}")
         except RuntimeError as error:
-            raise RunError(
-                f"port {port} of the loopback interface is taken by {holder_words(port)}: choose another in "
-                "hospital.yaml (ports.health)"
-            ) from error
+            raise RunError(f"{taken_words(port)}: choose another in hospital.yaml (ports.health)") from error
         self.serving = False
 
     @property

@@ -16,7 +16,8 @@ import httpx
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufClientInterceptor, ProtobufRequestContext
 from flwr.supercore.runtime import RuntimeHttpClient
 
-from common.system.loopback import KNOWN, accepting_users, user_words
+from common.system.loopback import KNOWN, accepting_users
+from common.system.users import user_words
 
 # A SuperNode that is busy accepts a connection late.
 _PATIENCE = 10.0

@@ -13,7 +13,7 @@ from common.errors import InputError
 from common.processes.confinement import landlock_version
 from common.security.node_key import read_node_key
 from common.system.files import is_locked
-from common.system.loopback import holder_words
+from common.system.loopback import taken_words
 from common.system.ports import is_free
 from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
 
@@ -141,8 +141,7 @@ def check_ports(hospital: HospitalFile) -> Finding:
         return passed("ports", f"{ports[0]} and {ports[1]} are the daemon's, which runs")
     taken = [port for port in ports if not is_free(port)]
     if taken:
-        found = f"port {taken[0]} of the loopback interface is taken by {holder_words(taken[0])}"
-        return failed("ports", found, "choose another in hospital.yaml (ports)")
+        return failed("ports", taken_words(taken[0]), "choose another in hospital.yaml (ports)")
     return passed("ports", f"{ports[0]} and {ports[1]} of the loopback interface are free")
 
 

@@ -32,13 +32,14 @@ def start_confined(
     compute : callable
         What it does; can be pickled.
     """
+    cache = hidden / hospital.cache.name
     # Before it too: whoever started the last one may have been killed.
-    remove_leftovers(hidden / "cache", hospital.personal_layers)
+    remove_leftovers(cache, hospital.personal_layers)
     try:
         with TrainingProcess(forks, Job(compute, hospital.limits, _files(hospital, hidden))) as process:
             yield process
     finally:
-        remove_leftovers(hidden / "cache", hospital.personal_layers)
+        remove_leftovers(cache, hospital.personal_layers)
 
 
 def _files(hospital: HospitalFile, hidden: Path) -> Confinement:

@@ -6,13 +6,14 @@ each socket. A connection that nobody has accepted yet has no socket, and may be
 
 import ipaddress
 import os
-import pwd
 import socket
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from common.system.users import user_words
 
 KNOWN = sys.platform == "linux"
 """Whether this system says whose a socket is."""
@@ -70,14 +71,6 @@ def listening_users(port: int) -> set[int]:
     }
 
 
-def user_words(user: int) -> str:
-    """Return how a line names a user of this machine."""
-    try:
-        return f"user {pwd.getpwuid(user).pw_name} (uid {user})"
-    except KeyError:
-        return f"uid {user}"
-
-
 def holder_words(port: int) -> str:
     """Return who listens on a port of the loopback interface that is taken, for a line that says so."""
     try:
@@ -88,6 +81,11 @@ def holder_words(port: int) -> str:
     if others:
         return " and ".join(user_words(each) for each in others)
     return "another program of this user" if users else "another program"
+
+
+def taken_words(port: int) -> str:
+    """Return what is wrong with a port of the loopback interface that this program cannot listen on."""
+    return f"port {port} of the loopback interface is taken by {holder_words(port)}"
 
 
 def _takes_loopback(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

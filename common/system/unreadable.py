@@ -2,9 +2,10 @@
 
 import errno
 import os
-import pwd
 from collections.abc import Callable
 from pathlib import Path
+
+from common.system.users import user_name
 
 
 def explain_unreadable(path: Path, error: OSError) -> str:
@@ -19,15 +20,6 @@ def explain_unreadable(path: Path, error: OSError) -> str:
     """
     mend = _MENDING.get(error.errno or 0)
     return f"{path}: {error.strerror}{mend(path) if mend else ''}"
-
-
-def user_name(number: int | None = None) -> str:
-    """Return the name of a user, by default this process's; the number where there is no name, as in a container."""
-    number = os.geteuid() if number is None else number
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"uid {number}"
 
 
 def _missing(path: Path) -> str:

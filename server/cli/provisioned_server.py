@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from common.errors import InputError
-from common.system.unreadable import user_name
+from common.system.users import user_name
 from server.members.server_folder import FOLDER_VARIABLE, ServerFolder
 
 if TYPE_CHECKING:

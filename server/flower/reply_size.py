@@ -9,10 +9,7 @@ from typing import Any
 
 from flwr.superlink.grid import http_grid
 
-from common.protocol.message_size import MessageTooLarge, SizeBound, check_put_together, pull_bounded
-
-ReplyTooLarge = MessageTooLarge
-"""A reply is much larger than any that was asked for."""
+from common.protocol.message_size import SizeBound, check_put_together, pull_bounded
 
 
 def bound_replies(tail_bytes: int) -> None:

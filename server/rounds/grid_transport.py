@@ -17,8 +17,8 @@ from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from common.errors import RunError
+from common.protocol.message_size import MessageTooLarge
 from common.protocol.reply_words import DIED_SENDING, TOO_LARGE, UNREADABLE
-from server.flower.reply_size import ReplyTooLarge
 
 # Between two attempts to send; a SuperLink is back within a minute, or Flower has ended the run.
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0)
@@ -132,7 +132,7 @@ class _Fetch:
     def _fetch(self) -> None:
         try:
             self._replies = [self._checked(reply) for reply in self._grid.pull_messages([self._message_id])]
-        except ReplyTooLarge:
+        except MessageTooLarge:
             self._replies = [_failed(self._message_id, self._node, ErrorCode.UNKNOWN, TOO_LARGE)]
         except _NO_MESSAGE:
             self._replies = [_failed(self._message_id, self._node, ErrorCode.UNKNOWN, UNREADABLE)]

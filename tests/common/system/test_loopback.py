@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from common.system import loopback
-from common.system.loopback import KNOWN, accepting_users, holder_words, listening_users, user_words
+from common.system.loopback import KNOWN, accepting_users, holder_words, listening_users
+from common.system.users import user_words
 
 ME = os.geteuid()
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

@@ -14,7 +14,8 @@ from flwr.supercore.inflatable.inflatable_object import (
 )
 from flwr.superlink.grid import http_grid
 
-from server.flower.reply_size import ReplyTooLarge, bound_replies
+from common.protocol.message_size import MessageTooLarge
+from server.flower.reply_size import bound_replies
 
 TAIL = np.zeros(3 * 2**20, np.float32)  # three chunks of Flower's
 
@@ -46,7 +47,7 @@ def test_an_array_that_names_one_piece_again_and_again_is_not_put_together() -> 
     body["arraychunk_ids"] = [0] * 400
     crafted = add_header_to_object_body(json.dumps(body).encode(), array)
     assert len(crafted) + sum(map(len, objects.values())) < 2**21
-    with pytest.raises(ReplyTooLarge, match="put together more than"):
+    with pytest.raises(MessageTooLarge, match="put together more than"):
         pull({**objects, get_object_id(crafted): crafted})
 
 
@@ -57,6 +58,6 @@ def test_large_objects_are_counted_as_they_come() -> None:
         pulled.append(object_id)
         return bytes(8 * 2**20)
 
-    with pytest.raises(ReplyTooLarge, match="more than 26214400 bytes"):
+    with pytest.raises(MessageTooLarge, match="more than 26214400 bytes"):
         http_grid.pull_objects(object_ids=[str(each) for each in range(20)], pull_object_fn=large)
     assert len(pulled) < 20
