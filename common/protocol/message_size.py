@@ -26,6 +26,8 @@ PIECE_BYTES = FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE
 WORDS_BYTES = 2**20
 """Most of a message beside its arrays: a plan, words, numbers, and room for what a later rarefed tells."""
 
+# How many seconds a question that nobody needs any more may take.
+_PATIENCE = 10.0
 # Message, content, three records, an array, and room for what a later rarefed tells.
 _BESIDE_PIECES = 16
 
@@ -86,19 +88,35 @@ def pull_bounded(
     listed = list(object_ids)
     if len(listed) > bound.objects:
         raise MessageTooLarge(f"{len(listed)} objects, {bound.objects} are expected at most")
-    one_at_a_time = threading.Lock()
-    pulled = 0
+    changed = threading.Condition()
+    pulled, asked, ended = 0, 0, False
 
     def pull(object_id: str) -> bytes:
-        nonlocal pulled
-        content = pull_object_fn(object_id)
-        with one_at_a_time:
+        nonlocal pulled, asked
+        with changed:
+            if ended:
+                raise MessageTooLarge("given up")
+            asked += 1
+        try:
+            content = pull_object_fn(object_id)
+        finally:
+            with changed:
+                asked -= 1
+                changed.notify_all()
+        with changed:
             pulled += len(content)
             if pulled > bound.whole:
                 raise MessageTooLarge(f"more than {bound.whole} bytes")
         return content
 
-    return pull_objects(listed, pull, **settings)
+    try:
+        return pull_objects(listed, pull, **settings)
+    finally:
+        # Flower leaves threads behind that still ask. Whoever is asked when the task is over answers 401, at which
+        # Flower interrupts this whole process.
+        with changed:
+            ended = True
+            changed.wait_for(lambda: not asked, _PATIENCE)
 
 
 def check_put_together(bound: SizeBound, contents: Mapping[str, bytes]) -> None:

@@ -30,9 +30,7 @@ from tests.attacks.hostile_server import BUNDLE_DIGEST, HostileServer, named_oft
 from tests.client.hospital import write_hospital
 from tests.client.runner.test_message_handler import NOT_NOW
 
-# Flower's threads go on asking after a test has ended, and one of them once ended the whole process of tests: not for
-# the suites that run on every change before that is understood.
-pytestmark = [pytest.mark.slow, pytest.mark.exhaustive, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.timeout(60)
 
 MEGABYTE = 2**20
 PLAN = TrainingPlan.from_flat({})

@@ -1,6 +1,8 @@
 """What a message would be if it were put together, however often its parts name each other."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +14,14 @@ from flwr.supercore.inflatable.inflatable_object import (
     get_object_body,
 )
 
-from common.protocol.message_size import PIECE_BYTES, WORDS_BYTES, MessageTooLarge, SizeBound, check_put_together
+from common.protocol.message_size import (
+    PIECE_BYTES,
+    WORDS_BYTES,
+    MessageTooLarge,
+    SizeBound,
+    check_put_together,
+    pull_bounded,
+)
 
 MEGABYTE = 2**20
 BOUND = SizeBound.of(8 * MEGABYTE)
@@ -77,3 +86,22 @@ def test_what_is_no_object_of_flowers_is_said_to_be_none(spoil: Callable[[dict[s
     spoil(found)
     with pytest.raises(ValueError):
         check_put_together(BOUND, found)
+
+
+def test_nobody_is_asked_any_more_once_a_message_is_given_up() -> None:
+    """An answer of 401, as after the end of a task, would have Flower interrupt the whole process."""
+    slow = threading.Event()
+    answered = []
+
+    def ask(object_id: str) -> bytes:
+        if object_id == "slow":
+            slow.set()
+            time.sleep(0.5)
+        else:
+            assert slow.wait(10)
+        answered.append(object_id)
+        return bytes(2 * WORDS_BYTES)
+
+    with pytest.raises(MessageTooLarge):
+        pull_bounded(SizeBound(3, 0), ["slow", "large"], ask)
+    assert sorted(answered) == ["large", "slow"]
