@@ -25,7 +25,6 @@ from server.processes.start import _Server
 from server.processes.start_checks import check_certificates, check_ports
 from tests.server.federation_folder import (
     RunningServer,
-    lives,
     make_folder,
     new_public_key,
     read_hospital,
@@ -35,7 +34,7 @@ from tests.server.federation_folder import (
     write_consortium,
     write_hospital,
 )
-from tests.waiting import wait_for
+from tests.waiting import lives, wait_for
 
 pytestmark = pytest.mark.slow
 
