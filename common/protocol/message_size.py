@@ -113,7 +113,7 @@ def pull_bounded(
         return pull_objects(listed, pull, **settings)
     finally:
         # Flower leaves threads behind that still ask. Whoever is asked when the task is over answers 401, at which
-        # Flower interrupts this whole process.
+        # Flower interrupts this whole process. Only a question that is asked again and again may outlast this.
         with changed:
             ended = True
             changed.wait_for(lambda: not asked, _PATIENCE)
@@ -131,7 +131,8 @@ def check_put_together(bound: SizeBound, contents: Mapping[str, bytes]) -> None:
     Raises
     ------
     MessageTooLarge
-        If one of them, or all that is no piece of an array, would be larger than expected.
+        If all arrays, what one of the others holds of them, or all that is no piece of an array, would be larger than
+        expected.
     ValueError
         If one of them is no object of Flower's, or names what is not there.
     """
@@ -145,9 +146,11 @@ def check_put_together(bound: SizeBound, contents: Mapping[str, bytes]) -> None:
         for kind, named in ((Array, _pieces), (ArrayRecord, _named), (RecordDict, _named)):
             found = {each: contents[each] for each, its in kinds.items() if its == kind.__qualname__}
             sizes |= {each: sum(sizes[part] for part in named(content)) for each, content in found.items()}
+        # Flower puts every array together that any object lists, before it looks at which of them it names.
+        arrays = sum(sizes[each] for each, its in kinds.items() if its == Array.__qualname__)
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ValueError(f"an object is none of Flower's ({type(error).__name__})") from error
-    if max(sizes.values(), default=0) > bound.whole:
+    if max([arrays, *sizes.values()]) > bound.whole:
         raise MessageTooLarge(f"put together more than {bound.whole} bytes")
 
 

@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
-import json
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import uvicorn
-from flwr.app import Array, ArrayRecord, Error, Message, RecordDict
+from flwr.app import Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
 from flwr.common.serde import error_from_proto, message_to_proto
 from flwr.proto import fleet_pb2, heartbeat_pb2, message_pb2, run_pb2
@@ -18,9 +17,7 @@ from flwr.proto.message_pb2 import ObjectTree
 from flwr.proto.runtime_pb2 import AcquireTaskRequest
 from flwr.supercore.constant import TaskType
 from flwr.supercore.inflatable.inflatable_object import (
-    add_header_to_object_body,
     get_all_nested_objects,
-    get_object_body,
     get_object_children_ids_from_object_content,
     get_object_id,
 )
@@ -217,14 +214,3 @@ def acquire(address: str) -> ExecutionSpec:
         given = client.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP]))
     assert given.token, "the SuperNode has a task"
     return ExecutionSpec(TaskType.CLIENT_APP, address, given.token, True, None, False, None, False, given.task.task_id)
-
-
-def named_often(held: Array | ArrayRecord | RecordDict, times: int) -> bytes:
-    """Return an object that names the one part that it holds so many times."""
-    body = json.loads(get_object_body(held.deflate(), type(held)))
-    if isinstance(held, Array):
-        body["arraychunk_ids"] = [0] * times
-    else:
-        (part,) = body.values()
-        body = {f"{number}": part for number in range(times)}
-    return add_header_to_object_body(json.dumps(body).encode(), held)

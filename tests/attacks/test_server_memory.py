@@ -13,6 +13,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, RecordDict
 from flwr.proto.fab_pb2 import GetFabRequest
 from flwr.proto.fleet_pb2 import PullMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supernode import fleet_http_connection, start_client_internal
 from flwr.supernode.servicer.runtime import runtime_handlers
 
@@ -26,9 +27,10 @@ from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.message_size import WORDS_BYTES, SizeBound
 from common.protocol.refusals import Failure, Rule, failure, refusal
-from tests.attacks.hostile_server import BUNDLE_DIGEST, HostileServer, named_often, one_message
+from tests.attacks.hostile_server import BUNDLE_DIGEST, HostileServer, one_message
 from tests.client.hospital import write_hospital
 from tests.client.runner.test_message_handler import NOT_NOW
+from tests.common.protocol.crafted_objects import listing, named_often, named_twice
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -92,6 +94,22 @@ def test_a_message_that_names_one_part_again_and_again_is_not_put_together(tmp_p
     held["records"] = RecordDict({"arrays": record})
     with HostileServer(RecordDict({"arrays": record})) as server:
         server.replace(held[what].object_id, named_often(held[what], 60))
+        assert_too_large(hospital(tmp_path), server)
+    assert server.pulled < 6 * MEGABYTE
+
+
+@pytest.mark.usefixtures("bound")
+def test_arrays_that_are_listed_and_not_named_are_not_put_together(tmp_path: Path) -> None:
+    """Flower puts together what an object lists before it looks at what it names."""
+    record = ArrayRecord({"tail": Array(np.arange(MEGABYTE, dtype=np.float32))})
+    arrays = named_twice(record["tail"], 20)
+    with HostileServer(RecordDict({"arrays": record})) as server:
+        server.objects |= arrays
+        server.replace(record.object_id, listing(arrays))
+        # Each once, or the SuperNode does not look further.
+        others = {each.object_id for each in iterate_object_tree(server.tree)} - {server.tree.object_id}
+        parts = [ObjectTree(object_id=each) for each in others]
+        server.tree = ObjectTree(object_id=server.tree.object_id, children=parts)
         assert_too_large(hospital(tmp_path), server)
     assert server.pulled < 6 * MEGABYTE
 

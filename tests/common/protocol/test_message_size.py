@@ -1,6 +1,5 @@
 """What a message would be if it were put together, however often its parts name each other."""
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -8,11 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
-from flwr.supercore.inflatable.inflatable_object import (
-    add_header_to_object_body,
-    get_all_nested_objects,
-    get_object_body,
-)
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
 from common.protocol.message_size import (
     PIECE_BYTES,
@@ -22,6 +17,7 @@ from common.protocol.message_size import (
     check_put_together,
     pull_bounded,
 )
+from tests.common.protocol.crafted_objects import listing, named_often, named_twice
 
 MEGABYTE = 2**20
 BOUND = SizeBound.of(8 * MEGABYTE)
@@ -35,17 +31,6 @@ def objects(content: RecordDict = CONTENT) -> dict[str, bytes]:
     return {each: one.deflate() for each, one in get_all_nested_objects(content).items()}
 
 
-def named_often(held: Array | ArrayRecord | RecordDict) -> bytes:
-    """Return an object that names what it holds 400 times."""
-    body = json.loads(get_object_body(held.deflate(), type(held)))
-    if isinstance(held, Array):
-        body["arraychunk_ids"] = [0] * 400
-    else:
-        (part,) = body.values()
-        body = {f"{number}": part for number in range(400)}
-    return add_header_to_object_body(json.dumps(body).encode(), held)
-
-
 def test_a_bound_leaves_room_for_what_it_was_made_for() -> None:
     assert SizeBound.of(0).objects > 6
     assert SizeBound.of(10 * PIECE_BYTES).objects - SizeBound.of(0).objects == 10
@@ -54,7 +39,16 @@ def test_a_bound_leaves_room_for_what_it_was_made_for() -> None:
 
 @pytest.mark.parametrize("held", [ARRAY, RECORD, CONTENT], ids=["array", "record", "records"])
 def test_what_names_one_part_again_and_again_is_counted_as_often(held: Array | ArrayRecord | RecordDict) -> None:
-    crafted = objects() | {held.object_id: named_often(held)}
+    crafted = objects() | {held.object_id: named_often(held, 400)}
+    assert sum(map(len, crafted.values())) < 5 * MEGABYTE
+    with pytest.raises(MessageTooLarge, match="put together"):
+        check_put_together(BOUND, crafted)
+
+
+def test_arrays_that_are_listed_and_not_named_are_counted_too() -> None:
+    """Flower puts them together before it looks at which of them are named."""
+    arrays = named_twice(ARRAY, 8)
+    crafted = objects() | arrays | {RECORD.object_id: listing(arrays)}
     assert sum(map(len, crafted.values())) < 5 * MEGABYTE
     with pytest.raises(MessageTooLarge, match="put together"):
         check_put_together(BOUND, crafted)

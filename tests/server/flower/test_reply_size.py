@@ -1,21 +1,16 @@
 """A reply is weighed before it is pulled and before it is put together."""
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from flwr.app import Array
-from flwr.supercore.inflatable.inflatable_object import (
-    add_header_to_object_body,
-    get_all_nested_objects,
-    get_object_body,
-    get_object_id,
-)
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_id
 from flwr.superlink.grid import http_grid
 
 from common.protocol.message_size import MessageTooLarge
 from server.flower.reply_size import bound_replies
+from tests.common.protocol.crafted_objects import named_often
 
 TAIL = np.zeros(3 * 2**20, np.float32)  # three chunks of Flower's
 
@@ -43,9 +38,8 @@ def test_an_update_is_pulled_as_it_is() -> None:
 def test_an_array_that_names_one_piece_again_and_again_is_not_put_together() -> None:
     array = Array(np.arange(2**18, dtype=np.float32))
     objects = objects_of(array)
-    body = json.loads(get_object_body(objects.pop(array.object_id), Array))
-    body["arraychunk_ids"] = [0] * 400
-    crafted = add_header_to_object_body(json.dumps(body).encode(), array)
+    crafted = named_often(array, 400)
+    del objects[array.object_id]
     assert len(crafted) + sum(map(len, objects.values())) < 2**21
     with pytest.raises(MessageTooLarge, match="put together more than"):
         pull({**objects, get_object_id(crafted): crafted})
