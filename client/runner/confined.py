@@ -39,7 +39,9 @@ def start_confined(
         with TrainingProcess(forks, Job(compute, hospital.limits, _files(hospital, hidden))) as process:
             yield process
     finally:
-        remove_leftovers(cache, hospital.personal_layers)
+        # What cannot be removed is told before the next one; this reply is not lost for it.
+        with contextlib.suppress(HospitalFailure):
+            remove_leftovers(cache, hospital.personal_layers)
 
 
 def _files(hospital: HospitalFile, hidden: Path) -> Confinement:

@@ -13,6 +13,7 @@ from client.rules.policy import HospitalFailure
 from client.runner.confined import start_confined
 from client.runner.training_process import do_job
 from common.processes.fork_server import ForkServer
+from common.protocol.refusals import Failure
 from common.system.foreign_json import parse_json
 from common.system.wording import printable
 
@@ -25,17 +26,19 @@ def check_images_confined(hospital: HospitalFile) -> list[Finding]:
 
     Must be called before this process has threads, which no fork survives.
     """
-    with (
-        closing(ForkServer(do_job)) as forks,
-        start_confined(forks, hospital, hospital.state, partial(_check, hospital)) as checking,
-    ):
-        try:
+    try:
+        with (
+            closing(ForkServer(do_job)) as forks,
+            start_confined(forks, hospital, hospital.state, partial(_check, hospital)) as checking,
+        ):
             return _findings(checking.answer(b"", _SECONDS))
-        except HospitalFailure as problem:
-            return [failed("images", str(problem), "leave out the image that does this: check half of them, and so on")]
-        except (ValueError, TypeError, KeyError) as error:
-            # Whoever took the process over can say that all is well, but no more than that.
-            return [failed("images", f"what checks them answered nonsense ({error})", "an image may be hostile")]
+    except HospitalFailure as problem:
+        if problem.kind == Failure.STATE:
+            return [failed("images", str(problem), "repair the state folder, or give it back to this user")]
+        return [failed("images", str(problem), "leave out the image that does this: check half of them, and so on")]
+    except (ValueError, TypeError, KeyError) as error:
+        # Whoever took the process over can say that all is well, but no more than that.
+        return [failed("images", f"what checks them answered nonsense ({error})", "an image may be hostile")]
 
 
 def _check(hospital: HospitalFile, _: bytes) -> bytes:

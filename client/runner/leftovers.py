@@ -4,13 +4,19 @@ A hostile image may leave there what holds up or misleads whoever comes next, or
 links, pipes or devices (`common.processes.call_filter`); what it can make is looked at here, by whoever started it.
 """
 
+import contextlib
 import os
 import re
+import secrets
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from client.rules.policy import HospitalFailure
+from common.protocol.refusals import Failure
+from common.system.wording import printable
 from common.training.cache_limit import GIB, cache_limit
 
 
@@ -31,34 +37,92 @@ _LAYERS = _Content(
 )
 # An index of many files, and what several processes may write beyond the limit before one of them notices.
 _SLACK = 2 * GIB
+# What a file takes at least: many empty ones fill a disk too.
+_LEAST_ENTRY = 2**14
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ_WRITE = stat.S_IRUSR | stat.S_IWUSR
 
 
 def remove_leftovers(cache: Path, layers: Path) -> None:
-    """Remove what is neither cache nor layers, and the whole cache if it is far larger than it may be."""
-    if cache.is_dir() and _sweep(cache, _CACHE) > cache_limit() + _SLACK:
-        shutil.rmtree(cache / "trunk", ignore_errors=True)
-        for index in cache.glob("decoded-*"):
-            index.unlink(missing_ok=True)
-    if layers.is_dir():
-        _sweep(layers, _LAYERS)
+    """Remove what is neither cache nor layers, and the whole cache if it is far larger than it may be.
+
+    Raises
+    ------
+    HospitalFailure
+        If something cannot be removed.
+    """
+    try:
+        if cache.is_dir() and _sweep(cache, _CACHE) > cache_limit() + _SLACK:
+            shutil.rmtree(cache / "trunk", ignore_errors=True)
+            for index in cache.glob("decoded-*"):
+                index.unlink(missing_ok=True)
+        if layers.is_dir():
+            _sweep(layers, _LAYERS)
+    except OSError as error:
+        name = printable(str(error.filename))
+        raise HospitalFailure(
+            Failure.STATE, f"{name}, which is no cache, cannot be removed from {cache} or {layers}: {error.strerror}"
+        ) from error
 
 
 def _sweep(folder: Path, content: _Content) -> int:
     """Remove what a folder may not hold; return the bytes on disk of what it may."""
-    top, size = folder.resolve(), 0
-    for parent, folders, files, descriptor in os.fwalk(top, follow_symlinks=False):
-        below = Path(parent).relative_to(top)
-        for name in (*folders, *files):
-            path = (below / name).as_posix()
-            try:
-                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
-                    if not content.folders.fullmatch(path):
-                        shutil.rmtree(name, dir_fd=descriptor)
-                elif stat.S_ISREG(status.st_mode) and content.files.fullmatch(path):
-                    size += status.st_blocks * 512
-                else:
-                    os.unlink(name, dir_fd=descriptor)
-            except FileNotFoundError:
-                pass  # another process evicts entries at this moment
+    descriptor = os.open(folder.resolve(), _FOLDER)
+    try:
+        return _sweep_below(descriptor, "", content)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep_below(descriptor: int, below: str, content: _Content) -> int:
+    size = 0
+    for entry in os.scandir(descriptor):
+        path = below + entry.name
+        try:
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                if not content.folders.fullmatch(path):
+                    _remove_folder(entry.name, descriptor)
+                    continue
+                with _opened(entry.name, descriptor) as inner:
+                    size += _sweep_below(inner, f"{path}/", content)
+            elif _is_usable(status) and content.files.fullmatch(path):
+                size += max(status.st_blocks * 512, _LEAST_ENTRY)
+            else:
+                os.unlink(entry.name, dir_fd=descriptor)
+        except FileNotFoundError:
+            pass  # another process evicts entries at this moment
     return size
+
+
+def _remove_folder(name: str, descriptor: int) -> None:
+    """Remove a folder, however deep it is and whatever modes it holds: what is in it moves up to it, level by level."""
+    names = [name]
+    while names:
+        with _opened(names[-1], descriptor) as inner:
+            folder = names.pop()
+            for entry in os.scandir(inner):
+                if entry.is_dir(follow_symlinks=False):
+                    with _opened(entry.name, inner):
+                        names.append(secrets.token_hex(16))
+                        os.rename(entry.name, names[-1], src_dir_fd=inner, dst_dir_fd=descriptor)
+                else:
+                    os.unlink(entry.name, dir_fd=inner)
+        os.rmdir(folder, dir_fd=descriptor)
+
+
+@contextlib.contextmanager
+def _opened(name: str, descriptor: int) -> Iterator[int]:
+    """Open a folder of another, of which its owner may have shut himself out."""
+    if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(name, stat.S_IRWXU, dir_fd=descriptor)
+    inner = os.open(name, _FOLDER, dir_fd=descriptor)
+    try:
+        yield inner
+    finally:
+        os.close(inner)
+
+
+def _is_usable(status: os.stat_result) -> bool:
+    """Return whether it is a file that its owner may use again."""
+    return stat.S_ISREG(status.st_mode) and status.st_mode & _READ_WRITE == _READ_WRITE

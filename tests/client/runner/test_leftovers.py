@@ -1,11 +1,14 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from client.rules.policy import HospitalFailure
 from client.runner import leftovers
 from client.runner.leftovers import remove_leftovers
 
+NOBODY = 65534
 KEY, FEDERATION = "ab" * 32, "cd" * 16
 HONEST = (
     "cache/decoded-01234567.sqlite",
@@ -59,3 +62,78 @@ def test_a_cache_that_fills_the_disk_is_emptied(tmp_path: Path, monkeypatch: pyt
     assert not index.exists()
     assert list((tmp_path / "cache").rglob("*.safetensors")) == []
     assert layers.exists()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """A state folder of a user who is not root, who may do everything; the test is that user's."""
+    root = not os.geteuid()
+    folder = tmp_path / "state"
+    folder.mkdir()
+    if root:
+        for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent, tmp_path.parent.parent.parent):
+            above.chmod(above.stat().st_mode | 0o011)
+        os.chown(folder, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    yield folder
+    if root:
+        os.seteuid(0)
+
+
+def shut(folder: Path, mode: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(mode)
+
+
+@pytest.mark.parametrize("mode", [0, 0o100, 0o500])
+@pytest.mark.parametrize("where", ["cache/x", "cache/x/y", "cache/trunk", "cache/trunk/ab", f"layers/{FEDERATION}"])
+def test_a_folder_that_its_owner_has_shut_holds_nobody_up(state: Path, where: str, mode: int) -> None:
+    for name in HONEST:
+        write(state / name)
+    write(state / where / "ballast")
+    shut(state / where, mode)
+    remove_leftovers(state / "cache", state / "layers")
+    remove_leftovers(state / "cache", state / "layers")
+    left = {path.relative_to(state).as_posix() for path in state.rglob("*") if not path.is_dir()}
+    assert left == {*HONEST}
+    assert not (state / "cache" / "x").exists()
+
+
+def test_a_file_that_its_owner_cannot_use_is_removed(state: Path) -> None:
+    for name in HONEST:
+        write(state / name).chmod(0)
+    remove_leftovers(state / "cache", state / "layers")
+    assert [path for path in state.rglob("*") if not path.is_dir()] == []
+
+
+def test_folders_in_folders_without_end_are_removed(state: Path) -> None:
+    cache = state / "cache"
+    cache.mkdir()
+    descriptor = os.open(cache, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("x", dir_fd=descriptor)
+        inner = os.open("x", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    remove_leftovers(cache, state / "layers")
+    assert [*cache.iterdir()] == []
+
+
+def test_empty_files_without_number_fill_a_cache_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "_SLACK", 2**20)
+    monkeypatch.setattr(leftovers, "cache_limit", lambda: 2**20)
+    for number in range(200):
+        write(tmp_path / "cache" / "trunk" / "ab" / f"{number:064x}.safetensors", b"")
+    remove_leftovers(tmp_path / "cache", tmp_path / "layers")
+    assert list((tmp_path / "cache").rglob("*.safetensors")) == []
+
+
+@pytest.mark.skipif(bool(os.geteuid()), reason="needs root, to make what this user cannot remove")
+def test_what_cannot_be_removed_is_named(state: Path) -> None:
+    os.seteuid(0)
+    write(state / "cache" / "theirs" / "file")
+    os.chown(state / "cache", NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    with pytest.raises(HospitalFailure, match="file, which is no cache, cannot be removed"):
+        remove_leftovers(state / "cache", state / "layers")
