@@ -78,13 +78,15 @@ def confine(files: Confinement, kept: Sequence[int]) -> str | None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _close_all_but(kept)
-    missing = [_restrict_files(files), leave_root(files.user, _used_devices())]
+    # Nobody can list them afterwards.
+    devices = _used_devices()
+    missing = [_restrict_files(files, devices), leave_root(files.user, devices)]
     _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     missing.append(forbid_calls())
     return "; ".join(what for what in missing if what) or None
 
 
-def _restrict_files(files: Confinement) -> str | None:
+def _restrict_files(files: Confinement, devices: Sequence[Path]) -> str | None:
     version = landlock_version()
     if not version:
         return "this kernel has no Landlock (5.13 or newer, and not switched off)"
@@ -99,7 +101,7 @@ def _restrict_files(files: Confinement) -> str | None:
         beside = (path for path in _beside(files.hidden.resolve()) if path != _DEVICES)
         for path in (*beside, *files.readable):
             _allow(ruleset, path, _READ)
-        for path in (*files.writable, *_used_devices()):
+        for path in (*files.writable, *devices):
             _allow(ruleset, path, rights & ~_SPECIAL)
         if _syscall(_RESTRICT_SELF, ruleset, 0):
             return f"Landlock: {os.strerror(ctypes.get_errno())}"

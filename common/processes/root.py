@@ -68,21 +68,23 @@ def leave_root(user: int | None, devices: Iterable[Path]) -> str | None:
     for number in range(_LAST_CAPABILITY + 1):
         if not _KEPT >> number & 1:
             _libc.prctl(_DROP_FROM_BOUNDS, number, 0, 0, 0)  # fails without power over them, and if there is no such
+    problems: list[str] = []
     try:
         if user is not None:
             _become(user, devices)
-        kept = _held() & _KEPT
-        if _libc.capset(_header(), struct.pack("6I", kept, kept, 0, 0, 0, 0)):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     except OSError as error:
-        return f"root's powers: {error.strerror}"
-    return None
+        problems.append(str(error.strerror))
+    try:  # whatever became of that
+        _keep_reading()
+    except OSError as error:
+        problems.append(str(error.strerror))
+    return f"root's powers: {', '.join(problems)}" if problems else None
 
 
 def _become(user: int, devices: Iterable[Path]) -> None:
     parent = os.getppid()
     # Root's own group opens more than devices.
-    groups = {device.stat().st_gid for device in devices} - {0}
+    groups = {device.stat().st_gid for device in devices if device.exists()} - {0}
     _libc.prctl(_KEEP_CAPABILITIES, 1, 0, 0, 0)
     os.setgroups(sorted(groups))
     os.setresgid(user, user, user)
@@ -92,12 +94,19 @@ def _become(user: int, devices: Iterable[Path]) -> None:
         os._exit(1)
 
 
+def _keep_reading() -> None:
+    """Give up all powers of this process but to read, which it keeps if it has it."""
+    kept = _held() & _KEPT
+    if _libc.capset(_header(), struct.pack("6I", kept, kept, 0, 0, 0, 0)):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def _held() -> int:
     """Return the set of powers that this process may use."""
-    # Effective, permitted and inheritable; numbers of 32 and more follow in the same order.
     held = ctypes.create_string_buffer(24)
     if _libc.capget(_header(), held):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    # Effective, permitted and inheritable; numbers of 32 and more follow in the same order.
     return int(struct.unpack("6I", held.raw)[1])
 
 

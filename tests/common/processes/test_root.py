@@ -2,13 +2,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 import pytest
 
-from common.processes import root
+from common.processes import confinement, root
+from common.processes.confinement import Confinement, confine
 from common.processes.fork_server import ForkServer
 from common.processes.root import give, leave_root, other_user
 from tests.waiting import lives, wait_for
@@ -19,6 +22,20 @@ pytestmark = pytest.mark.skipif(other_user() is None, reason="only root, with it
 def leave(pipe: Connection) -> None:
     pipe.send((leave_root(other_user(), []), os.getresuid(), os.getresgid(), os.getgroups(), os.getpid()))
     time.sleep(600)
+
+
+def fail_to_leave(pipe: Connection) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError(1, "not here")
+
+    root.os.setresgid = refuse
+    pipe.send((leave_root(other_user(), []), os.geteuid(), root._held()))
+
+
+def confine_among_devices(devices: Path, pipe: Connection) -> None:
+    confinement._DEVICES = devices
+    wrong = confine(Confinement(devices.parent / "state", (), (), other_user()), [pipe.fileno()])
+    pipe.send((wrong, os.getgroups()))
 
 
 @pytest.fixture
@@ -45,6 +62,28 @@ def test_whoever_asked_can_end_a_process_of_another_user(forks: ForkServer) -> N
     pid = process.pipe.recv()[-1]
     process.stop()
     wait_for(lambda: not psutil.pid_exists(pid), "the process to end", 20)
+
+
+def test_a_process_that_cannot_become_another_user_loses_its_powers_all_the_same() -> None:
+    with closing(ForkServer(fail_to_leave)) as forks:
+        process = forks.fork()
+        wrong, user, held = process.pipe.recv()
+    assert (wrong, user, held & ~root._KEPT) == ("root's powers: not here", 0, 0)
+
+
+def test_a_confined_process_stays_in_the_groups_of_its_devices(tmp_path: Path) -> None:
+    """After it is confined, nobody can list them; and one that leads nowhere is no hindrance."""
+    devices = tmp_path / "dev"
+    for number, name in enumerate(("null", "nvidia0", "nvidiactl", "dri/renderD128")):
+        device = devices / name
+        device.parent.mkdir(parents=True, exist_ok=True)
+        device.touch()
+        os.chown(device, 0, 4321 + number)
+    (devices / "dri" / "card0").symlink_to(tmp_path / "nowhere")
+    with closing(ForkServer(partial(confine_among_devices, devices))) as forks:
+        process = forks.fork()
+        _, groups = process.pipe.recv()
+    assert groups == [4321, 4322, 4323, 4324]
 
 
 def test_what_is_given_away_is_what_lies_in_the_folder(tmp_path: Path) -> None:
