@@ -6,6 +6,7 @@ tests/client/flower/test_flower_seam.py fails.
 """
 
 import io
+import sys
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +21,8 @@ from common.protocol.message_size import PIECE_BYTES, WORDS_BYTES
 _LARGEST = WORDS_BYTES
 _LARGEST_OBJECT = PIECE_BYTES + WORDS_BYTES
 _OBJECT_CALL = "/pull-object"
-_LARGEST_FILE = WORDS_BYTES
+# Of an app's files, together.
+_LARGEST_FILES = WORDS_BYTES
 
 
 class UnwelcomeAnswer(ValueError):  # noqa: N818 - what happened
@@ -71,11 +73,21 @@ def _bound(response: httpx.Response) -> None:
 
 
 def _check_bundle(bundle: bytes) -> None:
-    """Refuse a zip that Flower must not look into; the sizes that it tells bound what is read of it."""
+    """Refuse a zip that Flower must not look into: what it tells of its files' sizes bounds nothing that is read."""
+    left = _LARGEST_FILES
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-            largest = max((each.file_size for each in archive.infolist()), default=0)
+            for entry in archive.infolist():
+                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise UnwelcomeAnswer("the app is compressed in an unusual way")
+                # Else the reader unpacks a file to its end, and cuts off what was not told.
+                told, entry.file_size = entry.file_size, sys.maxsize
+                with archive.open(entry) as file:
+                    size = len(file.read(left + 1))
+                left -= size
+                if left < 0 or size != told:
+                    raise UnwelcomeAnswer("the app is larger unpacked than any that is expected, or than it tells")
+    except UnwelcomeAnswer:
+        raise
     except Exception as error:
         raise UnwelcomeAnswer(f"the app is no zip ({type(error).__name__})") from error
-    if largest > _LARGEST_FILE:
-        raise UnwelcomeAnswer(f"the app has a file of {largest} bytes")

@@ -171,18 +171,35 @@ def test_a_message_that_cannot_be_put_together_is_answered(tmp_path: Path) -> No
     assert last_record(victim)["failure"] == Failure.BAD_MESSAGE.value
 
 
-@pytest.mark.usefixtures("bound")
-@pytest.mark.parametrize("bomb", [True, False])
-def test_a_bundle_that_is_a_bomb_is_not_opened(bomb: bool) -> None:
-    """Flower reads the bundle's one file before any hash is compared."""
+def bomb(kind: int, *, told: int = 0, files: int = 1) -> bytes:
+    """Return a zip of 4 MiB of files, which may tell other sizes of them."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("pyproject.toml", bytes(20 * MEGABYTE))
+    with zipfile.ZipFile(stream, "w", kind) as archive:
+        for number in range(files):
+            archive.writestr("pyproject.toml" if not number else f"{number}", bytes(4 * MEGABYTE // files))
+    true = (4 * MEGABYTE // files).to_bytes(4, "little")
+    return stream.getvalue().replace(true, told.to_bytes(4, "little")) if told else stream.getvalue()
+
+
+BUNDLES = {
+    "a large file": (bomb(zipfile.ZIP_DEFLATED), "larger unpacked"),
+    "many files": (bomb(zipfile.ZIP_DEFLATED, files=40), "larger unpacked"),
+    "a lie": (bomb(zipfile.ZIP_DEFLATED, told=1000), "larger unpacked"),
+    "another lie": (bomb(zipfile.ZIP_BZIP2, told=1000), "unusual"),
+    "another": (bomb(zipfile.ZIP_LZMA), "unusual"),
+    "no zip": (b"no zip", "is no zip"),
+}
+
+
+@pytest.mark.usefixtures("bound")
+@pytest.mark.parametrize("which", BUNDLES)
+def test_a_bundle_that_is_a_bomb_is_not_opened(which: str) -> None:
+    """Flower reads the bundle's one file before any hash is compared."""
     with HostileServer(content()) as server:
-        server.bundle = stream.getvalue() if bomb else b"no zip"
+        server.bundle, words = BUNDLES[which]
         assert len(server.bundle) < MEGABYTE
         client = fleet_http_connection.FleetHttpClient.from_server_address(server.address, True, None, [])
-        with client, pytest.raises(UnwelcomeAnswer, match="a file of 20971520 bytes" if bomb else "is no zip"):
+        with client, pytest.raises(UnwelcomeAnswer, match=words):
             client.GetFab(GetFabRequest())
 
 
