@@ -64,8 +64,9 @@ def update_quarantine(
 def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) -> dict[str, str]:
     """Return the hospitals whose update is far larger than usual, each with the reason.
 
-    Half of the norms may be lies that make it seem usual to be large: so of two middle ones the smaller counts. Two
-    norms alone do not say which of them is usual: if they are that far apart, neither is used.
+    Usual is the median. Of an even number of norms, half may be lies, and either of the two middle ones be the usual
+    one. What is too large by both is left out. What is too large by one of them alone is either a lie, or lies have
+    made the others small: nobody can say which, and no update is used.
 
     Parameters
     ----------
@@ -79,13 +80,13 @@ def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) 
     known = sorted([*recent, *norms.values()])
     if not limit or len(known) < 2:
         return {}
-    if len(known) == 2:
-        small, large = known
-        apart = f"update norms {small:.3g} and {large:.3g} are more than {limit:g} times apart, and there is no third"
-        return dict.fromkeys(norms, apart) if large > limit * small else {}
-    usual = known[(len(known) - 1) // 2]
+    lower, upper = known[(len(known) - 1) // 2], known[len(known) // 2]
+    too_large = {name: norm for name, norm in norms.items() if norm > limit * upper}
+    unclear = [norm for name, norm in norms.items() if name not in too_large and norm > limit * lower]
+    if unclear:
+        halves = f"half of the update norms are {lower:.3g} or less, half {upper:.3g} or more"
+        return dict.fromkeys(norms, f"{halves}: nobody can say whether {max(unclear):.3g} is usual")
     return {
-        name: f"update norm {norm:.3g} is more than {limit:g} times the usual {usual:.3g}"
-        for name, norm in norms.items()
-        if norm > limit * usual
+        name: f"update norm {norm:.3g} is more than {limit:g} times the usual {upper:.3g}"
+        for name, norm in too_large.items()
     }

@@ -73,4 +73,22 @@ def test_of_two_hospitals_neither_destroys_the_model_unseen(strategy: str) -> No
 
 
 def test_half_of_the_norms_do_not_make_a_huge_update_usual() -> None:
-    assert set(outliers({"north": 1.0, "south": 1e20}, [1.0, 1e20], 10)) == {"south"}
+    assert set(outliers({"north": 1.0, "south": 1e20}, [1.0, 1e20], 10)) == {"north", "south"}
+    assert set(outliers({"north": 1.0, "south": 1e20}, [1.0, 1.0], 10)) == {"south"}
+    assert set(outliers({"a": 1.0, "b": 2.0, "c": 1e20, "d": 1e20}, [], 10)) == {"a", "b", "c", "d"}
+
+
+@pytest.mark.parametrize("shrinks", [(0.6, 0.4, 0.3, 0.2, 0.2), (5, 1, 0.2, 0.2, 0.2, 0.2)])
+def test_half_of_the_norms_do_not_make_an_honest_update_too_large(shrinks: tuple[float, ...]) -> None:
+    """A hospital that sends smaller and smaller updates would be the only one that is used."""
+    recent: list[float] = []
+    for norm in shrinks:
+        left_out = outliers({"honest": 5, "liar": norm}, recent, 10)
+        assert len(left_out) != 1
+        recent = [*recent, 5, norm][-6:] if not left_out else recent
+    assert len(left_out) == 2
+
+
+def test_hospitals_of_two_sizes_take_part() -> None:
+    assert outliers({"a": 1.0, "b": 1.0, "c": 9.0, "d": 9.0}, [], 10) == {}
+    assert set(outliers({"a": 1.0, "b": 1.0, "c": 9.0, "d": 95.0}, [], 10)) == {"d"}
