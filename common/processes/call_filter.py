@@ -62,10 +62,18 @@ _REFUSED: dict[str, _Numbers] = {
     "mount": (165, 40),
     "unshare": (272, 97),
     "setns": (308, 268),
-    # Memory that no limit counts, or that stays.
+    # Memory that no limit counts, or that stays; and that of others, whose numbers can be guessed.
     "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
     "mq_open": (240, 180),
     "memfd_create": (319, 279),
     # Mode, owner, attributes and times of a file take no right to its content; nor does `truncate` before Landlock 3.
