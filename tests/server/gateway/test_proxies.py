@@ -180,6 +180,16 @@ def test_whoever_knows_a_hospitals_key_takes_nothing_of_it_from_elsewhere(upstre
         assert door.call().status == 200
 
 
+def test_whoever_knows_a_hospitals_key_takes_nothing_of_others_from_many_addresses(upstream, authority, tmp_path):
+    few = {"rarefed_hospital 128": "rarefed_hospital 20"}
+    with proxy_for("nginx", upstream.port, authority, tmp_path, **few) as door, contextlib.ExitStack() as held:
+        for number in range(40):
+            sock = held.enter_context(door.connect(source=f"127.0.0.{20 + number}"))
+            sock.sendall(door.head(PULL, 1_000_000, hospital="east") + b"half")
+        wait_for(lambda: door.call(hospital="east").status == 503, "the hospital's places to be taken", 5)
+        assert door.call(hospital="north").status == 200
+
+
 def test_nginx_waits_for_nothing_of_a_stranger(upstream, authority, tmp_path):
     with proxy_for("nginx", upstream.port, authority, tmp_path) as door, contextlib.ExitStack() as held:
         for i in range(75):
