@@ -13,7 +13,7 @@ from common.errors import InputError
 from common.processes.confinement import landlock_version
 from common.security.node_key import read_node_key
 from common.system.files import is_locked
-from common.system.loopback import taken_words
+from common.system.loopback import KNOWN, taken_words, unknown_words
 from common.system.ports import is_free
 from common.system.resources import free_gigabytes, memory_gigabytes, nearest_folder, try_to_write, usable_cores
 
@@ -135,7 +135,9 @@ def check_split_salt(hospital: HospitalFile) -> Finding:
 
 
 def check_ports(hospital: HospitalFile) -> Finding:
-    """Check that nobody else has the ports on the loopback interface that the daemon will use, or uses."""
+    """Check that nobody else has the loopback ports that the daemon uses, and that it can be told whose they are."""
+    if KNOWN and (unknown := unknown_words()):
+        return failed("ports", f"nobody can tell whose they are: {unknown}", "use a kernel or container that shows it")
     ports = (hospital.ports.runtime, hospital.ports.health)
     if is_locked(hospital.state / DAEMON_LOCK):
         return passed("ports", f"{ports[0]} and {ports[1]} are the daemon's, which runs")

@@ -62,6 +62,18 @@ def accepting_users(connection: socket.socket, patience: float) -> set[int]:
         time.sleep(_LOOK_SECONDS)
 
 
+def unknown_words() -> str | None:
+    """Return why this machine does not say whose a connection is, as one to itself shows; None if it does."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as connection:
+        accepted, _ = server.accept()
+        with accepted:
+            try:
+                users = accepting_users(connection, 1.0)
+            except OSError as error:
+                return f"{_TABLES[0]} cannot be read: {error.strerror}"
+    return None if users == {os.geteuid()} else f"{_TABLES[0]} does not name this user's own connections"
+
+
 def listening_users(port: int) -> set[int]:
     """Return the users that listen where a connection to a port of 127.0.0.1 arrives; raises `OSError` as above."""
     return {

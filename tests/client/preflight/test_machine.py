@@ -144,7 +144,7 @@ def test_the_secret_of_the_split(sound: HospitalFile) -> None:
     assert machine.check_split_salt(sound).status == Status.PASSED
 
 
-def test_ports_that_somebody_else_has(sound: HospitalFile) -> None:
+def test_ports_that_somebody_else_has(sound: HospitalFile, monkeypatch: pytest.MonkeyPatch) -> None:
     ports = sound.ports.model_copy(update=dict(zip(("runtime", "health"), free_ports(2), strict=True)))
     hospital = sound.model_copy(update={"ports": ports})
     assert machine.check_ports(hospital).status == Status.PASSED
@@ -153,6 +153,8 @@ def test_ports_that_somebody_else_has(sound: HospitalFile) -> None:
         assert (taken.status, str(ports.health) in taken.found) == (Status.FAILED, True)
         with only_daemon(sound.state):
             assert machine.check_ports(hospital).status == Status.PASSED
+    monkeypatch.setattr(machine, "unknown_words", lambda: "/proc/self/net/tcp cannot be read")
+    assert machine.check_ports(hospital).status == Status.FAILED
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.system import loopback
-from common.system.loopback import KNOWN, accepting_users, holder_words, listening_users
+from common.system.loopback import KNOWN, accepting_users, holder_words, listening_users, unknown_words
 from common.system.users import user_words
 
 ME = os.geteuid()
@@ -85,3 +85,15 @@ def test_a_connection_of_no_process_is_nobodys_although_the_table_names_root(
 def test_users_are_named_where_they_have_a_name() -> None:
     assert user_words(0) == "user root (uid 0)"
     assert user_words(2**31 - 5) == f"uid {2**31 - 5}"
+
+
+def test_a_machine_that_does_not_say_whose_a_connection_is_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert unknown_words() is None
+    tables = [tmp_path / "tcp", tmp_path / "tcp6"]
+    monkeypatch.setattr(loopback, "_TABLES", [str(table) for table in tables])
+    assert "cannot be read: No such file" in str(unknown_words())
+    for table in tables:
+        table.write_text(HEAD)
+    assert "does not name" in str(unknown_words())
