@@ -7,10 +7,10 @@ would copy. When what is used here has moved in Flower, the tests of the two sid
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flwr.app import Array, ArrayRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from flwr.app.message.arraychunk import ArrayChunk
 from flwr.common.constant import FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE
 from flwr.supercore.inflatable.inflatable_object import (
@@ -142,9 +142,11 @@ def check_put_together(bound: SizeBound, contents: Mapping[str, bytes]) -> None:
         if words > WORDS_BYTES:
             raise MessageTooLarge(f"{words} bytes beside the pieces of arrays, {WORDS_BYTES} are expected at most")
         sizes = {each: len(content) for each, content in contents.items()}
-        # Whatever names others, from the smallest to the largest: so that nothing can name itself.
-        for kind, named in ((Array, _pieces), (ArrayRecord, _named), (RecordDict, _named)):
+        # Whatever names others, from the smallest to the largest.
+        for kind, parts, named in _HOLDERS:
             found = {each: contents[each] for each, its in kinds.items() if its == kind.__qualname__}
+            for content in found.values():
+                _check_parts({kinds[each] for each in get_object_children_ids_from_object_content(content)}, parts)
             sizes |= {each: sum(sizes[part] for part in named(content)) for each, content in found.items()}
         # Flower puts every array together that any object lists, before it looks at which of them it names.
         arrays = sum(sizes[each] for each, its in kinds.items() if its == Array.__qualname__)
@@ -152,6 +154,12 @@ def check_put_together(bound: SizeBound, contents: Mapping[str, bytes]) -> None:
         raise ValueError(f"an object is none of Flower's ({type(error).__name__})") from error
     if max([arrays, *sizes.values()]) > bound.whole:
         raise MessageTooLarge(f"put together more than {bound.whole} bytes")
+
+
+def _check_parts(found: set[str], expected: Sequence[type]) -> None:
+    """Refuse parts of other kinds: Flower takes an array for a piece of another, as often as it is named."""
+    if others := found - {kind.__qualname__ for kind in expected}:
+        raise ValueError(f"an object holds what it cannot hold: {', '.join(sorted(others))}")
 
 
 def _pieces(content: bytes) -> list[str]:
@@ -162,3 +170,11 @@ def _pieces(content: bytes) -> list[str]:
 def _named(content: bytes) -> list[str]:
     kind = ArrayRecord if content.startswith(ArrayRecord.__qualname__.encode()) else RecordDict
     return list(json.loads(get_object_body(content, kind)).values())
+
+
+_HOLDERS: tuple[tuple[type, tuple[type, ...], Callable[[bytes], list[str]]], ...] = (
+    (Array, (ArrayChunk,), _pieces),
+    (ArrayRecord, (Array,), _named),
+    (RecordDict, (ArrayRecord, ConfigRecord, MetricRecord), _named),
+)
+"""Kinds of objects that hold others, of which kinds those are, and what reads their names."""

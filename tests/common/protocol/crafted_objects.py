@@ -1,7 +1,7 @@
 """Objects as Flower sends them, crafted to become far more than they are."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from flwr.app import Array, ArrayRecord, RecordDict
 from flwr.supercore.inflatable.inflatable_object import add_header_to_object_body, get_object_body, get_object_id
@@ -25,8 +25,18 @@ def named_twice(array: Array, ways: int) -> dict[str, bytes]:
     return {get_object_id(each): each for each in (add_header_to_object_body(body, array) for body in bodies)}
 
 
+def array_of(pieces: Iterable[str], times: int) -> bytes:
+    """Return an array of pieces of which it names the first so many times."""
+    told = {"dtype": "float32", "shape": [1], "stype": "numpy.ndarray", "arraychunk_ids": [0] * times}
+    return _object("Array", pieces, told)
+
+
 def listing(arrays: Iterable[str]) -> bytes:
     """Return a record that lists arrays, and names the first of them."""
     listed = list(arrays)
-    body = json.dumps({"tail": listed[0]}).encode()
-    return f"ArrayRecord {','.join(listed)} {len(body)}".encode() + b"\0" + body
+    return _object("ArrayRecord", listed, {"tail": listed[0]})
+
+
+def _object(kind: str, parts: Iterable[str], told: Mapping[str, object]) -> bytes:
+    body = json.dumps(told).encode()
+    return f"{kind} {','.join(parts)} {len(body)}".encode() + b"\0" + body

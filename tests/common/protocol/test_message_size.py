@@ -17,7 +17,7 @@ from common.protocol.message_size import (
     check_put_together,
     pull_bounded,
 )
-from tests.common.protocol.crafted_objects import listing, named_often, named_twice
+from tests.common.protocol.crafted_objects import array_of, listing, named_often, named_twice
 
 MEGABYTE = 2**20
 BOUND = SizeBound.of(8 * MEGABYTE)
@@ -51,6 +51,13 @@ def test_arrays_that_are_listed_and_not_named_are_counted_too() -> None:
     crafted = objects() | arrays | {RECORD.object_id: listing(arrays)}
     assert sum(map(len, crafted.values())) < 5 * MEGABYTE
     with pytest.raises(MessageTooLarge, match="put together"):
+        check_put_together(BOUND, crafted)
+
+
+def test_an_array_is_no_piece_of_another() -> None:
+    """Flower would take it for one, of the size that it has become."""
+    crafted = objects() | {"outer": array_of([ARRAY.object_id], 300)}
+    with pytest.raises(ValueError, match="cannot hold: Array"):
         check_put_together(BOUND, crafted)
 
 
