@@ -1,5 +1,6 @@
 """Which hospitals are not asked for a while, and how large an update may be: decided by the rounds so far."""
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,9 +65,9 @@ def update_quarantine(
 def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) -> dict[str, str]:
     """Return the hospitals whose update is far larger than usual, each with the reason.
 
-    Usual is the median. Of an even number of norms, half may be lies, and either of the two middle ones be the usual
-    one. What is too large by both is left out. What is too large by one of them alone is either a lie, or lies have
-    made the others small: nobody can say which, and no update is used.
+    Usual is the median; of an even number of norms, the geometric mean of the two middle ones. Half of the norms may
+    then be lies, which make it seem usual to be large, or to be small: where the middle ones are further apart than an
+    update may be from the usual one, nobody can say which half is right, and no update is used.
 
     Parameters
     ----------
@@ -81,12 +82,12 @@ def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) 
     if not limit or len(known) < 2:
         return {}
     lower, upper = known[(len(known) - 1) // 2], known[len(known) // 2]
-    too_large = {name: norm for name, norm in norms.items() if norm > limit * upper}
-    unclear = [norm for name, norm in norms.items() if name not in too_large and norm > limit * lower]
-    if unclear:
-        halves = f"half of the update norms are {lower:.3g} or less, half {upper:.3g} or more"
-        return dict.fromkeys(norms, f"{halves}: nobody can say whether {max(unclear):.3g} is usual")
+    if upper > limit * lower:
+        halves = f"one half of the update norms is {lower:.3g} or less, the other {upper:.3g} or more"
+        return dict.fromkeys(norms, f"{halves}: nobody can say which is usual")
+    usual = math.sqrt(lower) * math.sqrt(upper)
     return {
-        name: f"update norm {norm:.3g} is more than {limit:g} times the usual {upper:.3g}"
-        for name, norm in too_large.items()
+        name: f"update norm {norm:.3g} is more than {limit:g} times the usual {usual:.3g}"
+        for name, norm in norms.items()
+        if norm > limit * usual
     }

@@ -89,6 +89,13 @@ def test_half_of_the_norms_do_not_make_an_honest_update_too_large(shrinks: tuple
     assert len(left_out) == 2
 
 
+@pytest.mark.parametrize("norms", [(1.0, 1.2, 2.4, 30.0), (1.0, 1.4, 1.7, 1.9, 2.0, 2.1, 3.0, 30.0)])
+def test_one_of_many_stops_nobody(norms: tuple[float, ...]) -> None:
+    names = [f"{number}" for number in range(len(norms))]
+    assert set(outliers(dict(zip(names, norms, strict=True)), [], 10)) == {names[-1]}
+    assert outliers(dict(zip(names, (*norms[:-1], 15.0), strict=True)), [], 10) == {}
+
+
 def test_hospitals_of_two_sizes_take_part() -> None:
     assert outliers({"a": 1.0, "b": 1.0, "c": 9.0, "d": 9.0}, [], 10) == {}
     assert set(outliers({"a": 1.0, "b": 1.0, "c": 9.0, "d": 95.0}, [], 10)) == {"d"}
