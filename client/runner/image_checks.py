@@ -11,9 +11,8 @@ from client.preflight.findings import Finding, Status, failed
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import HospitalFailure
 from client.runner.confined import start_confined
-from client.runner.training_process import do_job
+from client.runner.training_process import TrainingProcess, do_job
 from common.processes.fork_server import ForkServer
-from common.protocol.refusals import Failure
 from common.system.foreign_json import parse_json
 from common.system.wording import printable
 
@@ -31,10 +30,15 @@ def check_images_confined(hospital: HospitalFile) -> list[Finding]:
             closing(ForkServer(do_job)) as forks,
             start_confined(forks, hospital, hospital.state, partial(_check, hospital)) as checking,
         ):
-            return _findings(checking.answer(b"", _SECONDS))
+            return _answered(checking)
     except HospitalFailure as problem:
-        if problem.kind == Failure.STATE:
-            return [failed("images", str(problem), "repair the state folder, or give it back to this user")]
+        return [failed("images", str(problem), f"give {hospital.state} and all in it back to the user of the daemon")]
+
+
+def _answered(checking: TrainingProcess) -> list[Finding]:
+    try:
+        return _findings(checking.answer(b"", _SECONDS))
+    except HospitalFailure as problem:
         return [failed("images", str(problem), "leave out the image that does this: check half of them, and so on")]
     except (ValueError, TypeError, KeyError) as error:
         # Whoever took the process over can say that all is well, but no more than that.

@@ -37,10 +37,10 @@ _LAYERS = _Content(
 )
 # An index of many files, and what several processes may write beyond the limit before one of them notices.
 _SLACK = 2 * GIB
-# What a file takes at least: many empty ones fill a disk too.
-_LEAST_ENTRY = 2**14
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Counted for each file at least: many empty ones fill a disk too.
+_LEAST_ENTRY = 2**12
 _READ_WRITE = stat.S_IRUSR | stat.S_IWUSR
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_leftovers(cache: Path, layers: Path) -> None:
@@ -49,50 +49,79 @@ def remove_leftovers(cache: Path, layers: Path) -> None:
     Raises
     ------
     HospitalFailure
-        If something cannot be removed.
+        If something cannot be opened or removed; everything else is.
     """
-    try:
-        if cache.is_dir() and _sweep(cache, _CACHE) > cache_limit() + _SLACK:
-            shutil.rmtree(cache / "trunk", ignore_errors=True)
-            for index in cache.glob("decoded-*"):
-                index.unlink(missing_ok=True)
-        if layers.is_dir():
-            _sweep(layers, _LAYERS)
-    except OSError as error:
-        name = printable(str(error.filename))
-        raise HospitalFailure(
-            Failure.STATE, f"{name}, which is no cache, cannot be removed from {cache} or {layers}: {error.strerror}"
-        ) from error
+    sweep = _Sweep()
+    if cache.is_dir() and sweep.of(cache, _CACHE) > cache_limit() + _SLACK:
+        shutil.rmtree(cache / "trunk", ignore_errors=True)
+        for index in cache.glob("decoded-*"):
+            index.unlink(missing_ok=True)
+    if layers.is_dir():
+        sweep.of(layers, _LAYERS)
+    if sweep.problems:
+        raise HospitalFailure(Failure.STATE, sweep.problems[0])
 
 
-def _sweep(folder: Path, content: _Content) -> int:
-    """Remove what a folder may not hold; return the bytes on disk of what it may."""
-    descriptor = os.open(folder.resolve(), _FOLDER)
-    try:
-        return _sweep_below(descriptor, "", content)
-    finally:
-        os.close(descriptor)
+class _Sweep:
+    """Removes what folders may not hold, as far as it can.
 
+    Attributes
+    ----------
+    problems : list of str
+        What could not be opened or removed, and why.
+    """
 
-def _sweep_below(descriptor: int, below: str, content: _Content) -> int:
-    size = 0
-    for entry in os.scandir(descriptor):
-        path = below + entry.name
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def of(self, folder: Path, content: _Content) -> int:
+        """Sweep a folder; return the bytes on disk of what it may hold."""
+        size = 0
+        with self._noting(folder):
+            descriptor = os.open(folder.resolve(), _FOLDER)
+            try:
+                size = self._below(descriptor, folder, "", content)
+            finally:
+                os.close(descriptor)
+        return size
+
+    def _below(self, descriptor: int, folder: Path, below: str, content: _Content) -> int:
+        size = 0
+        # Folders last: where a disk is full, it is files that make room for what moves.
+        for folders in (False, True):
+            for entry in os.scandir(descriptor):
+                if entry.is_dir(follow_symlinks=False) == folders:
+                    path = below + entry.name
+                    with self._noting(folder / path):
+                        if not folders:
+                            size += _sweep_file(entry, descriptor, kept=bool(content.files.fullmatch(path)))
+                        elif content.folders.fullmatch(path):
+                            with _opened(entry.name, descriptor) as inner:
+                                size += self._below(inner, folder, f"{path}/", content)
+                        else:
+                            _remove_folder(entry.name, descriptor)
+        return size
+
+    @contextlib.contextmanager
+    def _noting(self, path: Path) -> Iterator[None]:
         try:
-            status = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                if not content.folders.fullmatch(path):
-                    _remove_folder(entry.name, descriptor)
-                    continue
-                with _opened(entry.name, descriptor) as inner:
-                    size += _sweep_below(inner, f"{path}/", content)
-            elif _is_usable(status) and content.files.fullmatch(path):
-                size += max(status.st_blocks * 512, _LEAST_ENTRY)
-            else:
-                os.unlink(entry.name, dir_fd=descriptor)
+            yield
         except FileNotFoundError:
             pass  # another process evicts entries at this moment
-    return size
+        except OSError as error:
+            self.problems.append(f"{printable(str(path))} cannot be opened or removed: {error.strerror}")
+
+
+def _sweep_file(entry: os.DirEntry[str], descriptor: int, *, kept: bool) -> int:
+    """Remove what is no file, or is not to be kept; return the bytes that it takes on disk."""
+    status = entry.stat(follow_symlinks=False)
+    if not (kept and stat.S_ISREG(status.st_mode)):
+        os.unlink(entry.name, dir_fd=descriptor)
+        return 0
+    if status.st_mode & _READ_WRITE != _READ_WRITE:
+        with contextlib.suppress(PermissionError):  # another user's, which may be readable all the same
+            os.chmod(entry.name, _READ_WRITE, dir_fd=descriptor)
+    return max(status.st_blocks * 512, _LEAST_ENTRY)
 
 
 def _remove_folder(name: str, descriptor: int) -> None:
@@ -121,8 +150,3 @@ def _opened(name: str, descriptor: int) -> Iterator[int]:
         yield inner
     finally:
         os.close(inner)
-
-
-def _is_usable(status: os.stat_result) -> bool:
-    """Return whether it is a file that its owner may use again."""
-    return stat.S_ISREG(status.st_mode) and status.st_mode & _READ_WRITE == _READ_WRITE

@@ -99,11 +99,14 @@ def test_a_folder_that_its_owner_has_shut_holds_nobody_up(state: Path, where: st
     assert not (state / "cache" / "x").exists()
 
 
-def test_a_file_that_its_owner_cannot_use_is_removed(state: Path) -> None:
+@pytest.mark.parametrize("mode", [0, 0o400, 0o444])
+def test_a_file_that_may_stay_can_be_used(state: Path, mode: int) -> None:
+    """Layers are nowhere else: whoever has protected them finds them again."""
     for name in HONEST:
-        write(state / name).chmod(0)
+        write(state / name).chmod(mode)
     remove_leftovers(state / "cache", state / "layers")
-    assert [path for path in state.rglob("*") if not path.is_dir()] == []
+    assert all((state / name).read_bytes() == b"1" for name in HONEST)
+    assert {(state / name).stat().st_mode & 0o777 for name in HONEST} == {0o600}
 
 
 def test_folders_in_folders_without_end_are_removed(state: Path) -> None:
@@ -123,7 +126,7 @@ def test_folders_in_folders_without_end_are_removed(state: Path) -> None:
 def test_empty_files_without_number_fill_a_cache_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "_SLACK", 2**20)
     monkeypatch.setattr(leftovers, "cache_limit", lambda: 2**20)
-    for number in range(200):
+    for number in range(800):
         write(tmp_path / "cache" / "trunk" / "ab" / f"{number:064x}.safetensors", b"")
     remove_leftovers(tmp_path / "cache", tmp_path / "layers")
     assert list((tmp_path / "cache").rglob("*.safetensors")) == []
@@ -132,8 +135,18 @@ def test_empty_files_without_number_fill_a_cache_too(tmp_path: Path, monkeypatch
 @pytest.mark.skipif(bool(os.geteuid()), reason="needs root, to make what this user cannot remove")
 def test_what_cannot_be_removed_is_named(state: Path) -> None:
     os.seteuid(0)
-    write(state / "cache" / "theirs" / "file")
+    for name in ("a", "theirs/file", "z"):
+        write(state / "cache" / name)
     os.chown(state / "cache", NOBODY, NOBODY)
+    write(state / "layers" / "ballast")
+    os.chown(state / "layers", NOBODY, NOBODY)
     os.seteuid(NOBODY)
-    with pytest.raises(HospitalFailure, match="file, which is no cache, cannot be removed"):
+    with pytest.raises(HospitalFailure, match=r"state/cache/theirs cannot be opened or removed: Permission denied"):
+        remove_leftovers(state / "cache", state / "layers")
+    assert [path.name for path in state.rglob("*") if not path.is_dir()] == ["file"]
+
+
+def test_a_folder_that_cannot_be_opened_is_named(state: Path) -> None:
+    (state / "cache").mkdir(mode=0)
+    with pytest.raises(HospitalFailure, match=r"state/cache cannot be opened or removed: Permission denied"):
         remove_leftovers(state / "cache", state / "layers")
