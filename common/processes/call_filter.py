@@ -75,6 +75,7 @@ _REFUSED: dict[str, _Numbers] = {
     "semtimedop": (220, 192),
     "semctl": (66, 191),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
     "memfd_create": (319, 279),
     # Mode, owner, attributes and times of a file take no right to its content; nor does `truncate` before Landlock 3.
     "chmod": (90, None),

@@ -228,6 +228,7 @@ def test_no_socket_and_nothing_that_stays_in_memory(state: Path) -> None:
             "memory file": lambda: os.memfd_create("images"),
             "shared memory": lambda: call(29, 0, 4096, 0o1600),
             "message queue": lambda: call(68, 0, 0o1600),
+            "another's name": lambda: call(241, address_of("/images")),
             "another's memory": lambda: call(30, 0, 0, 0),
             "another's queue": lambda: call(69, 0, address_of("x" * 16), 8, 0o4000),
             "another's semaphores": lambda: call(65, 0, address_of("x" * 16), 1),

@@ -171,13 +171,13 @@ def test_a_message_that_cannot_be_put_together_is_answered(tmp_path: Path) -> No
     assert last_record(victim)["failure"] == Failure.BAD_MESSAGE.value
 
 
-def bomb(kind: int, *, told: int = 0, files: int = 1) -> bytes:
-    """Return a zip of 4 MiB of files, which may tell other sizes of them."""
+def bomb(kind: int, *, size: int = 4 * MEGABYTE, told: int = 0, files: int = 1) -> bytes:
+    """Return a zip of files of so many bytes, which may tell other sizes of them."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", kind) as archive:
         for number in range(files):
-            archive.writestr("pyproject.toml" if not number else f"{number}", bytes(4 * MEGABYTE // files))
-    true = (4 * MEGABYTE // files).to_bytes(4, "little")
+            archive.writestr("pyproject.toml" if not number else f"{number}", bytes(size // files))
+    true = (size // files).to_bytes(4, "little")
     return stream.getvalue().replace(true, told.to_bytes(4, "little")) if told else stream.getvalue()
 
 
@@ -185,6 +185,7 @@ BUNDLES = {
     "a large file": (bomb(zipfile.ZIP_DEFLATED), "larger unpacked"),
     "many files": (bomb(zipfile.ZIP_DEFLATED, files=40), "larger unpacked"),
     "a lie": (bomb(zipfile.ZIP_DEFLATED, told=1000), "larger unpacked"),
+    "a small lie": (bomb(zipfile.ZIP_DEFLATED, told=1000, size=2000), "than it tells"),
     "another lie": (bomb(zipfile.ZIP_BZIP2, told=1000), "unusual"),
     "another": (bomb(zipfile.ZIP_LZMA), "unusual"),
     "no zip": (b"no zip", "is no zip"),
