@@ -4,6 +4,7 @@ Every account can listen on a port that is free, and so pose as whoever usually 
 each socket. A connection that nobody has accepted yet has no socket, and may be said to be root's: here it is nobody's.
 """
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -64,13 +65,18 @@ def accepting_users(connection: socket.socket, patience: float) -> set[int]:
 
 def unknown_words() -> str | None:
     """Return why this machine does not say whose a connection is, as one to itself shows; None if it does."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as connection:
-        accepted, _ = server.accept()
-        with accepted:
-            try:
-                users = accepting_users(connection, 1.0)
-            except OSError as error:
-                return f"{_TABLES[0]} cannot be read: {error.strerror}"
+    try:
+        with contextlib.ExitStack() as opened:
+            server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+            server.settimeout(1.0)
+            connection = opened.enter_context(socket.create_connection(server.getsockname(), 1.0))
+            accepted = None
+            while accepted != connection.getsockname():  # a stranger may be faster
+                other, accepted = server.accept()
+                opened.enter_context(other)
+            users = accepting_users(connection, 1.0)
+    except OSError as error:
+        return f"a connection to itself, looked for in {_TABLES[0]}: {error.strerror or error}"
     return None if users == {os.geteuid()} else f"{_TABLES[0]} does not name this user's own connections"
 
 

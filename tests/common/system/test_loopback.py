@@ -93,7 +93,7 @@ def test_a_machine_that_does_not_say_whose_a_connection_is_is_found_out(
     assert unknown_words() is None
     tables = [tmp_path / "tcp", tmp_path / "tcp6"]
     monkeypatch.setattr(loopback, "_TABLES", [str(table) for table in tables])
-    assert "cannot be read: No such file" in str(unknown_words())
+    assert "tcp: No such file" in str(unknown_words())
     for table in tables:
         table.write_text(HEAD)
     assert "does not name" in str(unknown_words())
