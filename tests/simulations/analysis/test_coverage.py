@@ -56,7 +56,7 @@ def test_intervals_of_differences_hold_the_truth_and_tests_keep_their_level() ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("accuracy", [0.75, 0.92])
+@pytest.mark.parametrize("accuracy", [pytest.param(0.75, marks=pytest.mark.exhaustive), 0.92])
 @pytest.mark.parametrize(("doubles", "sets", "folds"), [(0, 1, 1), (20, 1, 1), (20, 3, 5)])
 def test_intervals_of_200_images_cover_as_often_as_they_say(
     accuracy: float, doubles: int, sets: int, folds: int
