@@ -67,7 +67,8 @@ def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) 
 
     Usual is the median; of an even number of norms, the geometric mean of the two middle ones. Half of the norms may
     then be lies, which make it seem usual to be large, or to be small: where the middle ones are further apart than an
-    update may be from the usual one, nobody can say which half is right, and no update is used.
+    update may be from the usual one, and one of this round is too large by the smaller, nobody can say which half is
+    right, and no update is used.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) 
     if not limit or len(known) < 2:
         return {}
     lower, upper = known[(len(known) - 1) // 2], known[len(known) // 2]
-    if upper > limit * lower:
+    if upper > limit * lower and max(norms.values(), default=0) > limit * lower:
         halves = f"one half of the update norms is {lower:.3g} or less, the other {upper:.3g} or more"
         return dict.fromkeys(norms, f"{halves}: nobody can say which is usual")
     usual = math.sqrt(lower) * math.sqrt(upper)

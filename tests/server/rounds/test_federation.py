@@ -96,6 +96,11 @@ def test_one_of_many_stops_nobody(norms: tuple[float, ...]) -> None:
     assert outliers(dict(zip(names, (*norms[:-1], 15.0), strict=True)), [], 10) == {}
 
 
+def test_updates_that_shrink_together_are_used() -> None:
+    assert outliers({"north": 0.1, "south": 0.12}, [5.0, 6.0], 10) == {}
+    assert outliers({}, [0.1, 5.0], 10) == {}
+
+
 def test_hospitals_of_two_sizes_take_part() -> None:
     assert outliers({"a": 1.0, "b": 1.0, "c": 9.0, "d": 9.0}, [], 10) == {}
     assert set(outliers({"a": 1.0, "b": 1.0, "c": 9.0, "d": 95.0}, [], 10)) == {"d"}
