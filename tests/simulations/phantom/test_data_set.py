@@ -140,6 +140,7 @@ def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
         return tuple(pool.map(partial(phantom_folder, images=MINIMUM_IMAGES), [cache] * 2, chunksize=1))
 
 
+@pytest.mark.slow
 def test_concurrent_processes_end_with_one_whole_folder(raced: tuple[Path, ...]) -> None:
     (folder,) = set(raced)
     assert list(folder.parent.iterdir()) == [folder]
