@@ -138,22 +138,28 @@ def check_put_together(bound: SizeBound, contents: Mapping[str, bytes]) -> None:
     """
     try:
         kinds = {each: get_object_type_from_object_content(content) for each, content in contents.items()}
-        words = sum(len(contents[each]) for each, kind in kinds.items() if kind != ArrayChunk.__qualname__)
-        if words > WORDS_BYTES:
-            raise MessageTooLarge(f"{words} bytes beside the pieces of arrays, {WORDS_BYTES} are expected at most")
+        _check_words(len(contents[each]) for each, kind in kinds.items() if kind != ArrayChunk.__qualname__)
         sizes = {each: len(content) for each, content in contents.items()}
         # Whatever names others, from the smallest to the largest.
         for kind, parts, named in _HOLDERS:
-            found = {each: contents[each] for each, its in kinds.items() if its == kind.__qualname__}
-            for content in found.values():
-                _check_parts({kinds[each] for each in get_object_children_ids_from_object_content(content)}, parts)
-            sizes |= {each: sum(sizes[part] for part in named(content)) for each, content in found.items()}
+            for holder in [each for each, its in kinds.items() if its == kind.__qualname__]:
+                _check_parts(
+                    {kinds[each] for each in get_object_children_ids_from_object_content(contents[holder])}, parts
+                )
+                held = named(contents[holder])
+                sizes[holder] = sum(sizes[each] for each in held)
+                _check_words(len(contents[each]) for each in held if kinds[each] in _WORDS)
         # Flower puts every array together that any object lists, before it looks at which of them it names.
         arrays = sum(sizes[each] for each, its in kinds.items() if its == Array.__qualname__)
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ValueError(f"an object is none of Flower's ({type(error).__name__})") from error
     if max([arrays, *sizes.values()]) > bound.whole:
         raise MessageTooLarge(f"put together more than {bound.whole} bytes")
+
+
+def _check_words(lengths: Iterable[int]) -> None:
+    if (size := sum(lengths)) > WORDS_BYTES:
+        raise MessageTooLarge(f"{size} bytes beside the pieces of arrays, {WORDS_BYTES} are expected at most")
 
 
 def _check_parts(found: set[str], expected: Sequence[type]) -> None:
@@ -178,3 +184,4 @@ _HOLDERS: tuple[tuple[type, tuple[type, ...], Callable[[bytes], list[str]]], ...
     (RecordDict, (ArrayRecord, ConfigRecord, MetricRecord), _named),
 )
 """Kinds of objects that hold others, of which kinds those are, and what reads their names."""
+_WORDS = (ConfigRecord.__qualname__, MetricRecord.__qualname__)

@@ -68,6 +68,15 @@ def test_words_are_counted_apart_from_arrays() -> None:
         check_put_together(BOUND, objects(content))
 
 
+def test_words_that_are_named_again_and_again_are_counted_as_often() -> None:
+    """They are one for Flower, and are written out for each name where a message is written down."""
+    content = RecordDict({"config": ConfigRecord({"words": [""] * 100_000})})
+    crafted = objects(content) | {content.object_id: named_often(content, 24)}
+    assert sum(map(len, crafted.values())) < MEGABYTE
+    with pytest.raises(MessageTooLarge, match="beside"):
+        check_put_together(BOUND, crafted)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
