@@ -39,7 +39,8 @@ def _answered(checking: TrainingProcess) -> list[Finding]:
     try:
         return _findings(checking.answer(b"", _SECONDS))
     except HospitalFailure as problem:
-        return [failed("images", str(problem), "leave out the image that does this: check half of them, and so on")]
+        mend = "if the machine is not to blame, an image is: find it by checking half of them, and so on"
+        return [failed("images", str(problem), mend)]
     except (ValueError, TypeError, KeyError) as error:
         # Whoever took the process over can say that all is well, but no more than that.
         return [failed("images", f"what checks them answered nonsense ({error})", "an image may be hostile")]

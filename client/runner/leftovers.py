@@ -49,15 +49,17 @@ def remove_leftovers(cache: Path, layers: Path) -> None:
     Raises
     ------
     HospitalFailure
-        If something cannot be opened or removed; everything else is.
+        If something cannot be opened or removed; what lies beside it is removed all the same.
     """
     sweep = _Sweep()
-    if cache.is_dir() and sweep.of(cache, _CACHE) > cache_limit() + _SLACK:
-        shutil.rmtree(cache / "trunk", ignore_errors=True)
-        for index in cache.glob("decoded-*"):
-            index.unlink(missing_ok=True)
-    if layers.is_dir():
-        sweep.of(layers, _LAYERS)
+    with sweep.noting(cache):
+        if cache.is_dir() and sweep.of(cache, _CACHE) > cache_limit() + _SLACK:
+            shutil.rmtree(cache / "trunk", ignore_errors=True)
+            for index in cache.glob("decoded-*"):
+                index.unlink(missing_ok=True)
+    with sweep.noting(layers):
+        if layers.is_dir():
+            sweep.of(layers, _LAYERS)
     if sweep.problems:
         raise HospitalFailure(Failure.STATE, sweep.problems[0])
 
@@ -77,7 +79,7 @@ class _Sweep:
     def of(self, folder: Path, content: _Content) -> int:
         """Sweep a folder; return the bytes on disk of what it may hold."""
         size = 0
-        with self._noting(folder):
+        with self.noting(folder):
             descriptor = os.open(folder.resolve(), _FOLDER)
             try:
                 size = self._below(descriptor, folder, "", content)
@@ -92,7 +94,7 @@ class _Sweep:
             for entry in os.scandir(descriptor):
                 if entry.is_dir(follow_symlinks=False) == folders:
                     path = below + entry.name
-                    with self._noting(folder / path):
+                    with self.noting(folder / path):
                         if not folders:
                             size += _sweep_file(entry, descriptor, kept=bool(content.files.fullmatch(path)))
                         elif content.folders.fullmatch(path):
@@ -103,7 +105,8 @@ class _Sweep:
         return size
 
     @contextlib.contextmanager
-    def _noting(self, path: Path) -> Iterator[None]:
+    def noting(self, path: Path) -> Iterator[None]:
+        """Note what goes wrong with something, and go on behind it."""
         try:
             yield
         except FileNotFoundError:

@@ -150,3 +150,11 @@ def test_a_folder_that_cannot_be_opened_is_named(state: Path) -> None:
     (state / "cache").mkdir(mode=0)
     with pytest.raises(HospitalFailure, match=r"state/cache cannot be opened or removed: Permission denied"):
         remove_leftovers(state / "cache", state / "layers")
+
+
+def test_a_state_folder_that_cannot_be_entered_is_named(state: Path) -> None:
+    write(state / "cache" / "ballast")
+    state.chmod(0)
+    with pytest.raises(HospitalFailure, match=r"state/cache cannot be opened or removed: Permission denied"):
+        remove_leftovers(state / "cache", state / "layers")
+    state.chmod(0o700)
