@@ -65,10 +65,9 @@ def update_quarantine(
 def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) -> dict[str, str]:
     """Return the hospitals whose update is far larger than usual, each with the reason.
 
-    Usual is the median; of an even number of norms, the geometric mean of the two middle ones. Half of the norms may
-    then be lies, which make it seem usual to be large, or to be small: where the middle ones are further apart than an
-    update may be from the usual one, and one of this round is too large by the smaller, nobody can say which half is
-    right, and no update is used.
+    Usual is the median. Of an even number of norms, half may be lies, which make it seem usual to be large, or to be
+    small: left out is what is too large by both of the two middle ones. What is too large by the smaller alone is used
+    where the two are close; where they are not, nobody can say which half is right, and no update is used.
 
     Parameters
     ----------
@@ -83,12 +82,12 @@ def outliers(norms: Mapping[str, float], recent: Sequence[float], limit: float) 
     if not limit or len(known) < 2:
         return {}
     lower, upper = known[(len(known) - 1) // 2], known[len(known) // 2]
-    if upper > limit * lower and max(norms.values(), default=0) > limit * lower:
+    unclear = [norm for norm in norms.values() if limit * lower < norm <= limit * upper]
+    if unclear and upper > math.sqrt(limit) * lower:
         halves = f"one half of the update norms is {lower:.3g} or less, the other {upper:.3g} or more"
-        return dict.fromkeys(norms, f"{halves}: nobody can say which is usual")
-    usual = math.sqrt(lower) * math.sqrt(upper)
+        return dict.fromkeys(norms, f"{halves}: nobody can say whether {max(unclear):.3g} is usual")
     return {
-        name: f"update norm {norm:.3g} is more than {limit:g} times the usual {usual:.3g}"
+        name: f"update norm {norm:.3g} is more than {limit:g} times the usual {upper:.3g}"
         for name, norm in norms.items()
-        if norm > limit * usual
+        if norm > limit * upper
     }

@@ -78,15 +78,26 @@ def test_half_of_the_norms_do_not_make_a_huge_update_usual() -> None:
     assert set(outliers({"a": 1.0, "b": 2.0, "c": 1e20, "d": 1e20}, [], 10)) == {"a", "b", "c", "d"}
 
 
-@pytest.mark.parametrize("shrinks", [(0.6, 0.4, 0.3, 0.2, 0.2), (5, 1, 0.2, 0.2, 0.2, 0.2)])
-def test_half_of_the_norms_do_not_make_an_honest_update_too_large(shrinks: tuple[float, ...]) -> None:
-    """A hospital that sends smaller and smaller updates would be the only one that is used."""
+@pytest.mark.parametrize("honest", [(5.0,), (1.0, 4.0), (1.0, 2.0, 9.0)])
+@pytest.mark.parametrize("factor", [0.9, 0.5, 0.05])
+def test_half_of_the_norms_do_not_leave_an_honest_update_out(honest: tuple[float, ...], factor: float) -> None:
+    """Hospitals that send smaller and smaller updates would be the only ones that are used."""
     recent: list[float] = []
-    for norm in shrinks:
-        left_out = outliers({"honest": 5, "liar": norm}, recent, 10)
-        assert len(left_out) != 1
-        recent = [*recent, 5, norm][-6:] if not left_out else recent
-    assert len(left_out) == 2
+    for number in range(100):
+        norms = {f"honest {norm}": norm for norm in honest}
+        norms |= {f"liar {norm}": honest[0] * factor**number for norm in honest}
+        left_out = outliers(norms, recent, 10)
+        assert left_out.keys() in (set(), norms.keys())
+        if left_out:
+            break
+        recent = [*recent, *norms.values()][-3 * len(norms) :]
+    assert left_out
+
+
+def test_half_of_the_norms_do_not_creep_up() -> None:
+    assert outliers({"honest": 1.0, "liar": 9.9}, [], 10) == {}
+    assert set(outliers({"honest": 1.0, "liar": 31.0}, [1.0, 9.9], 10)) == {"honest", "liar"}
+    assert set(outliers({"honest": 1.0, "liar": 32.0}, [1.0, 3.1], 10)) == {"liar"}
 
 
 @pytest.mark.parametrize("norms", [(1.0, 1.2, 2.4, 30.0), (1.0, 1.4, 1.7, 1.9, 2.0, 2.1, 3.0, 30.0)])
