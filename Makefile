@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# How many files of tests run side by side; the tests of one file share what they start, and stay together. They wait for
-# processes and deadlines for part of their time: so one more than two cores.
-WORKERS ?= 3
+# How many files of tests run side by side; the tests of one file share what they start, and stay together.
+WORKERS ?= 2
+# Slow tests wait for processes and deadlines for part of their time: so one more than two cores.
+SLOW_WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15
 
 # make simulate [DATA=folder|manifest.csv|file.npz] [SITES=4] [ARGS="--set training.seed=2"]
@@ -45,6 +46,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	@$(PYTEST) -m "not slow"
 
+test-slow: WORKERS = $(SLOW_WORKERS)
 test-slow: $(INSTALLED)
 	@$(PYTEST) -m "slow and not exhaustive"
 

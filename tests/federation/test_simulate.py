@@ -172,6 +172,7 @@ def test_no_packet_leaves_the_machine(finished: tuple[Path, subprocess.Completed
     assert "packets with one attempt: 0\n" not in printed
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
     manifest(tmp_path / "data")
     changes = settings(federation__rounds="500", federation__local_epochs="4", study__arms="federated")

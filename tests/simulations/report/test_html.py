@@ -111,6 +111,7 @@ def test_hostile_names_stay_text(make_run: RunFactory) -> None:
     assert page.words.count(attack) >= 4
 
 
+@pytest.mark.slow
 def test_the_report_can_be_redrawn_and_is_the_same(make_run: RunFactory) -> None:
     run = make_run(arms=("federated",))
     first = write_report(run)
@@ -121,6 +122,7 @@ def test_the_report_can_be_redrawn_and_is_the_same(make_run: RunFactory) -> None
     assert names == {"predictions.csv", "report.html", "summary.json", "figures", "tables"}
 
 
+@pytest.mark.slow
 def test_figures_and_tables_lie_beside_the_page_for_a_paper(make_run: RunFactory) -> None:
     run = make_run(**SWEEP | {"folds": 5, "repeats": 2})
     write_report(run)
