@@ -21,7 +21,7 @@ def test_a_demo_ends_in_a_released_model_and_leaves_no_process(tmp_path: Path) -
     settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     environment = with_mark()
     done = subprocess.run(
-        [COMMAND, "demo", "--folder", "demo", "--output", "runs", "--rounds", "2", *settings],
+        [COMMAND, "demo", "--folder", "demo", "--output", "runs", "--sites", "2", "--rounds", "2", *settings],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -30,7 +30,7 @@ def test_a_demo_ends_in_a_released_model_and_leaves_no_process(tmp_path: Path) -
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_bytes())
     assert Summary.model_validate(summary).to_json() == summary
-    assert summary["cost"]["sites"] == 4
+    assert summary["cost"]["sites"] == 2
     assert (tmp_path / "runs" / "latest" / "model" / "model.safetensors").is_file()
     assert "records, unbroken" in done.stdout
     assert "exit code 0" in done.stdout
