@@ -17,7 +17,9 @@ def plan(**model: Any) -> TrainingPlan:
     return TrainingPlan.from_flat({"model.weights": "none"} | {f"model.{key}": value for key, value in model.items()})
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "vgg16" else ()) for name in FAMILIES]
+)
 def test_the_two_halves_are_timms_network(name: str, tmp_path: Any) -> None:
     family = FAMILIES[name]
     torch.manual_seed(5)
