@@ -91,8 +91,10 @@ class FlowerTask:
             status = SubStatus.FAILED if isinstance(answer, Error) else SubStatus.COMPLETED
             push_message(self._client, Message(answer, reply_to=given.message), context)
         finally:
+            # First: Flower interrupts this process at the answer to a heartbeat that comes after the end of its task.
+            if heartbeat.is_running:
+                heartbeat.stop()
             push_task_output(self._client, context, status, "")
-            heartbeat.stop()
             self._client.close()
 
     def _compute(self, message: Message, seconds: float) -> RecordDict:
