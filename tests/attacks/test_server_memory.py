@@ -2,7 +2,10 @@
 
 import gzip
 import io
+import signal
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from flwr.proto.fab_pb2 import GetFabRequest
 from flwr.proto.fleet_pb2 import PullMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode import fleet_http_connection, start_client_internal
 from flwr.supernode.servicer.runtime import runtime_handlers
 
@@ -23,6 +27,7 @@ from client.flower.server_answers import UnwelcomeAnswer
 from client.rules.audit_log import AuditLog
 from client.rules.hospital_file import HospitalFile
 from client.rules.policy import LEAST_MESSAGE
+from client.runner import runner
 from common.plan.training_plan import TrainingPlan
 from common.protocol import messages
 from common.protocol.message_size import WORDS_BYTES, SizeBound
@@ -83,6 +88,25 @@ def test_a_message_of_the_usual_kind_is_read_whole(tmp_path: Path) -> None:
     assert isinstance(reply, Error)
     assert reply.reason == refusal(Rule.HOURS), "the last of the rules that look at a message alone"
     assert last_record(victim)["bytes_received"] > 4 * MEGABYTE
+
+
+@pytest.mark.usefixtures("bound")
+def test_a_heartbeat_that_is_late_interrupts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, interrupted = runner.make_task_heartbeat_fn_http, []
+
+    def late(client: RuntimeHttpClient) -> Callable[[], bool]:
+        beat = make(client)
+        return lambda: time.sleep(1) or beat()
+
+    monkeypatch.setattr(runner, "make_task_heartbeat_fn_http", late)
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+    try:
+        with HostileServer(content()) as server:
+            one_message(server, hospital(tmp_path))
+            time.sleep(1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not interrupted
 
 
 @pytest.mark.usefixtures("bound")
